@@ -1,0 +1,109 @@
+// Package block is the shared vocabulary of what travels from agent to Scribe: the block, an immutable run of whole
+// lines of one log from one producer.
+//
+// # Invariants
+//
+//   - A block is made once, in the agent; its bytes never change after that. Spool, wire and Scribe carry it as it is.
+//   - The decoded payload is Count lines, each ended by a newline, and RawSize bytes long.
+//   - The checksum covers all that gives the lines their place: payload, log, producer, sequence, count, codec, size.
+//
+// # Checksum
+//
+// CRC is the CRC-32C (Castagnoli, RFC 3720 appendix B.4) of the payload as carried, followed by this header, big-endian:
+//
+//	offset  width  meaning
+//	0       1      version of this layout, 1
+//	1       1      codec
+//	2       16     producer
+//	18      8      sequence of the first line
+//	26      4      number of lines
+//	30      4      size of the decoded payload in bytes
+//	34      n      the log's name, UTF-8
+//
+// The payload comes first so that its part of the sum can be computed before the sequence is known (see Draft).
+package block
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/google/uuid"
+)
+
+// Limits that every part keeps, in bytes.
+const (
+	// TargetRawSize is the decoded size at which a source closes a block while more lines wait.
+	TargetRawSize = 256 << 10
+	// MaxRawSize is the largest decoded payload that a receiver accepts.
+	MaxRawSize = 4 << 20
+	// MaxPayloadSize is the largest encoded payload that a receiver accepts: a codec may enlarge what it can't shrink.
+	MaxPayloadSize = MaxRawSize + MaxRawSize/8
+)
+
+const headerVersion = 1
+
+// ErrChecksum says that a block's checksum does not fit its content: it was damaged on its way or in storage.
+var ErrChecksum = errors.New("block checksum mismatch")
+
+// Producer is a spool's durable identity.
+type Producer = uuid.UUID
+
+// Block is an immutable run of whole lines. Its fields and its payload's bytes must not be changed.
+type Block struct {
+	Log      string
+	Producer Producer
+	First    uint64 // sequence of the first line
+	Count    uint32 // number of lines, at least 1
+	Codec    Codec
+	RawSize  uint32 // of the decoded payload, in bytes
+	CRC      uint32
+	Payload  []byte
+}
+
+// Last returns the sequence of the block's last line.
+func (b *Block) Last() uint64 { return b.First + uint64(b.Count) - 1 }
+
+// Verify returns an error that wraps ErrChecksum if the block is damaged.
+func (b *Block) Verify() error {
+	if sum := b.sum(crc32.Checksum(b.Payload, castagnoli)); sum != b.CRC {
+		return fmt.Errorf("%w: log %q, lines %d to %d: is %08x, want %08x", ErrChecksum, b.Log, b.First, b.Last(), sum, b.CRC)
+	}
+	return nil
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sum extends the payload's checksum over the header.
+func (b *Block) sum(payload uint32) uint32 {
+	var buf [34 + 256]byte
+	h := append(buf[:0], headerVersion, byte(b.Codec))
+	h = append(h, b.Producer[:]...)
+	h = binary.BigEndian.AppendUint64(h, b.First)
+	h = binary.BigEndian.AppendUint32(h, b.Count)
+	h = binary.BigEndian.AppendUint32(h, b.RawSize)
+	h = append(h, b.Log...)
+	return crc32.Update(payload, castagnoli, h)
+}
+
+// Draft is a block that has its lines but not yet its place: the spool seals it with the producer and the sequence.
+type Draft struct {
+	Log     string
+	Count   uint32
+	Codec   Codec
+	RawSize uint32
+	Payload []byte
+
+	payloadSum uint32
+}
+
+// Seal gives the draft its place and returns the finished block, which shares the draft's payload.
+func (d *Draft) Seal(producer Producer, first uint64) Block {
+	b := Block{
+		Log: d.Log, Producer: producer, First: first, Count: d.Count,
+		Codec: d.Codec, RawSize: d.RawSize, Payload: d.Payload,
+	}
+	b.CRC = b.sum(d.payloadSum)
+	return b
+}
