@@ -1,0 +1,264 @@
+package spool_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/spool"
+)
+
+// open opens the spool at path and closes it when the test ends.
+func open(t testing.TB, path string, o spool.Options) *spool.Spool {
+	t.Helper()
+	s, err := spool.Open(path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func draft(log string, lines ...string) block.Draft {
+	return block.NewDraft(nil, log, []byte(strings.Join(lines, "\n")+"\n"), block.S2)
+}
+
+func add(t testing.TB, s *spool.Spool, drafts ...block.Draft) {
+	t.Helper()
+	if err := s.Append(context.Background(), spool.Batch{Drafts: drafts}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// content returns the lines that the spool holds of the log from the sequence from on, each with its sequence.
+func content(t testing.TB, s *spool.Spool, log string, from uint64) []string {
+	t.Helper()
+	blocks, _, err := s.Read(nil, nil, log, from, 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, b := range blocks {
+		raw, err := b.Lines(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(strings.TrimSuffix(string(raw), "\n"), "\n") {
+			all = append(all, fmt.Sprintf("%d:%s", b.First+uint64(i), line))
+		}
+	}
+	return all
+}
+
+func want(t testing.TB, got []string, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("wrong lines (-want +got):\n%s", diff)
+	}
+}
+
+func TestSequencesAreGivenByLogInOrder(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "spool.db"), spool.Options{})
+	add(t, s, draft("web/a", "1", "2"), draft("b", "x"))
+	add(t, s, draft("web/a", "3"))
+	want(t, content(t, s, "web/a", 1), "1:1", "2:2", "3:3")
+	want(t, content(t, s, "web/a", 2), "1:1", "2:2", "3:3") // the block that holds the line comes whole
+	want(t, content(t, s, "web/a", 3), "3:3")
+	want(t, content(t, s, "web/a", 4))
+	want(t, content(t, s, "b", 1), "1:x")
+	want(t, content(t, s, "unknown", 1))
+}
+
+func TestReopenKeepsAll(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool.db")
+	s := open(t, path, spool.Options{})
+	if !s.Fresh() {
+		t.Error("a new spool is not fresh")
+	}
+	batch := spool.Batch{
+		Drafts:      []block.Draft{draft("a", "1", "2"), draft("a", "3")},
+		Checkpoints: []spool.Checkpoint{{Key: "file/1", Value: []byte("here")}, {Key: "other", Value: []byte("x")}},
+	}
+	if err := s.Append(context.Background(), batch); err != nil {
+		t.Fatal(err)
+	}
+	s.Settle("a", 2)
+	producer := s.Producer()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	s = open(t, path, spool.Options{})
+	if s.Producer() != producer || s.Fresh() {
+		t.Error("the identity was not kept")
+	}
+	want(t, content(t, s, "a", 3), "3:3")
+	if _, _, err := s.Read(nil, nil, "a", 1, 1<<20); !errors.Is(err, spool.ErrGap) {
+		t.Errorf("reading settled lines: %v", err)
+	}
+	add(t, s, draft("a", "4"))
+	want(t, content(t, s, "a", 3), "3:3", "4:4")
+	checkpoints, err := s.Checkpoints("file/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string][]byte{"file/1": []byte("here")}, checkpoints); diff != "" {
+		t.Error(diff)
+	}
+	if got := s.TakeAppended(); !cmp.Equal(got, []string{"a"}) {
+		t.Errorf("logs with blocks after reopen: %v", got)
+	}
+}
+
+func TestCheckpointIsRemovedByNil(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "spool.db"), spool.Options{})
+	for _, value := range [][]byte{[]byte("x"), nil} {
+		if err := s.Append(context.Background(), spool.Batch{Checkpoints: []spool.Checkpoint{{Key: "k", Value: value}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all, err := s.Checkpoints(""); err != nil || len(all) != 0 {
+		t.Errorf("%v, %v", all, err)
+	}
+}
+
+func TestSettledBlocksLeave(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "spool.db"), spool.Options{})
+	add(t, s, draft("a", "1", "2"), draft("a", "3", "4"), draft("b", "1"))
+	s.Settle("a", 3) // in the middle of the second block, which stays
+	if q := s.Queue("a"); q.Oldest != 4 || q.Lines() != 1 {
+		t.Errorf("after settling through 3: %+v", q)
+	}
+	s.Settle("a", 1) // late news change nothing
+	if q := s.Queue("a"); q.Oldest != 4 {
+		t.Errorf("settled backwards: %+v", q)
+	}
+	if s.Lines() != 2 {
+		t.Errorf("%d lines wait", s.Lines())
+	}
+	s.Settle("a", 99) // more than there is
+	s.Settle("b", 1)
+	if err := s.WaitEmpty(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	add(t, s, draft("a", "5"))
+	want(t, content(t, s, "a", 5), "5:5")
+}
+
+func TestWaitEmptyWakesOnTheLastReceipt(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "spool.db"), spool.Options{})
+	add(t, s, draft("a", "1"), draft("b", "1"))
+	done := make(chan error)
+	go func() { done <- s.WaitEmpty(t.Context()) }()
+	s.Settle("a", 1)
+	s.Settle("b", 1)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	add(t, s, draft("a", "2"))
+	if err := s.WaitEmpty(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func TestSecondAgentIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool.db")
+	open(t, path, spool.Options{})
+	_, err := spool.Open(path, spool.Options{})
+	if !errors.Is(err, spool.ErrLocked) || !strings.Contains(err.Error(), path) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFullSpoolBlocksUntilSettled(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "spool.db"), spool.Options{MaxSize: 100})
+	big := block.NewDraft(nil, "a", append(bytes.Repeat([]byte{'x'}, 200), '\n'), block.None)
+	add(t, s, big) // larger than the limit, but the spool is empty
+	ctx, cancel := context.WithCancel(t.Context())
+	refused := make(chan error)
+	go func() { refused <- s.Append(ctx, spool.Batch{Drafts: []block.Draft{draft("a", "2")}}) }()
+	select {
+	case err := <-refused:
+		t.Fatal("a full spool took lines:", err)
+	case <-time.After(20 * time.Millisecond): // it waits; there is no event to wait for instead
+	}
+	cancel()
+	if err := <-refused; !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	taken := make(chan error)
+	go func() { taken <- s.Append(t.Context(), spool.Batch{Drafts: []block.Draft{draft("a", "2")}}) }()
+	s.Settle("a", 1)
+	if err := <-taken; err != nil {
+		t.Fatal(err)
+	}
+	want(t, content(t, s, "a", 2), "2:2")
+}
+
+func TestDropOldestCountsWhatItDrops(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool.db")
+	s := open(t, path, spool.Options{MaxSize: 3 * 140, WhenFull: spool.DropOldest})
+	line := func(log, first string) block.Draft {
+		return block.NewDraft(nil, log, []byte(first+"\n"+strings.Repeat("x", 100)+"\n"), block.None)
+	}
+	for _, d := range []block.Draft{line("a", "1"), line("b", "1"), line("a", "2"), line("a", "3")} {
+		add(t, s, d)
+	}
+	if q := s.Queue("a"); q.Dropped != 2 || q.Oldest != 3 {
+		t.Errorf("the oldest block of all was not dropped: %+v", q)
+	}
+	if _, _, err := s.Read(nil, nil, "a", 1, 1<<20); !errors.Is(err, spool.ErrGap) {
+		t.Errorf("reading what was dropped: %v", err)
+	}
+	s.Close()
+	if q := open(t, path, spool.Options{}).Queue("a"); q.Dropped != 2 {
+		t.Errorf("the count was forgotten: %+v", q)
+	}
+}
+
+func TestAppendAfterClose(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "spool.db"), spool.Options{})
+	s.Close()
+	if err := s.Append(t.Context(), spool.Batch{}); !errors.Is(err, spool.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+func TestBadLogNameHarmsNothing(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "spool.db"), spool.Options{})
+	if err := s.Append(t.Context(), spool.Batch{Drafts: []block.Draft{draft("a", "1"), draft("../x", "1")}}); err == nil {
+		t.Error("it was taken")
+	}
+	want(t, content(t, s, "a", 1))
+}
+
+func TestConcurrentAppendsKeepEachLogsOrder(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "spool.db"), spool.Options{})
+	var group sync.WaitGroup
+	for w := range 8 {
+		group.Go(func() {
+			for i := range 50 {
+				add(t, s, draft(fmt.Sprintf("log%d", w), fmt.Sprint(i)))
+			}
+		})
+	}
+	group.Wait()
+	for w := range 8 {
+		var all []string
+		for i := range 50 {
+			all = append(all, fmt.Sprintf("%d:%d", i+1, i))
+		}
+		want(t, content(t, s, fmt.Sprintf("log%d", w), 1), all...)
+	}
+}

@@ -1,0 +1,355 @@
+package spool
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/logname"
+)
+
+const (
+	// maxGroup bounds the payload bytes that one transaction takes from concurrent calls of Append.
+	maxGroup = 8 << 20
+	// settleDelay is how long settled blocks wait for an append whose transaction removes them on the way.
+	settleDelay = 50 * time.Millisecond
+)
+
+// request is one call of Append, answered exactly once by the writer.
+type request struct {
+	ctx   context.Context
+	batch Batch
+	bytes int64
+	done  chan error // capacity 1
+}
+
+// Append stores the batch in one transaction and returns once it is synced to disk. While the spool is full it waits,
+// unless the policy is to drop. When it returns an error, nothing of the batch is stored; the error is ctx's, ErrClosed,
+// or says what is wrong with the batch or the disk. The drafts' payloads may be reused after it returns.
+func (s *Spool) Append(ctx context.Context, batch Batch) error {
+	r := &request{ctx: ctx, batch: batch, done: make(chan error, 1)}
+	for _, d := range batch.Drafts {
+		if err := logname.Check(d.Log); err != nil {
+			return err
+		}
+		r.bytes += int64(recordHeader + len(d.Payload))
+	}
+	select {
+	case s.requests <- r:
+		return <-r.done
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.closing:
+		return ErrClosed
+	}
+}
+
+// write is the goroutine that owns all transactions that change the file.
+func (s *Spool) write() {
+	defer close(s.stopped)
+	var settle <-chan time.Time // set while settled blocks wait
+	for {
+		select {
+		case r := <-s.requests:
+			s.store(s.gather(r))
+		case <-s.settles:
+			if settle == nil {
+				settle = time.After(settleDelay)
+			}
+		case <-settle:
+			settle = nil
+			s.store(nil)
+		case <-s.closing:
+			s.store(nil)
+			return
+		}
+	}
+}
+
+// gather waits until there is room for the first request, and adds the requests that already wait behind it.
+func (s *Spool) gather(first *request) []*request {
+	if !s.makeRoom(first) {
+		return nil
+	}
+	group, bytes := []*request{first}, first.bytes
+	for bytes < maxGroup {
+		select {
+		case r := <-s.requests:
+			if s.whenFull == Block && s.lacksRoom(bytes+r.bytes) {
+				s.store(group) // the next one waits for room on its own
+				return s.gather(r)
+			}
+			group, bytes = append(group, r), bytes+r.bytes
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+func (s *Spool) lacksRoom(bytes int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.maxSize > 0 && s.bytes > 0 && s.bytes+bytes > s.maxSize
+}
+
+// makeRoom returns true when the request fits. Otherwise it has answered it.
+func (s *Spool) makeRoom(r *request) bool {
+	for s.lacksRoom(r.bytes) {
+		before := s.size()
+		s.store(nil) // what is settled leaves first
+		if s.size() < before {
+			continue
+		}
+		if s.whenFull == DropOldest {
+			return true // the transaction drops what stands in the way
+		}
+		select {
+		case <-s.settles:
+		case <-r.ctx.Done():
+			r.done <- r.ctx.Err()
+			return false
+		case <-s.closing:
+			r.done <- ErrClosed
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Spool) size() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bytes
+}
+
+// store runs one transaction for the group and for what is settled, and answers the group.
+func (s *Spool) store(group []*request) {
+	s.mu.Lock()
+	settled := maps.Clone(s.settled)
+	s.mu.Unlock()
+	if len(group) == 0 && len(settled) == 0 {
+		return
+	}
+	t := transaction{spool: s, changed: map[string]queue{}, added: map[string]struct{}{}, bytes: s.size()}
+	err := s.db.Update(func(tx *bolt.Tx) error { return t.run(tx, group, settled) })
+	if err == nil {
+		s.adopt(&t, settled)
+	} else {
+		err = fmt.Errorf("write spool %s: %w", s.path, err)
+		if len(group) == 0 {
+			s.logger.Warn("settled blocks stay in the spool for now", "error", err)
+		}
+	}
+	for _, r := range group {
+		r.done <- err
+	}
+}
+
+// adopt makes a committed transaction's result the state that others see.
+func (s *Spool) adopt(t *transaction, settled map[string]uint64) {
+	s.mu.Lock()
+	for log, through := range settled {
+		if s.settled[log] == through {
+			delete(s.settled, log)
+		}
+	}
+	for log, q := range t.changed {
+		if q.dropped > s.queues[log].dropped {
+			s.logger.Warn("the spool is full: dropped its oldest lines",
+				"log", log, "lines", q.dropped-s.queues[log].dropped, "dropped_in_all", q.dropped)
+		}
+	}
+	maps.Copy(s.queues, t.changed)
+	maps.Copy(s.added, t.added)
+	s.bytes = t.bytes
+	s.mu.Unlock()
+	if len(t.added) > 0 {
+		s.signal()
+	}
+}
+
+// transaction gathers the changes of one bbolt transaction, which count only once it is committed.
+type transaction struct {
+	spool   *Spool
+	blocks  *bolt.Bucket
+	changed map[string]queue
+	bytes   int64
+	added   map[string]struct{} // logs that got blocks
+}
+
+func (t *transaction) run(tx *bolt.Tx, group []*request, settled map[string]uint64) error {
+	t.blocks = tx.Bucket(bucketBlocks)
+	for log, through := range settled {
+		if err := t.settle(log, through); err != nil {
+			return err
+		}
+	}
+	now := time.Now()
+	for _, r := range group {
+		for i := range r.batch.Drafts {
+			if err := t.add(&r.batch.Drafts[i], now); err != nil {
+				return err
+			}
+		}
+		for _, c := range r.batch.Checkpoints {
+			if err := putCheckpoint(tx.Bucket(bucketCheckpoints), c); err != nil {
+				return err
+			}
+		}
+	}
+	for log, q := range t.changed {
+		if err := tx.Bucket(bucketQueues).Put([]byte(log), encodeQueue(q)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func putCheckpoint(b *bolt.Bucket, c Checkpoint) error {
+	if c.Value == nil {
+		return b.Delete([]byte(c.Key))
+	}
+	return b.Put([]byte(c.Key), c.Value)
+}
+
+// queue returns the log's state as this transaction leaves it so far.
+func (t *transaction) queue(log string) queue {
+	if q, ok := t.changed[log]; ok {
+		return q
+	}
+	t.spool.mu.Lock()
+	defer t.spool.mu.Unlock()
+	if q, ok := t.spool.queues[log]; ok {
+		return q
+	}
+	return queue{id: t.nextIDLocked(), oldest: 1, next: 1}
+}
+
+// nextIDLocked returns a number that no log has: logs are numbered from 1 and never leave.
+func (t *transaction) nextIDLocked() uint32 {
+	n := len(t.spool.queues)
+	for log := range t.changed {
+		if _, known := t.spool.queues[log]; !known {
+			n++
+		}
+	}
+	return uint32(n + 1)
+}
+
+func (t *transaction) add(d *block.Draft, now time.Time) error {
+	record := int64(recordHeader + len(d.Payload))
+	if t.spool.whenFull == DropOldest {
+		if err := t.dropFor(record); err != nil {
+			return err
+		}
+	}
+	q := t.queue(d.Log)
+	b := d.Seal(t.spool.producer, q.next)
+	value := encodeRecord(make([]byte, 0, record), &b, now)
+	if err := t.blocks.Put(blockKey(q.id, b.First), value); err != nil {
+		return err
+	}
+	q.next += uint64(b.Count)
+	q.bytes += uint64(len(value))
+	t.bytes += int64(len(value))
+	t.changed[d.Log] = q
+	t.added[d.Log] = struct{}{}
+	return nil
+}
+
+// settle removes the log's blocks whose lines are all settled.
+func (t *transaction) settle(log string, through uint64) error {
+	q := t.queue(log)
+	for q.oldest < q.next {
+		last, err := t.headLast(q)
+		if err != nil {
+			return err
+		}
+		if last > through {
+			break
+		}
+		if q, err = t.removeHead(q, last); err != nil {
+			return err
+		}
+	}
+	t.changed[log] = q
+	return nil
+}
+
+// headLast returns the last sequence of the queue's oldest block, from the place of the next one: it needs no sound
+// record.
+func (t *transaction) headLast(q queue) (uint64, error) {
+	c := t.blocks.Cursor()
+	key, _ := c.Seek(blockKey(q.id, q.oldest))
+	if first, ok := keySequence(key, q.id); !ok || first != q.oldest {
+		return 0, fmt.Errorf("%w: the block at line %d is missing", ErrDamaged, q.oldest)
+	}
+	key, _ = c.Next()
+	if next, ok := keySequence(key, q.id); ok {
+		return next - 1, nil
+	}
+	return q.next - 1, nil
+}
+
+// removeHead deletes the queue's oldest block, whose last sequence is last.
+func (t *transaction) removeHead(q queue, last uint64) (queue, error) {
+	key := blockKey(q.id, q.oldest)
+	n := len(t.blocks.Get(key))
+	if err := t.blocks.Delete(key); err != nil {
+		return q, err
+	}
+	q.oldest = last + 1
+	q.bytes -= uint64(n)
+	t.bytes -= int64(n)
+	return q, nil
+}
+
+// dropFor removes the oldest blocks of the whole spool until a record of that size fits.
+func (t *transaction) dropFor(record int64) error {
+	for t.spool.maxSize > 0 && t.bytes > 0 && t.bytes+record > t.spool.maxSize {
+		log, q, err := t.oldest()
+		if err != nil {
+			return err
+		}
+		last, err := t.headLast(q)
+		if err != nil {
+			return err
+		}
+		q.dropped += last - q.oldest + 1
+		if q, err = t.removeHead(q, last); err != nil {
+			return err
+		}
+		t.changed[log] = q
+	}
+	return nil
+}
+
+// oldest returns the queue whose first block was stored before all others'.
+func (t *transaction) oldest() (log string, oldest queue, err error) {
+	t.spool.mu.Lock()
+	all := maps.Clone(t.spool.queues)
+	t.spool.mu.Unlock()
+	maps.Copy(all, t.changed)
+	var when time.Time
+	for name, q := range all {
+		if q.oldest == q.next {
+			continue
+		}
+		_, stored, err := decodeRecord(t.blocks.Get(blockKey(q.id, q.oldest)))
+		if err != nil {
+			return "", queue{}, err
+		}
+		if log == "" || stored.Before(when) {
+			log, oldest, when = name, q, stored
+		}
+	}
+	if log == "" {
+		return "", queue{}, fmt.Errorf("%w: it holds %d bytes and no block", ErrDamaged, t.bytes)
+	}
+	return log, oldest, nil
+}
