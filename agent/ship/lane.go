@@ -1,0 +1,55 @@
+package ship
+
+import "log/slog"
+
+// maxStreams is the number of streams that a lane may have in flight, so that a backlog of some logs does not hold up
+// the fresh lines of others.
+const maxStreams = 4
+
+// lane is what goes to one owner. Logs whose owner is not known yet share the lane of the empty name.
+type lane struct {
+	owner   string
+	ready   []*logState // waiting for a stream
+	streams int         // in flight
+	paused  bool        // a back-off runs
+	backoff backoff
+	trouble trouble
+}
+
+// recovered says that the lane's owner has taken lines.
+func (l *lane) recovered(logger *slog.Logger) {
+	l.backoff.reset()
+	l.trouble.over(logger, l.owner)
+}
+
+// logState is a log that the shipper has heard of.
+type logState struct {
+	name    string
+	lane    *lane
+	phase   phase
+	backoff backoff
+}
+
+type phase int
+
+const (
+	idle     phase = iota // has no blocks
+	ready                 // in its lane's ready list
+	shipping              // in a stream
+	paused                // waiting for its own back-off
+)
+
+// mayStart says whether the lane has work and is free to begin a stream.
+func (l *lane) mayStart() bool {
+	return len(l.ready) > 0 && !l.paused && l.streams < maxStreams
+}
+
+// take empties the ready list for a stream.
+func (l *lane) take() []*logState {
+	logs := l.ready
+	l.ready = nil
+	for _, s := range logs {
+		s.phase = shipping
+	}
+	return logs
+}

@@ -1,0 +1,208 @@
+package ship
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/logscribe/logscribe/internal/block"
+	logscribev1 "github.com/logscribe/logscribe/proto/logscribe/v1"
+	"github.com/logscribe/logscribe/spool"
+)
+
+// Config is what a Shipper is made from.
+type Config struct {
+	Spool *spool.Spool
+	// Conn leads to a mediator, or to a single Scribe.
+	Conn grpc.ClientConnInterface
+	// Name and Software tell the other side, for people, which agent this is.
+	Name, Software string
+	Logger         *slog.Logger
+}
+
+// Shipper ships one spool.
+type Shipper struct {
+	spool  *spool.Spool
+	client logscribev1.ScribeClient
+	hello  *logscribev1.Hello
+	logger *slog.Logger
+
+	events  chan func()    // what happened, run by the goroutine of Run, which alone touches what follows
+	streams sync.WaitGroup // in flight
+	lanes   map[string]*lane
+	logs    map[string]*logState
+}
+
+// New returns a shipper, which does nothing before Run.
+func New(cfg Config) *Shipper {
+	producer := cfg.Spool.Producer()
+	hello := &logscribev1.Hello{
+		Protocol: protocolVersion, Producer: producer[:], Agent: cfg.Name, Software: cfg.Software,
+	}
+	for _, c := range []block.Codec{block.None, block.S2, block.Zstd} {
+		hello.Codecs = append(hello.Codecs, logscribev1.Codec(c))
+	}
+	return &Shipper{
+		spool: cfg.Spool, client: logscribev1.NewScribeClient(cfg.Conn), hello: hello, logger: cfg.Logger,
+		events: make(chan func()), lanes: map[string]*lane{}, logs: map[string]*logState{},
+	}
+}
+
+// Run ships until ctx ends. It waits for what is in flight, which ctx cancels.
+func (s *Shipper) Run(ctx context.Context) error {
+	defer s.streams.Wait()
+	for {
+		select {
+		case <-s.spool.Appended():
+			for _, log := range s.spool.TakeAppended() {
+				s.wake(log)
+			}
+		case event := <-s.events:
+			event()
+		case <-ctx.Done():
+			return nil
+		}
+		for _, l := range s.lanes {
+			for l.mayStart() {
+				s.start(ctx, l)
+			}
+		}
+	}
+}
+
+// post hands an event to Run.
+func (s *Shipper) post(ctx context.Context, event func()) {
+	select {
+	case s.events <- event:
+	case <-ctx.Done():
+	}
+}
+
+// wake makes sure that a log with blocks will be shipped.
+func (s *Shipper) wake(name string) {
+	l := s.logs[name]
+	if l == nil {
+		l = &logState{name: name, lane: s.lane("")}
+		s.logs[name] = l
+	}
+	if l.phase == idle {
+		s.queue(l, l.lane)
+	}
+}
+
+func (s *Shipper) lane(owner string) *lane {
+	l := s.lanes[owner]
+	if l == nil {
+		l = &lane{owner: owner}
+		s.lanes[owner] = l
+	}
+	return l
+}
+
+// queue makes the log ready in a lane.
+func (s *Shipper) queue(l *logState, to *lane) {
+	l.lane, l.phase = to, ready
+	to.ready = append(to.ready, l)
+}
+
+// start begins a stream with all logs that are ready in the lane.
+func (s *Shipper) start(ctx context.Context, l *lane) {
+	var cursors []*cursor
+	for _, log := range l.take() {
+		cursors = append(cursors, &cursor{log: log})
+	}
+	l.streams++
+	s.streams.Go(func() {
+		receipts, err := s.run(ctx, cursors)
+		s.post(ctx, func() { s.finish(ctx, l, cursors, receipts, err) })
+	})
+}
+
+// finish takes the result of a stream of the lane.
+func (s *Shipper) finish(ctx context.Context, l *lane, cursors []*cursor, receipts map[string]*logscribev1.Receipt, err error) {
+	l.streams--
+	if err != nil {
+		l.trouble.report(s.logger, "can't ship: the lines wait in the spool", err)
+		for _, c := range cursors {
+			s.queue(c.log, l)
+		}
+		s.pauseLane(ctx, l)
+		return
+	}
+	for _, c := range cursors {
+		s.settle(ctx, l, c, receipts[c.log.name])
+	}
+}
+
+// settle applies a log's receipt, which came with a stream of the lane.
+func (s *Shipper) settle(ctx context.Context, from *lane, c *cursor, r *logscribev1.Receipt) {
+	owner, err := from, c.err
+	switch {
+	case r != nil:
+		if r.Committed > 0 {
+			s.spool.Settle(c.log.name, r.Committed)
+		}
+		owner = s.lane(r.Owner)
+		if code := codes.Code(r.Code); code != codes.OK && err == nil {
+			err = status.Error(code, r.Detail)
+		}
+	case c.opened && err == nil:
+		err = errors.New("the stream ended without a receipt for this log")
+	}
+	switch status.Code(err) {
+	case codes.OK:
+		c.log.backoff.reset()
+		from.recovered(s.logger)
+		owner.recovered(s.logger)
+		s.more(c.log, owner)
+	case codes.Unavailable: // all logs of the owner wait
+		owner.trouble.report(s.logger, "a Scribe takes no lines: they wait in the spool", err, "log", c.log.name, "scribe", owner.owner)
+		s.queue(c.log, owner)
+		s.pauseLane(ctx, owner)
+	default: // this log alone waits
+		s.logger.Warn("a log can't be shipped now: its lines wait in the spool", "log", c.log.name, "error", err)
+		s.pauseLog(ctx, c.log, owner)
+	}
+}
+
+// more queues the log again if blocks are left of it.
+func (s *Shipper) more(l *logState, to *lane) {
+	l.lane, l.phase = to, idle
+	if s.spool.Queue(l.name).Lines() > 0 {
+		s.queue(l, to)
+	}
+}
+
+// pauseLane holds the lane's next stream back.
+func (s *Shipper) pauseLane(ctx context.Context, l *lane) {
+	if l.paused {
+		return
+	}
+	l.paused = true
+	s.after(ctx, l.backoff.next(), func() { l.paused = false })
+}
+
+// pauseLog holds one log back; the rest of its lane goes on.
+func (s *Shipper) pauseLog(ctx context.Context, l *logState, to *lane) {
+	l.lane, l.phase = to, paused
+	s.after(ctx, l.backoff.next(), func() { s.queue(l, to) })
+}
+
+// after posts the event once the time has passed.
+func (s *Shipper) after(ctx context.Context, pause time.Duration, event func()) {
+	s.streams.Go(func() {
+		t := time.NewTimer(pause)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			s.post(ctx, event)
+		case <-ctx.Done():
+		}
+	})
+}

@@ -1,0 +1,142 @@
+package ship
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/logscribe/logscribe/internal/block"
+	logscribev1 "github.com/logscribe/logscribe/proto/logscribe/v1"
+	"github.com/logscribe/logscribe/spool"
+)
+
+const (
+	// protocolVersion is the version of the protocol that this release speaks.
+	protocolVersion = 1
+	// streamBudget is the number of payload bytes after which a stream ends, so that its receipt comes. It is what a
+	// lane keeps in flight, so it bounds the throughput over a long round trip.
+	streamBudget = 8 << 20
+	// readChunk is the number of payload bytes that a log sends before the next log has its turn.
+	readChunk = 512 << 10
+	// stallTimeout is how long a stream may make no progress, neither in sending nor in getting its receipts.
+	stallTimeout = 30 * time.Second
+)
+
+var errStalled = fmt.Errorf("no progress for %v", stallTimeout)
+
+// stream is one Append call.
+type stream struct {
+	shipper *Shipper
+	call    grpc.ClientStreamingClient[logscribev1.AppendRequest, logscribev1.AppendResponse]
+	stall   *time.Timer
+	budget  int // payload bytes left
+
+	blocks []block.Block // reused by each read
+	buf    []byte
+}
+
+// cursor is how far a stream has come with one log.
+type cursor struct {
+	log    *logState
+	opened bool
+	next   uint64 // the first sequence not sent
+	err    error  // the spool's trouble with this log
+}
+
+// run ships what waits of the logs, up to the budget, and returns the receipts by log. The cursors' errors tell which
+// logs the spool could not read.
+func (s *Shipper) run(ctx context.Context, cursors []*cursor) (map[string]*logscribev1.Receipt, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	st := &stream{shipper: s, budget: streamBudget}
+	st.stall = time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
+	defer st.stall.Stop()
+	receipts, err := st.exchange(ctx, cursors)
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errStalled) {
+		err = cause
+	}
+	return receipts, err
+}
+
+func (st *stream) exchange(ctx context.Context, cursors []*cursor) (map[string]*logscribev1.Receipt, error) {
+	var err error
+	if st.call, err = st.shipper.client.Append(ctx); err != nil {
+		return nil, err
+	}
+	if err := st.sendAll(cursors); err != nil && !errors.Is(err, io.EOF) { // EOF: the server ended the call and says why
+		return nil, err
+	}
+	response, err := st.call.CloseAndRecv()
+	if err != nil {
+		return nil, err
+	}
+	receipts := make(map[string]*logscribev1.Receipt, len(response.Receipts))
+	for _, r := range response.Receipts {
+		receipts[r.Log] = r
+	}
+	return receipts, nil
+}
+
+func (st *stream) sendAll(cursors []*cursor) error {
+	if err := st.send(&logscribev1.AppendRequest{Message: &logscribev1.AppendRequest_Hello{Hello: st.shipper.hello}}); err != nil {
+		return err
+	}
+	for more := true; more && st.budget > 0; {
+		more = false
+		for _, c := range cursors {
+			sent, err := st.sendSome(c)
+			if err != nil {
+				return err
+			}
+			more = more || sent
+		}
+	}
+	return nil
+}
+
+// sendSome sends the log's next blocks, and says whether there were any.
+func (st *stream) sendSome(c *cursor) (bool, error) {
+	if c.err != nil {
+		return false, nil
+	}
+	if !c.opened {
+		c.next = st.shipper.spool.Queue(c.log.name).Oldest
+		open := &logscribev1.Open{Log: c.log.name, Oldest: c.next}
+		if err := st.send(&logscribev1.AppendRequest{Message: &logscribev1.AppendRequest_Open{Open: open}}); err != nil {
+			return false, err
+		}
+		c.opened = true
+	}
+	var err error
+	st.blocks, st.buf, err = st.shipper.spool.Read(st.blocks[:0], st.buf[:0], c.log.name, c.next, readChunk)
+	for i := range st.blocks {
+		if err := st.sendBlock(&st.blocks[i]); err != nil {
+			return false, err
+		}
+		c.next = st.blocks[i].Last() + 1
+	}
+	if errors.Is(err, spool.ErrGap) {
+		err = nil // blocks were dropped; the log's next stream begins behind them
+		return false, nil
+	}
+	c.err = err
+	return len(st.blocks) > 0, nil
+}
+
+func (st *stream) sendBlock(b *block.Block) error {
+	st.budget -= len(b.Payload)
+	return st.send(&logscribev1.AppendRequest{Message: &logscribev1.AppendRequest_Block{Block: &logscribev1.Block{
+		Log: b.Log, First: b.First, Count: b.Count, Codec: logscribev1.Codec(b.Codec),
+		RawSize: b.RawSize, Crc: b.CRC, Payload: b.Payload,
+	}}})
+}
+
+func (st *stream) send(m *logscribev1.AppendRequest) error {
+	err := st.call.Send(m)
+	st.stall.Reset(stallTimeout)
+	return err
+}

@@ -1,0 +1,194 @@
+// Package stdin is the source that reads one stream, usually the agent's standard input, into a log.
+//
+// # Invariants
+//
+//   - Bytes pass as they are. Newlines are added only after a last line that has none, and within a line that is longer
+//     than the limit, which is delivered in pieces.
+//   - What was read and is not spooled yet is bounded: while the spool waits, so does the reader, and then its writer.
+//   - A line that has come whole goes to the spool at once; while the spool is busy, further lines gather.
+//
+// # Limitations
+//
+// A stream can't be read again: lines that were read but not yet spooled are lost if the process is killed, as are
+// those that still stand in the pipe. Only the pipe's writer could prevent that.
+package stdin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/logscribe/logscribe/agent/cut"
+	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/spool"
+)
+
+const (
+	// maxPending bounds what has been read and is not yet on its way to the spool, in bytes, beside one line.
+	maxPending = 2 << 20
+	// readSize is the size of one read, in bytes.
+	readSize = 128 << 10
+	// stopGrace is how long Run goes on after its context has ended: the application at the other end of a pipe often
+	// gets the same signal, and still has something to say.
+	stopGrace = 500 * time.Millisecond
+)
+
+// Spool is what the source needs of the spool.
+type Spool interface {
+	Append(ctx context.Context, b spool.Batch) error
+}
+
+// Config is what a Source is made from.
+type Config struct {
+	Reader  io.Reader
+	Tee     io.Writer // gets a copy of all that is read; nil for none
+	Log     string
+	Codec   block.Codec
+	MaxLine int // bytes; longer lines are delivered in pieces
+	Spool   Spool
+	Logger  *slog.Logger
+}
+
+// Source reads one stream.
+type Source struct {
+	cfg  Config
+	more chan struct{} // capacity 1: pending has grown, or the stream ended
+	room chan struct{} // capacity 1: pending was taken
+
+	mu      sync.Mutex // guards what follows
+	pending []byte
+	ended   error // why the reader stopped: io.EOF at the end of the stream
+}
+
+// New returns a source, which reads nothing before Run.
+func New(cfg Config) *Source {
+	return &Source{cfg: cfg, more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+}
+
+// Run reads to the end of the stream and returns nil once all lines are spooled. After ctx has ended it goes on for a
+// moment, then returns nil with what it has read spooled. An error says that the stream could not be read, or its lines
+// not be spooled.
+//
+// A read that blocks can't be interrupted: after ctx has ended, Run returns without it. The goroutine that reads ends
+// with that read, at the latest with the process.
+func (s *Source) Run(ctx context.Context) error {
+	go s.read()
+	grace, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, end) })()
+	var work []byte
+	for {
+		var ended error
+		work, ended = s.take(work)
+		if grace.Err() != nil {
+			ended = io.EOF
+		}
+		var err error
+		if work, err = s.spool(grace, work, ended != nil); err != nil {
+			return err
+		}
+		if ended != nil {
+			return readError(ended)
+		}
+		select {
+		case <-s.more:
+		case <-grace.Done():
+		}
+	}
+}
+
+func readError(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return fmt.Errorf("read the input: %w", err)
+}
+
+// read is the goroutine that reads ahead.
+func (s *Source) read() {
+	chunk := make([]byte, readSize)
+	for {
+		n, err := s.cfg.Reader.Read(chunk)
+		s.tee(chunk[:n])
+		s.mu.Lock()
+		s.pending = append(s.pending, chunk[:n]...)
+		s.ended = err
+		full := len(s.pending) >= maxPending
+		s.mu.Unlock()
+		signal(s.more)
+		if err != nil {
+			return
+		}
+		if full {
+			<-s.room
+		}
+	}
+}
+
+// take appends what has been read to work.
+func (s *Source) take(work []byte) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.pending) >= maxPending {
+		signal(s.room)
+	}
+	work = append(work, s.pending...)
+	s.pending = s.pending[:0]
+	return work, s.ended
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// spool stores the whole lines of work, all of it if it is the last, and returns what is left.
+func (s *Source) spool(ctx context.Context, work []byte, last bool) ([]byte, error) {
+	var drafts []block.Draft
+	rest := work
+	for {
+		n, whole := cut.Next(rest, s.cfg.MaxLine)
+		if n == 0 && last && len(rest) > 0 {
+			n, whole = len(rest), false
+		}
+		if n == 0 {
+			break
+		}
+		drafts = append(drafts, s.draft(rest[:n], whole))
+		rest = rest[n:]
+	}
+	if len(drafts) > 0 {
+		if err := s.cfg.Spool.Append(ctx, spool.Batch{Drafts: drafts}); err != nil {
+			return nil, fmt.Errorf("%d bytes of input could not be spooled: %w", len(work)-len(rest), err)
+		}
+	}
+	return append(work[:0], rest...), nil
+}
+
+// draft makes a block of lines; one that is not whole gets its newline.
+func (s *Source) draft(lines []byte, whole bool) block.Draft {
+	if !whole {
+		if len(lines) == s.cfg.MaxLine {
+			s.cfg.Logger.Warn("a line is longer than the limit: it is delivered in pieces", "log", s.cfg.Log, "limit_bytes", s.cfg.MaxLine)
+		}
+		lines = append(lines[:len(lines):len(lines)], '\n')
+	}
+	return block.NewDraft(nil, s.cfg.Log, lines, s.cfg.Codec)
+}
+
+// tee copies what was read, until that fails.
+func (s *Source) tee(p []byte) {
+	if s.cfg.Tee == nil {
+		return
+	}
+	if _, err := s.cfg.Tee.Write(p); err != nil {
+		s.cfg.Logger.Warn("can't copy the input any more", "error", err)
+		s.cfg.Tee = nil
+	}
+}

@@ -1,0 +1,19 @@
+// Package scribe is the worker: it takes log lines over gRPC, writes them to files, and acknowledges only what is synced.
+//
+// # Invariants
+//
+//   - A receipt, or the answer of a unary call, is sent only after the store has committed what it speaks of.
+//   - A log's trouble is answered in that log's receipt; the other logs of its stream go on.
+//   - A Scribe that has registered with mediators writes only for the owner of an epoch: what comes without one is
+//     checked with a mediator first.
+//
+// # Layout
+//
+//	scribe.go    Scribe: New, Run, Reload
+//	embedded.go  a Scribe inside an agent, reached in process
+//	intake.go    Append: one stream of blocks, its receipts
+//	direct.go    the unary calls: Log, and that of the original project
+//	register.go  being known to mediators
+//	status.go    errors of the store as codes of gRPC
+//	store/       files, ledger, rotation, recovery
+package scribe

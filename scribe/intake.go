@@ -1,0 +1,195 @@
+package scribe
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/logname"
+	logscribev1 "github.com/logscribe/logscribe/proto/logscribe/v1"
+	"github.com/logscribe/logscribe/scribe/store"
+)
+
+// protocolVersion is the version of the protocol that this release speaks.
+const protocolVersion = 1
+
+// intake is one Append stream.
+type intake struct {
+	scribe   *Scribe
+	producer block.Producer
+	logs     map[string]*streamLog
+	order    []*streamLog // as the stream opened them
+	lines    []byte       // the buffer of decoded lines
+}
+
+// streamLog is one log of a stream.
+type streamLog struct {
+	name   string
+	oldest uint64
+	epoch  uint64
+	sent   uint64 // the last sequence that the stream brought
+	err    error  // why the log takes no more of this stream's blocks
+}
+
+var lineBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// Append implements logscribe.v1.Scribe.
+func (s *Scribe) Append(stream grpc.ClientStreamingServer[logscribev1.AppendRequest, logscribev1.AppendResponse]) error {
+	buffer := lineBuffers.Get().(*[]byte)
+	in := intake{scribe: s, logs: map[string]*streamLog{}, lines: *buffer}
+	defer func() {
+		*buffer = in.lines
+		lineBuffers.Put(buffer)
+	}()
+	if err := in.hello(stream); err != nil {
+		return err
+	}
+	for {
+		request, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if err := in.take(stream.Context(), request); err != nil {
+			return err
+		}
+	}
+	response, err := in.settle(stream.Context())
+	if err != nil {
+		return statusOf(err)
+	}
+	return stream.SendAndClose(response)
+}
+
+// hello takes the stream's first message.
+func (in *intake) hello(stream grpc.ClientStreamingServer[logscribev1.AppendRequest, logscribev1.AppendResponse]) error {
+	request, err := stream.Recv()
+	if errors.Is(err, io.EOF) {
+		return status.Error(codes.InvalidArgument, "the stream ended before its Hello")
+	}
+	if err != nil {
+		return err
+	}
+	hello := request.GetHello()
+	if hello == nil {
+		return status.Error(codes.InvalidArgument, "a stream must begin with Hello")
+	}
+	if hello.Protocol != protocolVersion {
+		return status.Errorf(codes.Unimplemented, "protocol version %d: this Scribe speaks %d", hello.Protocol, protocolVersion)
+	}
+	for _, codec := range hello.Codecs {
+		if !block.Codec(codec).Known() {
+			return status.Errorf(codes.Unimplemented, "codec %d: this Scribe knows none, s2 and zstd", codec)
+		}
+	}
+	if len(hello.Producer) != len(in.producer) {
+		return status.Errorf(codes.InvalidArgument, "the producer has %d bytes, a UUID has %d", len(hello.Producer), len(in.producer))
+	}
+	in.producer = block.Producer(hello.Producer)
+	return nil
+}
+
+// take handles a message after Hello. An error ends the stream; a log's own errors stay with the log.
+func (in *intake) take(ctx context.Context, request *logscribev1.AppendRequest) error {
+	switch m := request.Message.(type) {
+	case *logscribev1.AppendRequest_Open:
+		in.open(ctx, m.Open)
+		return nil
+	case *logscribev1.AppendRequest_Block:
+		l := in.logs[m.Block.Log]
+		if l == nil {
+			return status.Errorf(codes.InvalidArgument, "a block of log %q came before its Open", m.Block.Log)
+		}
+		if l.err == nil {
+			l.err = in.append(l, m.Block)
+		}
+		return nil
+	case *logscribev1.AppendRequest_Hello:
+		return status.Error(codes.InvalidArgument, "a second Hello in one stream")
+	}
+	return status.Error(codes.InvalidArgument, "a message that is neither Open nor Block")
+}
+
+func (in *intake) open(ctx context.Context, open *logscribev1.Open) {
+	l := in.logs[open.Log]
+	if l == nil {
+		l = &streamLog{name: open.Log}
+		in.logs[open.Log] = l
+		in.order = append(in.order, l)
+	}
+	l.oldest, l.epoch = open.Oldest, open.Epoch
+	l.err = logname.Check(open.Log)
+	if l.err != nil {
+		l.err = status.Error(codes.InvalidArgument, l.err.Error())
+		return
+	}
+	if l.epoch, l.err = in.scribe.epoch(ctx, open.Log, open.Epoch); l.err != nil {
+		return
+	}
+	l.err = in.scribe.store.Claim(open.Log, l.epoch)
+}
+
+// append checks a block and gives it to the store.
+func (in *intake) append(l *streamLog, m *logscribev1.Block) error {
+	b := block.Block{
+		Log: m.Log, Producer: in.producer, First: m.First, Count: m.Count,
+		Codec: block.Codec(m.Codec), RawSize: m.RawSize, CRC: m.Crc, Payload: m.Payload,
+	}
+	if b.First == 0 || b.Count == 0 {
+		return status.Errorf(codes.InvalidArgument, "log %q: a block of %d lines at sequence %d", b.Log, b.Count, b.First)
+	}
+	if err := b.Verify(); err != nil {
+		return err
+	}
+	lines, err := b.Lines(in.lines)
+	if err != nil {
+		return err
+	}
+	if b.Codec != block.None { // the lines of an unencoded block are its payload, not the buffer
+		in.lines = lines[:0]
+	}
+	l.sent = max(l.sent, b.Last())
+	written, err := in.scribe.store.Append(store.Block{Block: &b, Lines: lines, Epoch: l.epoch, Oldest: l.oldest})
+	if err == nil {
+		in.scribe.echo(written)
+	}
+	return err
+}
+
+// settle commits what the stream brought and returns its receipts.
+func (in *intake) settle(ctx context.Context) (*logscribev1.AppendResponse, error) {
+	if err := in.scribe.store.Commit(ctx); err != nil {
+		return nil, status.Errorf(codes.Unavailable, "nothing could be committed: %v", err)
+	}
+	response := &logscribev1.AppendResponse{}
+	for _, l := range in.order {
+		response.Receipts = append(response.Receipts, in.receipt(l))
+	}
+	return response, nil
+}
+
+func (in *intake) receipt(l *streamLog) *logscribev1.Receipt {
+	r := &logscribev1.Receipt{Log: l.name, Owner: in.scribe.id}
+	err := l.err
+	if logname.Check(l.name) == nil {
+		var lookup error
+		if r.Committed, r.Epoch, lookup = in.scribe.store.Committed(l.name, in.producer); lookup != nil && err == nil {
+			err = lookup
+		}
+	}
+	if err == nil && r.Committed < l.sent {
+		err = status.Errorf(codes.Unavailable, "log %q: lines %d to %d were cut back, see the Scribe's log", l.name, r.Committed+1, l.sent)
+	}
+	if err != nil {
+		r.Code, r.Detail = uint32(codeOf(err)), err.Error()
+	}
+	return r
+}

@@ -1,0 +1,164 @@
+package scribe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/logscribe/logscribe/internal/transport"
+	"github.com/logscribe/logscribe/proto/legacy"
+	logscribev1 "github.com/logscribe/logscribe/proto/logscribe/v1"
+	"github.com/logscribe/logscribe/scribe/store"
+)
+
+// stopGrace is the time that streams have to end at a clean stop.
+const stopGrace = time.Second
+
+// Config is what a Scribe is made from.
+type Config struct {
+	// Listen is the address to serve on, HOST:PORT; port 0 takes a free one.
+	Listen string
+	// Path is the root folder of the logs; it is made if it does not exist.
+	Path string
+	// MaxSize bounds each file in bytes; size.Unlimited, or 0, is no limit.
+	MaxSize int64
+	// Mediators are the addresses to register with, HOST:PORT; none for a Scribe on its own.
+	Mediators []string
+	// ID is the Scribe's identity among those of its mediators. If empty it is made of the host's name and the
+	// identity of the root folder, so that it moves with the files.
+	ID string
+	// Advertise is where mediators reach this Scribe, HOST:PORT. If empty it is the port that it serves on, at the
+	// address its registration comes from.
+	Advertise string
+	// Console gets a copy of every line that is written; nil for none.
+	Console io.Writer
+	TLS     transport.TLS
+	Logger  *slog.Logger // nil discards
+	// Software is the program's version, told to mediators.
+	Software string
+}
+
+// Scribe is a running worker.
+type Scribe struct {
+	logscribev1.UnimplementedScribeServer
+	cfg      Config
+	logger   *slog.Logger
+	id       string
+	store    *store.Store
+	listener net.Listener
+	server   *transport.Server
+	serverTL *transport.Credentials
+	clientTL *transport.Credentials
+	registry *registration // nil without mediators
+
+	consoleMu sync.Mutex
+}
+
+// New opens the store, which brings its files to their committed state, and listens. The Scribe serves once Run is
+// called.
+func New(cfg Config) (*Scribe, error) {
+	listener, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", cfg.Listen, cause(err))
+	}
+	s, err := newScribe(cfg, listener)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return s, nil
+}
+
+// cause strips what net.Listen says about the address a second time.
+func cause(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Err
+	}
+	return err
+}
+
+func newScribe(cfg Config, listener net.Listener) (*Scribe, error) {
+	s := &Scribe{cfg: cfg, logger: cfg.Logger, listener: listener}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if s.serverTL, err = cfg.TLS.Server(); err != nil {
+		return nil, err
+	}
+	if len(cfg.Mediators) > 0 {
+		if s.clientTL, err = cfg.TLS.Client(); err != nil {
+			return nil, err
+		}
+	}
+	if s.store, err = store.Open(cfg.Path, store.Options{MaxSize: cfg.MaxSize, Logger: s.logger}); err != nil {
+		return nil, err
+	}
+	if s.id, err = identity(cfg.ID, s.store); err != nil {
+		return nil, errors.Join(err, s.store.Close())
+	}
+	if len(cfg.Mediators) > 0 {
+		if s.registry, err = s.newRegistration(); err != nil {
+			return nil, errors.Join(err, s.store.Close())
+		}
+	}
+	s.server = transport.NewServer(s.serverTL)
+	logscribev1.RegisterScribeServer(s.server, s)
+	legacy.RegisterLogScribeServer(s.server, legacyServer{scribe: s})
+	return s, nil
+}
+
+func identity(configured string, st *store.Store) (string, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("find a name for this Scribe: %w; set -id", err)
+	}
+	return host + "-" + st.Root().String()[:8], nil
+}
+
+// ID returns the Scribe's identity.
+func (s *Scribe) ID() string { return s.id }
+
+// Addr returns the address that the Scribe listens on.
+func (s *Scribe) Addr() net.Addr { return s.listener.Addr() }
+
+// Reload reads the certificates again. After an error the old ones stay in use.
+func (s *Scribe) Reload() error { return transport.Reload(s.serverTL, s.clientTL) }
+
+// Run serves until ctx ends, then stops: it takes no more streams, gives those in progress a moment to end, commits
+// what they brought and closes the store.
+func (s *Scribe) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var group errgroup.Group
+	group.Go(func() error {
+		defer cancel()
+		return s.server.Serve(s.listener)
+	})
+	if s.registry != nil {
+		group.Go(func() error { return s.registry.run(ctx) })
+	}
+	<-ctx.Done()
+	err := s.server.Shutdown(stopGrace)
+	return errors.Join(err, group.Wait(), s.store.Close())
+}
+
+// echo writes lines to the console, if there is one.
+func (s *Scribe) echo(lines []byte) {
+	if s.cfg.Console == nil {
+		return
+	}
+	s.consoleMu.Lock()
+	defer s.consoleMu.Unlock()
+	s.cfg.Console.Write(lines) // the console is a courtesy: its errors change nothing
+}

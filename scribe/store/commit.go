@@ -1,0 +1,266 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/logname"
+)
+
+// maxParallelSyncs bounds the files that a round syncs at the same time.
+const maxParallelSyncs = 16
+
+// round is one turn of the committer.
+type round struct {
+	done chan struct{} // closed when it is over
+	err  error         // set before that if the ledger could not be written
+}
+
+func newRound() *round { return &round{done: make(chan struct{})} }
+
+// snapshot is what a round commits of one log.
+type snapshot struct {
+	log     *logFile
+	file    *os.File   // the active file at the time of the snapshot
+	full    []*os.File // the files rotated before it
+	size    int64
+	rotated int64
+	marks   map[block.Producer]uint64
+	err     error
+}
+
+// changed says that bytes are being appended to the log: it is part of the next round.
+func (s *Store) changed(l *logFile, bytes int) {
+	s.mu.Lock()
+	s.dirty[l] = struct{}{}
+	s.uncommitted += int64(bytes)
+	early := s.uncommitted >= earlyRound
+	s.mu.Unlock()
+	if early {
+		s.wantRound()
+	}
+}
+
+// folderChanged says that the folder must be synced with the next round.
+func (s *Store) folderChanged(dir string) {
+	s.mu.Lock()
+	s.folders[dir] = struct{}{}
+	s.mu.Unlock()
+}
+
+func (s *Store) wantRound() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Commit returns once a round is over that covers all that was appended before the call. Committed and Ticket.Lost tell
+// what became of it. The error is ctx's or ErrClosed.
+func (s *Store) Commit(ctx context.Context) error {
+	s.mu.Lock()
+	r := s.running // covers what is not dirty any more
+	if len(s.dirty) > 0 || s.ledgerFailed {
+		r = s.next
+	}
+	s.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	s.wantRound()
+	return s.await(ctx, r)
+}
+
+func (s *Store) await(ctx context.Context, r *round) error {
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.stopped:
+		select {
+		case <-r.done:
+			return r.err
+		default:
+			return ErrClosed
+		}
+	}
+}
+
+// awaitRoom holds an append back while too much waits to be committed.
+func (s *Store) awaitRoom() {
+	for {
+		s.mu.Lock()
+		r, full := s.next, s.uncommitted >= maxUncommitted
+		s.mu.Unlock()
+		if !full {
+			return
+		}
+		s.wantRound()
+		if errors.Is(s.await(context.Background(), r), ErrClosed) {
+			return
+		}
+	}
+}
+
+// commitRounds is the committer goroutine.
+func (s *Store) commitRounds() {
+	defer close(s.stopped)
+	for {
+		select {
+		case <-s.kick:
+			s.commitRound()
+		case <-s.closing:
+			s.commitRound()
+			return
+		}
+	}
+}
+
+// commitRound takes all that changed since the last round and commits it.
+func (s *Store) commitRound() {
+	s.mu.Lock()
+	r, dirty, folders := s.next, s.dirty, s.folders
+	s.running, s.next = r, newRound()
+	s.dirty, s.folders = map[*logFile]struct{}{}, map[string]struct{}{}
+	s.uncommitted = 0
+	failed := s.ledgerFailed
+	s.mu.Unlock()
+
+	var snapshots []*snapshot
+	for l := range dirty {
+		if snap := l.snapshot(); snap != nil {
+			snapshots = append(snapshots, snap)
+		}
+	}
+	if len(snapshots) > 0 || failed {
+		r.err = s.commit(snapshots, folders)
+	} else {
+		s.keepFolders(folders)
+	}
+
+	s.mu.Lock()
+	s.running = nil
+	s.mu.Unlock()
+	close(r.done)
+}
+
+// snapshot takes what is not committed of the log, nil if the log was reset meanwhile.
+func (l *logFile) snapshot() *snapshot {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		return nil
+	}
+	s := &snapshot{
+		log: l, file: l.file, full: l.full, size: l.size, rotated: l.lastStamp,
+		marks: make(map[block.Producer]uint64, len(l.touched)),
+	}
+	for p := range l.touched {
+		s.marks[p] = l.marks[p].appended
+	}
+	clear(l.touched)
+	l.full = nil
+	l.inRound = true
+	return s
+}
+
+// commit syncs the snapshots' files and the folders, then enters the sound ones in the ledger. It returns the ledger's
+// error; the others are in the logs.
+func (s *Store) commit(snapshots []*snapshot, folders map[string]struct{}) error {
+	s.sync(snapshots, folders)
+	var sound []*snapshot
+	for _, snap := range snapshots {
+		if snap.err == nil {
+			sound = append(sound, snap)
+		}
+	}
+	err := s.ledger.commit(sound, s.now())
+	if err != nil {
+		err = fmt.Errorf("write ledger: %w", err)
+		s.logger.Error("nothing is acknowledged until the ledger can be written", "error", err)
+	}
+	s.mu.Lock()
+	s.ledgerFailed = err != nil
+	s.mu.Unlock()
+	for _, snap := range snapshots {
+		if snap.err == nil {
+			snap.err = err
+		}
+		snap.settle()
+	}
+	return err
+}
+
+// sync makes files and folders durable, in parallel, and notes errors in the snapshots.
+func (s *Store) sync(snapshots []*snapshot, folders map[string]struct{}) {
+	var files errgroup.Group
+	files.SetLimit(maxParallelSyncs)
+	for _, snap := range snapshots {
+		files.Go(func() error {
+			for _, f := range append(snap.full, snap.file) {
+				if err := datasync(f); err != nil {
+					snap.err = err
+					return nil
+				}
+			}
+			return nil
+		})
+	}
+	broken := map[string]struct{}{}
+	for dir := range folders {
+		if err := s.syncFolder(dir); err != nil {
+			s.logger.Error("can't sync a folder", "folder", dir, "error", err)
+			broken[dir] = struct{}{}
+		}
+	}
+	files.Wait() // its functions return no errors
+	if len(broken) == 0 {
+		return
+	}
+	s.keepFolders(broken)
+	for _, snap := range snapshots {
+		if _, ok := broken[logname.Dir(snap.log.name)]; ok && snap.err == nil {
+			snap.err = errFolder
+		}
+	}
+}
+
+// keepFolders leaves folders to the next round.
+func (s *Store) keepFolders(folders map[string]struct{}) {
+	s.mu.Lock()
+	maps.Copy(s.folders, folders)
+	s.mu.Unlock()
+}
+
+// settle tells the log what became of the snapshot.
+func (snap *snapshot) settle() {
+	for _, f := range snap.full {
+		f.Close() // synced, or not acknowledged
+	}
+	l := snap.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inRound = false
+	l.roundOver.Broadcast()
+	if l.file == nil {
+		return // it was reset meanwhile; when it is opened again it reads from the ledger what the round made of it
+	}
+	if snap.err != nil {
+		l.store.logger.Error("can't commit a log: its uncommitted lines are asked for again", "log", l.name, "error", snap.err)
+		l.fail(snap.err) // the error stays in the log
+		return
+	}
+	l.entry.size, l.entry.rotated = snap.size, snap.rotated
+	for p, sequence := range snap.marks {
+		m := l.marks[p]
+		m.committed = max(m.committed, sequence)
+		l.marks[p] = m
+	}
+}

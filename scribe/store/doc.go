@@ -1,0 +1,37 @@
+// Package store writes logs to files below a root folder and remembers, in a ledger, what of them is durable. It knows
+// files, blocks and the ledger, nothing of the network.
+//
+// # Invariants
+//
+//   - A line is committed when the bytes of its file are synced and, after that, the ledger's transaction with the new
+//     size and sequence is. Only then does Committed report it.
+//   - What the ledger does not know of is not there: at Open, and after any failure of a log, its files are cut back to
+//     the committed state. Such bytes were never acknowledged; their producer sends them again.
+//   - For a producer and log, lines are appended in the order of their sequences, each once: what is appended already
+//     is skipped, a gap is refused unless the producer no longer holds what is missing.
+//   - A file never exceeds the maximal size, unless a single line does; lines are never parted.
+//   - Names of rotated files rise strictly within a log, whatever the clock does, and are never used twice.
+//   - A log that fails fails alone.
+//   - One process at a time: Open locks the ledger. Nothing outside the root is ever touched (os.Root).
+//
+// # Commit
+//
+// Appends write to the files at once. One committer goroutine works in rounds that all waiting callers share: it takes
+// a snapshot of every log that changed, syncs the files and folders in parallel, stores the new sizes and sequences in
+// one ledger transaction and wakes the callers. While a round syncs, the next one gathers.
+//
+// # Rotation
+//
+// A rotation renames the active file and starts a new one; it becomes durable with the next round, as the appended
+// bytes do. So that recovery can tell finished rotations from those to be undone, the ledger holds two times for each
+// log: rotated, the time in the name of the last committed rotation, and reserved, up to which time names may have been
+// used. Rotated files named in (rotated, reserved] are not committed: the first of them is the active file as it was,
+// and is renamed back; the others hold nothing committed, and are removed. The store reserves a few seconds of names in
+// one transaction ahead of using them.
+//
+// # Layout
+//
+//	<root>/<path>/<filename>.log                           the active file of the log path/filename
+//	<root>/<path>/<filename>_20060102T150405.000000Z.log   a rotated file
+//	<root>/.scribe/ledger.db                               the ledger; see ledger.go
+package store

@@ -1,0 +1,39 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The errors that the store's functions wrap.
+var (
+	ErrLocked  = errors.New("another Scribe holds it")
+	ErrVersion = errors.New("it was written by another release")
+	ErrDamaged = errors.New("it is damaged")
+	ErrClosed  = errors.New("the store is closed")
+	// ErrLost says that appended lines were cut back before they were committed. Their producer must send them again.
+	ErrLost = errors.New("lines were appended but could not be committed")
+)
+
+// errFolder fails the logs of a folder that could not be synced; the folder's own error is logged.
+var errFolder = errors.New("its folder can't be synced")
+
+// GapError refuses a block that does not follow on the last sequence.
+type GapError struct {
+	Log         string
+	Next, First uint64 // the sequence expected, and the one that came
+}
+
+func (e *GapError) Error() string {
+	return fmt.Sprintf("log %q: lines %d to %d are missing", e.Log, e.Next, e.First-1)
+}
+
+// FencedError refuses an owner whose epoch is older than the newest seen.
+type FencedError struct {
+	Log         string
+	Epoch, Seen uint64
+}
+
+func (e *FencedError) Error() string {
+	return fmt.Sprintf("log %q: epoch %d is over, epoch %d has begun", e.Log, e.Epoch, e.Seen)
+}

@@ -1,0 +1,233 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/logscribe/logscribe/internal/block"
+)
+
+// ledger is the store's durable memory, a bbolt file with three buckets:
+//
+//	meta       "version" -> 1 byte, the version of this layout, 1
+//	           "root" -> 16 bytes, the identity of the root folder (UUID)
+//	logs       log name -> log record, see entry
+//	producers  log name, 0x00, producer (16 bytes) -> producer record, see encodeMark
+type ledger struct {
+	db   *bolt.DB
+	root uuid.UUID
+}
+
+const layoutVersion = 1
+
+// batchDelay is how long a change waits for others to share its transaction.
+const batchDelay = 200 * time.Microsecond
+
+var (
+	bucketMeta      = []byte("meta")
+	bucketLogs      = []byte("logs")
+	bucketProducers = []byte("producers")
+
+	keyVersion = []byte("version")
+	keyRoot    = []byte("root")
+)
+
+// entry is what the ledger knows of one log. Its record, integers big-endian:
+//
+//	offset  width  meaning
+//	0       1      version of this record, 1
+//	1       8      size: committed size of the active file in bytes
+//	9       8      rotated: time in the name of the last committed rotation, microseconds since 1970 UTC; 0 for none
+//	17      8      reserved: the time up to which names of rotated files may have been used; in the same unit
+//	25      8      epoch: the highest epoch of ownership seen
+type entry struct {
+	size     int64
+	rotated  int64
+	reserved int64
+	epoch    uint64
+}
+
+const (
+	entryVersion = 1
+	entrySize    = 33
+	markVersion  = 1
+	markSize     = 17
+)
+
+func encodeEntry(e entry) []byte {
+	buf := make([]byte, 0, entrySize)
+	buf = append(buf, entryVersion)
+	buf = binary.BigEndian.AppendUint64(buf, uint64(e.size))
+	buf = binary.BigEndian.AppendUint64(buf, uint64(e.rotated))
+	buf = binary.BigEndian.AppendUint64(buf, uint64(e.reserved))
+	return binary.BigEndian.AppendUint64(buf, e.epoch)
+}
+
+func decodeEntry(log, value []byte) (entry, error) {
+	if len(value) > 0 && value[0] != entryVersion {
+		return entry{}, fmt.Errorf("%w: record of log %q has version %d, this release reads %d", ErrVersion, log, value[0], entryVersion)
+	}
+	if len(value) != entrySize {
+		return entry{}, fmt.Errorf("%w: record of log %q has %d bytes instead of %d", ErrDamaged, log, len(value), entrySize)
+	}
+	return entry{
+		size:     int64(binary.BigEndian.Uint64(value[1:])),
+		rotated:  int64(binary.BigEndian.Uint64(value[9:])),
+		reserved: int64(binary.BigEndian.Uint64(value[17:])),
+		epoch:    binary.BigEndian.Uint64(value[25:]),
+	}, nil
+}
+
+// encodeMark makes a producer record:
+//
+//	offset  width  meaning
+//	0       1      version of this record, 1
+//	1       8      the last committed sequence
+//	9       8      when it was committed, milliseconds since 1970 UTC
+func encodeMark(sequence uint64, at time.Time) []byte {
+	buf := make([]byte, 0, markSize)
+	buf = append(buf, markVersion)
+	buf = binary.BigEndian.AppendUint64(buf, sequence)
+	return binary.BigEndian.AppendUint64(buf, uint64(at.UnixMilli()))
+}
+
+func decodeMark(key, value []byte) (uint64, error) {
+	if len(value) > 0 && value[0] != markVersion {
+		return 0, fmt.Errorf("%w: producer record %q has version %d, this release reads %d", ErrVersion, key, value[0], markVersion)
+	}
+	if len(value) != markSize {
+		return 0, fmt.Errorf("%w: producer record %q has %d bytes instead of %d", ErrDamaged, key, len(value), markSize)
+	}
+	return binary.BigEndian.Uint64(value[1:]), nil
+}
+
+func openLedger(path string) (*ledger, error) {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{
+		Timeout:        100 * time.Millisecond,
+		NoFreelistSync: true,
+		FreelistType:   bolt.FreelistMapType,
+	})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, fmt.Errorf("open ledger %s: %w; stop it, or give this one another -path", path, ErrLocked)
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		return nil, fmt.Errorf("open ledger %s: %w: %w", path, ErrDamaged, err)
+	case err != nil:
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	db.MaxBatchDelay = batchDelay
+	l := &ledger{db: db}
+	if err := db.Update(l.init); err != nil {
+		return nil, errors.Join(fmt.Errorf("open ledger %s: %w", path, err), db.Close())
+	}
+	return l, nil
+}
+
+func (l *ledger) init(tx *bolt.Tx) error {
+	for _, name := range [][]byte{bucketMeta, bucketLogs, bucketProducers} {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	meta := tx.Bucket(bucketMeta)
+	version, root := meta.Get(keyVersion), meta.Get(keyRoot)
+	if version == nil && root == nil {
+		l.root = uuid.New()
+		if err := meta.Put(keyVersion, []byte{layoutVersion}); err != nil {
+			return err
+		}
+		return meta.Put(keyRoot, l.root[:])
+	}
+	if len(version) != 1 || version[0] != layoutVersion {
+		return fmt.Errorf("%w: layout %x, this release reads %d", ErrVersion, version, layoutVersion)
+	}
+	var err error
+	if l.root, err = uuid.FromBytes(root); err != nil {
+		return fmt.Errorf("%w: the root's identity has %d bytes", ErrDamaged, len(root))
+	}
+	return nil
+}
+
+// entries returns all logs.
+func (l *ledger) entries() (map[string]entry, error) {
+	all := map[string]entry{}
+	err := l.db.View(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketLogs).ForEach(func(k, v []byte) error {
+			e, err := decodeEntry(k, v)
+			all[string(k)] = e
+			return err
+		})
+	})
+	return all, err
+}
+
+// log returns a log's entry and its producers' last sequences; ok is false for a log that the ledger does not know.
+func (l *ledger) log(name string) (e entry, marks map[block.Producer]uint64, ok bool, err error) {
+	marks = map[block.Producer]uint64{}
+	err = l.db.View(func(tx *bolt.Tx) error {
+		value := tx.Bucket(bucketLogs).Get([]byte(name))
+		if value == nil {
+			return nil
+		}
+		ok = true
+		if e, err = decodeEntry([]byte(name), value); err != nil {
+			return err
+		}
+		prefix := name + "\x00"
+		c := tx.Bucket(bucketProducers).Cursor()
+		for k, v := c.Seek([]byte(prefix)); len(k) == len(prefix)+16 && string(k[:len(prefix)]) == prefix; k, v = c.Next() {
+			sequence, err := decodeMark(k, v)
+			if err != nil {
+				return err
+			}
+			marks[block.Producer(k[len(prefix):])] = sequence
+		}
+		return nil
+	})
+	return e, marks, ok, err
+}
+
+// change rewrites the entries of logs in one transaction, which concurrent callers share. change must depend on nothing
+// but the entry it is given: it may run more than once. A log that the ledger does not know has the zero entry.
+func (l *ledger) change(name string, change func(*entry)) error {
+	return l.db.Batch(func(tx *bolt.Tx) error { return changeEntry(tx, name, change) })
+}
+
+func changeEntry(tx *bolt.Tx, name string, change func(*entry)) error {
+	var e entry
+	bucket := tx.Bucket(bucketLogs)
+	if value := bucket.Get([]byte(name)); value != nil {
+		var err error
+		if e, err = decodeEntry([]byte(name), value); err != nil {
+			return err
+		}
+	}
+	change(&e)
+	return bucket.Put([]byte(name), encodeEntry(e))
+}
+
+// commit stores what a round has synced, in one transaction.
+func (l *ledger) commit(snapshots []*snapshot, now time.Time) error {
+	return l.db.Update(func(tx *bolt.Tx) error {
+		producers := tx.Bucket(bucketProducers)
+		for _, s := range snapshots {
+			err := changeEntry(tx, s.log.name, func(e *entry) { e.size, e.rotated = s.size, s.rotated })
+			if err != nil {
+				return err
+			}
+			for producer, sequence := range s.marks {
+				key := append([]byte(s.log.name+"\x00"), producer[:]...)
+				if err := producers.Put(key, encodeMark(sequence, now)); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,239 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/logname"
+	"github.com/logscribe/logscribe/internal/sabotage"
+)
+
+// mark is how far one producer's lines have come in one log, as sequences.
+type mark struct {
+	appended  uint64
+	committed uint64
+}
+
+// logFile is one log: its active file and what is not committed of it yet.
+type logFile struct {
+	name  string
+	store *Store
+
+	mu        sync.Mutex // guards what follows
+	file      *os.File   // the active file; nil until it is ready
+	size      int64      // of the active file
+	entry     entry      // as the ledger has it
+	lastStamp int64      // time in the name of the last rotation, committed or not, microseconds since 1970 UTC
+	marks     map[block.Producer]mark
+	touched   map[block.Producer]struct{} // whose marks changed since the last snapshot
+	full      []*os.File                  // rotated since the last snapshot, still open to be synced
+	inRound   bool                        // a round holds a snapshot; the log must not be opened anew meanwhile
+	roundOver *sync.Cond                  // on mu: inRound became false
+	resets    uint64                      // how often uncommitted bytes were cut back
+	lastErr   error                       // why they were, the last time
+}
+
+// Block is a block on its way into the store.
+type Block struct {
+	*block.Block
+	Lines  []byte // its decoded payload
+	Epoch  uint64 // of the stream it came with; 0 claims none
+	Oldest uint64 // the first sequence that its producer still holds
+}
+
+// Ticket stands for appended lines that are not committed yet.
+type Ticket struct {
+	log    *logFile
+	resets uint64
+}
+
+// Lost returns an error that wraps ErrLost if the lines were cut back. After a Commit that began later than the
+// append, nil says that they are committed.
+func (t Ticket) Lost() error {
+	t.log.mu.Lock()
+	defer t.log.mu.Unlock()
+	if t.log.resets == t.resets {
+		return nil
+	}
+	return fmt.Errorf("%w: log %q: %w", ErrLost, t.log.name, t.log.lastErr)
+}
+
+// Append writes the lines of the block that its producer's earlier blocks have not brought yet, and returns them. They
+// are not durable before Commit. It refuses a block with a GapError or a FencedError; any other error says that
+// the log's file can't be written, and that what of it was not committed is lost.
+func (s *Store) Append(b Block) ([]byte, error) {
+	s.awaitRoom()
+	l := s.log(b.Log)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.ready(); err != nil {
+		return nil, err
+	}
+	if err := l.fence(b.Epoch); err != nil {
+		return nil, err
+	}
+	m := l.marks[b.Producer]
+	lines := b.Lines
+	switch next := m.appended + 1; {
+	case sabotage.On(sabotage.Dedup):
+	case b.Last() < next:
+		return nil, nil
+	case b.First < next:
+		lines = skipLines(lines, next-b.First)
+	case b.First > next && b.First == b.Oldest:
+		s.logger.Warn("lines are missing: their producer no longer holds them",
+			"log", b.Log, "producer", b.Producer, "from", next, "to", b.First-1)
+	case b.First > next:
+		return nil, &GapError{Log: b.Log, Next: next, First: b.First}
+	}
+	if err := l.write(lines); err != nil {
+		return nil, err
+	}
+	m.appended = max(m.appended, b.Last())
+	l.marks[b.Producer] = m
+	l.touched[b.Producer] = struct{}{}
+	return lines, nil
+}
+
+// AppendLines appends whole lines that carry no sequence.
+func (s *Store) AppendLines(name string, epoch uint64, lines []byte) (Ticket, error) {
+	s.awaitRoom()
+	l := s.log(name)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.ready(); err != nil {
+		return Ticket{}, err
+	}
+	if err := l.fence(epoch); err != nil {
+		return Ticket{}, err
+	}
+	if err := l.write(lines); err != nil {
+		return Ticket{}, err
+	}
+	return Ticket{log: l, resets: l.resets}, nil
+}
+
+// fence returns a FencedError for an epoch that is over.
+func (l *logFile) fence(epoch uint64) error {
+	if epoch != 0 && epoch < l.entry.epoch {
+		return &FencedError{Log: l.name, Epoch: epoch, Seen: l.entry.epoch}
+	}
+	return nil
+}
+
+// ready makes sure that the log has its active file open, in the committed state.
+func (l *logFile) ready() error {
+	for l.file == nil && l.inRound {
+		l.roundOver.Wait() // what the round commits must not be cut off under it
+	}
+	if l.file != nil {
+		return nil
+	}
+	if err := l.open(); err != nil {
+		return fmt.Errorf("open log %q: %w", l.name, err)
+	}
+	return nil
+}
+
+// write appends whole lines to the active file, rotating it as often as it is full. After an error the log is reset.
+func (l *logFile) write(lines []byte) error {
+	l.store.changed(l, len(lines))
+	for len(lines) > 0 {
+		n := l.fitting(lines)
+		if n == 0 {
+			if err := l.rotate(); err != nil {
+				return l.fail(err)
+			}
+			continue
+		}
+		if _, err := l.file.Write(lines[:n]); err != nil {
+			return l.fail(err)
+		}
+		l.size += int64(n)
+		lines = lines[n:]
+	}
+	return nil
+}
+
+// fitting returns how many bytes of lines go to the active file: whole lines, up to the maximal size; at least one line
+// if the file is empty.
+func (l *logFile) fitting(lines []byte) int {
+	limit := l.store.maxSize
+	if limit < 0 || int64(len(lines)) <= limit-l.size {
+		return len(lines)
+	}
+	room := max(limit-l.size, 0)
+	if n := bytes.LastIndexByte(lines[:room], '\n') + 1; n > 0 || l.size > 0 {
+		return n
+	}
+	return bytes.IndexByte(lines, '\n') + 1
+}
+
+// fail gives up what is not committed: the next use opens the log anew, in the committed state. It returns err with the
+// log's name.
+func (l *logFile) fail(err error) error {
+	l.close()
+	l.resets++
+	l.lastErr = err
+	return fmt.Errorf("write log %q: %w", l.name, err)
+}
+
+// close closes all files of the log.
+func (l *logFile) close() {
+	for _, f := range l.full {
+		f.Close() // not acknowledged
+	}
+	l.full = nil
+	if l.file != nil {
+		l.file.Close()
+		l.file = nil
+	}
+}
+
+// open reads the log's state from the ledger, brings the files back to it and opens the active one. A log that the
+// ledger does not know is entered first, with what its file may hold already: from then on, what stands in the file
+// beyond the ledger's size is known to be uncommitted.
+func (l *logFile) open() error {
+	s := l.store
+	e, sequences, known, err := s.ledger.log(l.name)
+	if err != nil {
+		return err
+	}
+	if !known {
+		if info, err := s.root.Stat(logname.Active(l.name)); err == nil {
+			e.size = info.Size()
+		}
+		if err := s.ledger.change(l.name, func(new *entry) { *new = e }); err != nil {
+			return err
+		}
+	}
+	if err := s.makeFolders(logname.Dir(l.name)); err != nil {
+		return err
+	}
+	stamps, err := s.uncommittedRotations(l.name, e)
+	if err != nil {
+		return err
+	}
+	r, err := s.recoverLog(l.name, e, stamps)
+	if err != nil {
+		return err
+	}
+	l.file, l.size, l.entry, l.lastStamp = r.file, r.size, e, r.lastStamp
+	l.touched = map[block.Producer]struct{}{}
+	l.marks = make(map[block.Producer]mark, len(sequences))
+	for p, sequence := range sequences {
+		l.marks[p] = mark{appended: sequence, committed: sequence}
+	}
+	return nil
+}
+
+// skipLines returns lines without its first n lines.
+func skipLines(lines []byte, n uint64) []byte {
+	for ; n > 0; n-- {
+		lines = lines[bytes.IndexByte(lines, '\n')+1:]
+	}
+	return lines
+}

@@ -1,0 +1,190 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/logscribe/logscribe/internal/logname"
+	"github.com/logscribe/logscribe/internal/sabotage"
+)
+
+// recoverAll brings every log of the ledger back to its committed state. A log that can't be recovered now is tried
+// again at its first use; it does not keep the others from serving.
+func (s *Store) recoverAll() error {
+	entries, err := s.ledger.entries()
+	if err != nil {
+		return err
+	}
+	listings := map[string][]string{}
+	for name, e := range entries {
+		dir := logname.Dir(name)
+		names, ok := listings[dir]
+		if !ok && e.reserved > e.rotated {
+			if names, err = s.list(dir); err != nil {
+				s.logger.Error("can't list a folder of logs", "folder", dir, "error", err)
+				continue
+			}
+			listings[dir] = names
+		}
+		stamps := stampsBetween(name, names, e.rotated, e.reserved)
+		info, err := s.root.Stat(logname.Active(name))
+		if len(stamps) == 0 && (errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == e.size) {
+			continue // in order, or not there until somebody writes to it
+		}
+		r, err := s.recoverLog(name, e, stamps)
+		if err != nil {
+			s.logger.Error("can't recover a log now", "log", name, "error", err)
+			continue
+		}
+		r.file.Close()
+	}
+	return nil
+}
+
+// uncommittedRotations returns the times, ascending, in the names of the log's rotated files that are not committed.
+func (s *Store) uncommittedRotations(name string, e entry) ([]int64, error) {
+	if e.reserved <= e.rotated {
+		return nil, nil
+	}
+	names, err := s.list(logname.Dir(name))
+	return stampsBetween(name, names, e.rotated, e.reserved), err
+}
+
+// list returns the names in a folder below the root; none if it does not exist.
+func (s *Store) list(dir string) ([]string, error) {
+	f, err := s.root.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	slices.Sort(names)
+	return names, err
+}
+
+// stampsBetween returns the times, ascending, in the names of the log's rotated files that lie in (after, until].
+func stampsBetween(name string, names []string, after, until int64) []int64 {
+	var stamps []int64
+	prefix := path.Base(name) + "_"
+	at, _ := slices.BinarySearch(names, prefix)
+	for _, file := range names[at:] {
+		if !strings.HasPrefix(file, prefix) {
+			break
+		}
+		t, ok := logname.RotatedAt(path.Base(name), file)
+		if stamp := t.UnixMicro(); ok && stamp > after && stamp <= until {
+			stamps = append(stamps, stamp)
+		}
+	}
+	return stamps
+}
+
+// recovered is a log in its committed state.
+type recovered struct {
+	file      *os.File // the active file, at its end
+	size      int64
+	lastStamp int64 // no rotated file may be named for this time or before
+}
+
+// recoverLog undoes the rotations with the given stamps, and cuts the active file back to its committed size. It may be
+// interrupted at any point and begun again.
+func (s *Store) recoverLog(name string, e entry, stamps []int64) (recovered, error) {
+	active := logname.Active(name)
+	r := recovered{lastStamp: e.rotated}
+	if n := len(stamps); n > 0 {
+		r.lastStamp = stamps[n-1]
+		for _, stamp := range slices.Backward(stamps[1:]) {
+			if err := s.root.Remove(logname.Rotated(name, time.UnixMicro(stamp))); err != nil {
+				return r, err
+			}
+		}
+		if err := s.root.Rename(logname.Rotated(name, time.UnixMicro(stamps[0])), active); err != nil {
+			return r, err
+		}
+		if err := s.syncFolder(logname.Dir(name)); err != nil {
+			return r, err
+		}
+	}
+	file, err := s.root.OpenFile(active, os.O_CREATE|os.O_RDWR|os.O_APPEND, fileMode)
+	if err != nil {
+		return r, err
+	}
+	s.folderChanged(logname.Dir(name))
+	if r.size, err = s.cutBack(file, name, e); err != nil {
+		file.Close()
+		return r, err
+	}
+	r.file = file
+	return r, nil
+}
+
+// cutBack removes what stands in the active file beyond its committed size, and returns the size that is left. A file
+// that is shorter was changed by others: that is said, and the log goes on from what is there.
+func (s *Store) cutBack(file *os.File, name string, e entry) (int64, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	size := info.Size()
+	switch {
+	case size < e.size:
+		s.logger.Error("a file is shorter than what was committed: something else cut or replaced it",
+			"file", logname.Active(name), "bytes", size, "committed", e.size)
+	case size > e.size && !sabotage.On(sabotage.Cut):
+		s.logger.Info("cut uncommitted bytes off", "file", logname.Active(name), "bytes", size-e.size, "committed", e.size)
+		if err := file.Truncate(e.size); err != nil {
+			return 0, err
+		}
+		size = e.size
+	}
+	return endLine(file, size)
+}
+
+// endLine makes sure that a file which others left without a newline at its end gets one, so that the next line begins
+// on its own. It returns the file's size.
+func endLine(file *os.File, size int64) (int64, error) {
+	if size == 0 {
+		return 0, nil
+	}
+	var last [1]byte
+	if _, err := file.ReadAt(last[:], size-1); err != nil && err != io.EOF {
+		return size, err
+	}
+	if last[0] == '\n' {
+		return size, nil
+	}
+	if _, err := file.Write([]byte{'\n'}); err != nil {
+		return size, err
+	}
+	return size + 1, nil
+}
+
+// makeFolders makes the folder dir and those above it, below the root.
+func (s *Store) makeFolders(dir string) error {
+	if err := s.root.MkdirAll(dir, dirMode); err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	for d := dir; d != "."; d = path.Dir(d) {
+		s.folderChanged(path.Dir(d))
+	}
+	return nil
+}
+
+// syncFolder makes the folder's entries durable.
+func (s *Store) syncFolder(dir string) error {
+	f, err := s.root.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

@@ -1,0 +1,80 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/logscribe/logscribe/internal/logname"
+)
+
+// reservation is how far ahead of a rotation the names of further ones are reserved.
+const reservation = 10 * time.Second
+
+// maxFull is the number of rotated files of one log that may stay open until the next round syncs them.
+const maxFull = 32
+
+// rotate renames the active file and starts a new one. Both become durable with the next round.
+func (l *logFile) rotate() error {
+	stamp, err := l.stamp()
+	if err != nil {
+		return err
+	}
+	root, active := l.store.root, logname.Active(l.name)
+	if err := root.Rename(active, logname.Rotated(l.name, time.UnixMicro(stamp))); err != nil {
+		return fmt.Errorf("rotate: %w", err)
+	}
+	l.lastStamp = stamp
+	if len(l.full) >= maxFull {
+		if err := l.syncFull(); err != nil {
+			return err
+		}
+	}
+	l.full = append(l.full, l.file)
+	l.file, l.size = nil, 0
+	file, err := root.OpenFile(active, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, fileMode)
+	if err != nil {
+		return fmt.Errorf("rotate: %w", err)
+	}
+	l.file = file
+	l.store.folderChanged(logname.Dir(l.name))
+	return nil
+}
+
+// syncFull syncs and closes the rotated files ahead of the next round.
+func (l *logFile) syncFull() error {
+	for len(l.full) > 0 {
+		if err := errors.Join(datasync(l.full[0]), l.full[0].Close()); err != nil {
+			return err
+		}
+		l.full = l.full[1:]
+	}
+	return nil
+}
+
+// stamp returns the time for the next rotated file's name, in microseconds since 1970 UTC: now, or just after the last
+// one if the clock has not moved on. It has been reserved, and no such file exists.
+func (l *logFile) stamp() (int64, error) {
+	stamp := max(l.store.now().UnixMicro(), l.lastStamp+1)
+	for {
+		_, err := l.store.root.Lstat(logname.Rotated(l.name, time.UnixMicro(stamp)))
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if err != nil {
+			return 0, fmt.Errorf("rotate: %w", err)
+		}
+		stamp++
+	}
+	if stamp <= l.entry.reserved {
+		return stamp, nil
+	}
+	reserved := stamp + reservation.Microseconds()
+	if err := l.store.ledger.change(l.name, func(e *entry) { e.reserved = reserved }); err != nil {
+		return 0, fmt.Errorf("reserve names for rotated files: %w", err)
+	}
+	l.entry.reserved = reserved
+	return stamp, nil
+}

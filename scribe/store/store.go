@@ -1,0 +1,160 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/logname"
+	"github.com/logscribe/logscribe/internal/size"
+)
+
+const (
+	dirMode  = 0o750
+	fileMode = 0o640
+
+	// earlyRound is the number of uncommitted bytes at which a round starts though nobody waits for one.
+	earlyRound = 16 << 20
+	// maxUncommitted is the number of uncommitted bytes at which appends wait for the round that runs.
+	maxUncommitted = 64 << 20
+)
+
+// Options are the settings of a store.
+type Options struct {
+	// MaxSize bounds each file in bytes; size.Unlimited, or 0, is no limit.
+	MaxSize int64
+	Logger  *slog.Logger     // nil discards
+	Now     func() time.Time // nil is time.Now
+}
+
+// Store is a folder of logs. All methods are safe for concurrent use.
+type Store struct {
+	path    string
+	root    *os.Root
+	ledger  *ledger
+	maxSize int64
+	logger  *slog.Logger
+	now     func() time.Time
+
+	kick    chan struct{} // capacity 1: a round is wanted
+	closing chan struct{} // closed by Close
+	stopped chan struct{} // closed when the committer is done
+	closed  sync.Once
+
+	mu           sync.Mutex // guards what follows; taken after a log's mutex, never before
+	logs         map[string]*logFile
+	dirty        map[*logFile]struct{} // changed since the last snapshot
+	folders      map[string]struct{}   // folders whose entries changed since the last snapshot
+	uncommitted  int64                 // bytes appended since the last snapshot
+	next         *round                // gathers
+	running      *round                // syncs; nil when the committer is idle
+	ledgerFailed bool                  // the ledger's last transaction failed: nothing counts until one succeeds
+}
+
+// Open opens the store below the folder path, or makes it. It brings every log back to its committed state before it
+// returns. The error wraps ErrLocked when another process has the store open, ErrVersion or ErrDamaged when the ledger
+// can't be read.
+func Open(path string, o Options) (_ *Store, err error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.MaxSize <= 0 {
+		o.MaxSize = size.Unlimited
+	}
+	s := &Store{
+		path: path, maxSize: o.MaxSize, logger: o.Logger, now: o.Now,
+		kick: make(chan struct{}, 1), closing: make(chan struct{}), stopped: make(chan struct{}),
+		logs: map[string]*logFile{}, dirty: map[*logFile]struct{}{}, folders: map[string]struct{}{},
+		next: newRound(),
+	}
+	state := filepath.Join(path, logname.StateDir)
+	if err := os.MkdirAll(state, dirMode); err != nil {
+		return nil, fmt.Errorf("make the root folder: %w", err)
+	}
+	if s.root, err = os.OpenRoot(path); err != nil {
+		return nil, fmt.Errorf("open the root folder: %w", err)
+	}
+	if s.ledger, err = openLedger(filepath.Join(state, "ledger.db")); err != nil {
+		return nil, errors.Join(err, s.root.Close())
+	}
+	if err := s.recoverAll(); err != nil {
+		return nil, errors.Join(fmt.Errorf("recover %s: %w", path, err), s.ledger.db.Close(), s.root.Close())
+	}
+	go s.commitRounds()
+	return s, nil
+}
+
+// Root returns the identity of the root folder, made with its ledger.
+func (s *Store) Root() uuid.UUID { return s.ledger.root }
+
+// log returns the state of the log of that name, which need not exist yet.
+func (s *Store) log(name string) *logFile {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.logs[name]
+	if l == nil {
+		l = &logFile{name: name, store: s}
+		l.roundOver = sync.NewCond(&l.mu)
+		s.logs[name] = l
+	}
+	return l
+}
+
+// Claim says that its caller owns the log in that epoch, or in no epoch if it is 0. It returns once the epoch is
+// durable; from then on older epochs are refused with a FencedError, as Claim itself refuses one.
+func (s *Store) Claim(name string, epoch uint64) error {
+	if err := logname.Check(name); err != nil {
+		return err
+	}
+	l := s.log(name)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.ready(); err != nil {
+		return err
+	}
+	if epoch <= l.entry.epoch {
+		return l.fence(epoch)
+	}
+	if err := s.ledger.change(name, func(e *entry) { e.epoch = max(e.epoch, epoch) }); err != nil {
+		return fmt.Errorf("store the epoch of log %q: %w", name, err)
+	}
+	l.entry.epoch = epoch
+	return nil
+}
+
+// Committed returns the last sequence of the producer in the log that is durable, 0 for none, and the highest epoch of
+// the log that has been claimed.
+func (s *Store) Committed(name string, producer block.Producer) (sequence, epoch uint64, err error) {
+	l := s.log(name)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.ready(); err != nil {
+		return 0, 0, err
+	}
+	return l.marks[producer].committed, l.entry.epoch, nil
+}
+
+// Close commits what has been appended and closes all files.
+func (s *Store) Close() error {
+	s.closed.Do(func() { close(s.closing) })
+	<-s.stopped
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.logs {
+		if l.file != nil {
+			l.file.Close() // synced, or not acknowledged
+		}
+	}
+	clear(s.logs)
+	return errors.Join(s.ledger.db.Close(), s.root.Close())
+}
