@@ -189,7 +189,8 @@ func (in *intake) receipt(l *streamLog) *logscribev1.Receipt {
 		err = status.Errorf(codes.Unavailable, "log %q: lines %d to %d were cut back, see the Scribe's log", l.name, r.Committed+1, l.sent)
 	}
 	if err != nil {
-		r.Code, r.Detail = uint32(codeOf(err)), err.Error()
+		answer := status.Convert(statusOf(err))
+		r.Code, r.Detail = uint32(answer.Code()), answer.Message()
 	}
 	return r
 }

@@ -41,8 +41,8 @@ func isA[E error](err error) bool {
 
 // statusOf returns err as an error of gRPC.
 func statusOf(err error) error {
-	if err == nil {
-		return nil
+	if _, ok := status.FromError(err); ok { // nil, or already one
+		return err
 	}
 	return status.Error(codeOf(err), err.Error())
 }
