@@ -10,6 +10,7 @@ import (
 
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/internal/logname"
+	"github.com/logscribe/logscribe/internal/sabotage"
 )
 
 const (
@@ -135,6 +136,9 @@ func (s *Spool) store(group []*request) {
 	if len(group) == 0 && len(settled) == 0 {
 		return
 	}
+	if sabotage.On(sabotage.Joint) {
+		s.checkpointsFirst(group)
+	}
 	t := transaction{spool: s, changed: map[string]queue{}, added: map[string]struct{}{}, bytes: s.size()}
 	err := s.db.Update(func(tx *bolt.Tx) error { return t.run(tx, group, settled) })
 	if err == nil {
@@ -147,6 +151,23 @@ func (s *Spool) store(group []*request) {
 	}
 	for _, r := range group {
 		r.done <- err
+	}
+}
+
+// checkpointsFirst breaks the promise that checkpoints are stored together with their blocks.
+func (s *Spool) checkpointsFirst(group []*request) {
+	for _, r := range group {
+		err := s.db.Update(func(tx *bolt.Tx) error {
+			for _, c := range r.batch.Checkpoints {
+				if err := putCheckpoint(tx.Bucket(bucketCheckpoints), c); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			s.logger.Error("can't store a checkpoint", "error", err)
+		}
 	}
 }
 
