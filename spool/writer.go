@@ -154,7 +154,8 @@ func (s *Spool) store(group []*request) {
 	}
 }
 
-// checkpointsFirst breaks the promise that checkpoints are stored together with their blocks.
+// checkpointsFirst breaks the promise that checkpoints are stored together with their blocks, and leaves a moment in
+// which a kill shows it.
 func (s *Spool) checkpointsFirst(group []*request) {
 	for _, r := range group {
 		err := s.db.Update(func(tx *bolt.Tx) error {
@@ -169,6 +170,7 @@ func (s *Spool) checkpointsFirst(group []*request) {
 			s.logger.Error("can't store a checkpoint", "error", err)
 		}
 	}
+	time.Sleep(20 * time.Millisecond)
 }
 
 // adopt makes a committed transaction's result the state that others see.
