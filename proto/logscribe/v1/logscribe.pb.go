@@ -483,7 +483,10 @@ type Receipt struct {
 	Detail string `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
 	// The identity of the Scribe that owns the log, as far as the answering side knows it. Logs of one owner may share
 	// a stream without one owner's trouble delaying another's logs.
-	Owner         string `protobuf:"bytes,5,opt,name=owner,proto3" json:"owner,omitempty"`
+	Owner string `protobuf:"bytes,5,opt,name=owner,proto3" json:"owner,omitempty"`
+	// The highest epoch that the Scribe has seen for the log. With FAILED_PRECONDITION it tells a mediator, whose own
+	// record was lost, which epoch it has to exceed. Log tells it in the trailer "scribe-epoch", as a decimal number.
+	Epoch         uint64 `protobuf:"varint,6,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -551,6 +554,13 @@ func (x *Receipt) GetOwner() string {
 		return x.Owner
 	}
 	return ""
+}
+
+func (x *Receipt) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
 }
 
 type LogRequest struct {
@@ -900,13 +910,14 @@ const file_logscribe_v1_logscribe_proto_rawDesc = "" +
 	"\x03crc\x18\x06 \x01(\aR\x03crc\x12\x18\n" +
 	"\apayload\x18\a \x01(\fR\apayload\"C\n" +
 	"\x0eAppendResponse\x121\n" +
-	"\breceipts\x18\x01 \x03(\v2\x15.logscribe.v1.ReceiptR\breceipts\"{\n" +
+	"\breceipts\x18\x01 \x03(\v2\x15.logscribe.v1.ReceiptR\breceipts\"\x91\x01\n" +
 	"\aReceipt\x12\x10\n" +
 	"\x03log\x18\x01 \x01(\tR\x03log\x12\x1c\n" +
 	"\tcommitted\x18\x02 \x01(\x04R\tcommitted\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\rR\x04code\x12\x16\n" +
 	"\x06detail\x18\x04 \x01(\tR\x06detail\x12\x14\n" +
-	"\x05owner\x18\x05 \x01(\tR\x05owner\"J\n" +
+	"\x05owner\x18\x05 \x01(\tR\x05owner\x12\x14\n" +
+	"\x05epoch\x18\x06 \x01(\x04R\x05epoch\"J\n" +
 	"\n" +
 	"LogRequest\x12\x10\n" +
 	"\x03log\x18\x01 \x01(\tR\x03log\x12\x14\n" +
