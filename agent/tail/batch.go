@@ -1,0 +1,72 @@
+package tail
+
+import (
+	"sync"
+
+	"github.com/klauspost/compress/s2"
+	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/spool"
+)
+
+// batch is what one read of a generation hands to the spool. The generation's holder makes it, and its committer ends it.
+type batch struct {
+	spool.Batch
+	end    int64 // the position that it reaches
+	raw    int64 // bytes of lines
+	lines  int64
+	weight int64 // its share of the budget
+	last   bool  // the generation is let go when it is committed
+	arena  *[]byte
+}
+
+// Payloads of one batch lie in one arena. There are two sizes, so that the many small batches of quiet files don't
+// hold the memory of big ones.
+const smallRead = 32 << 10
+
+var (
+	smallArenas = sync.Pool{New: func() any { return newArena(smallRead) }}
+	largeArenas = sync.Pool{New: func() any { return newArena(defaultChunk) }}
+)
+
+// newArena has room for the payloads of n bytes of lines, whatever the codec makes of them.
+func newArena(n int) *[]byte {
+	blocks := n/block.TargetRawSize + 1
+	a := make([]byte, 0, n+n/8+blocks*64+s2.MaxEncodedLen(min(n, block.TargetRawSize)))
+	return &a
+}
+
+func newBatch(size int64) *batch {
+	b := &batch{weight: max(size, minWeight)}
+	pool := &largeArenas
+	if size <= smallRead {
+		pool = &smallArenas
+	}
+	b.arena = pool.Get().(*[]byte)
+	return b
+}
+
+// add appends a block. The payload of a block that finds no room in the arena gets its own memory.
+func (b *batch) add(p piece, log string, data []byte, codec block.Codec) {
+	used := len(*b.arena)
+	d := p.draft((*b.arena)[used:used], log, data, codec)
+	if n := len(d.Payload); n > 0 && n <= cap(*b.arena)-used && &d.Payload[0] == &(*b.arena)[used : used+1][0] {
+		*b.arena = (*b.arena)[:used+n]
+	}
+	b.Drafts = append(b.Drafts, d)
+	b.raw += int64(d.RawSize)
+	b.lines += int64(d.Count)
+}
+
+// recycle gives the arena back. The drafts must not be used any more.
+func (b *batch) recycle() {
+	if b.arena == nil {
+		return
+	}
+	pool := &largeArenas
+	if cap(*b.arena) < defaultChunk {
+		pool = &smallArenas
+	}
+	*b.arena = (*b.arena)[:0]
+	pool.Put(b.arena)
+	b.arena, b.Drafts = nil, nil
+}

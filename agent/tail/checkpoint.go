@@ -1,0 +1,96 @@
+package tail
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// Keys of the source's checkpoints in the spool.
+const (
+	keyPrefix  = "file/"
+	startedKey = keyPrefix + "started" // present once the first scan is done; its value is one byte, 1
+)
+
+// checkpoint is how far one generation of a file has been read. Its key is file/<device>-<inode>, both in hexadecimal.
+// Its value, integers big-endian:
+//
+//	offset  width  meaning
+//	0       1      version of this layout, 1
+//	1       8      device
+//	9       8      inode
+//	17      8      time of birth, nanoseconds since 1970, 0 if unknown
+//	25      8      position: all bytes before it are in the spool; it is the end of a line
+//	33      8      time of the last modification that was seen while the file was at its path, nanoseconds since 1970
+//	41      8      ordinal of the generation at its path: a later generation has a higher one
+//	49      2      head: number of bytes at the beginning of the file ...
+//	51      16     ... and the first half of their SHA-256
+//	67      2      tail: number of bytes before the position ...
+//	69      16     ... and the first half of their SHA-256
+//	85      2      length of the path
+//	87      n      path at which the file was found first, as the file system spells it
+//	87+n    m      log's name, UTF-8
+type checkpoint struct {
+	id         identity
+	position   int64
+	mtime      int64
+	ordinal    uint64
+	head, tail probe
+	path, log  string
+}
+
+const (
+	checkpointVersion = 1
+	checkpointFixed   = 87
+)
+
+var (
+	errCheckpointVersion = errors.New("checkpoint of an unknown version")
+	errCheckpoint        = errors.New("damaged checkpoint")
+)
+
+func checkpointKey(i inode) string { return fmt.Sprintf("%s%x-%x", keyPrefix, i.dev, i.ino) }
+
+func (c *checkpoint) encode() []byte {
+	be := binary.BigEndian
+	buf := make([]byte, 0, checkpointFixed+len(c.path)+len(c.log))
+	buf = append(buf, checkpointVersion)
+	for _, v := range []uint64{c.id.dev, c.id.ino, uint64(c.id.born), uint64(c.position), uint64(c.mtime), c.ordinal} {
+		buf = be.AppendUint64(buf, v)
+	}
+	for _, p := range []probe{c.head, c.tail} {
+		buf = be.AppendUint16(buf, p.size)
+		buf = append(buf, p.sum[:]...)
+	}
+	buf = be.AppendUint16(buf, uint16(len(c.path)))
+	buf = append(buf, c.path...)
+	return append(buf, c.log...)
+}
+
+// decodeCheckpoint returns an error that wraps errCheckpointVersion or errCheckpoint.
+func decodeCheckpoint(key string, buf []byte) (checkpoint, error) {
+	var c checkpoint
+	if len(buf) > 0 && buf[0] != checkpointVersion {
+		return c, fmt.Errorf("%w: %q has version %d, this release reads %d", errCheckpointVersion, key, buf[0], checkpointVersion)
+	}
+	if len(buf) < checkpointFixed {
+		return c, fmt.Errorf("%w: %q is %d bytes long, want at least %d", errCheckpoint, key, len(buf), checkpointFixed)
+	}
+	be := binary.BigEndian
+	c.id = identity{inode: inode{dev: be.Uint64(buf[1:]), ino: be.Uint64(buf[9:])}, born: int64(be.Uint64(buf[17:]))}
+	c.position, c.mtime, c.ordinal = int64(be.Uint64(buf[25:])), int64(be.Uint64(buf[33:])), be.Uint64(buf[41:])
+	c.head = probe{size: be.Uint16(buf[49:]), sum: [16]byte(buf[51:67])}
+	c.tail = probe{size: be.Uint16(buf[67:]), sum: [16]byte(buf[69:85])}
+	n := int(be.Uint16(buf[85:]))
+	switch {
+	case len(buf) < checkpointFixed+n:
+		return c, fmt.Errorf("%w: %q has a path of %d bytes and is only %d long", errCheckpoint, key, n, len(buf))
+	case checkpointKey(c.id.inode) != key:
+		return c, fmt.Errorf("%w: %q is of another file, %s", errCheckpoint, key, checkpointKey(c.id.inode))
+	case c.position < 0 || c.head.size > headSize || c.tail.size > tailSize ||
+		int64(c.head.size) > c.position || int64(c.tail.size) > c.position:
+		return c, fmt.Errorf("%w: %q has position %d, probes of %d and %d bytes", errCheckpoint, key, c.position, c.head.size, c.tail.size)
+	}
+	c.path, c.log = string(buf[checkpointFixed:checkpointFixed+n]), string(buf[checkpointFixed+n:])
+	return c, nil
+}

@@ -1,0 +1,158 @@
+package tail
+
+import (
+	"context"
+	"time"
+
+	"github.com/logscribe/logscribe/spool"
+)
+
+// Of each generation one batch is in flight to the spool, and a second one may be prepared meanwhile. Their order is the
+// order of the Append calls, because the second call is made only after the first has returned.
+
+// submit has the batch of a held generation committed, after the one in flight if there is one.
+func (s *Source) submit(ctx context.Context, g *generation, b *batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g.inflight {
+		g.prepared = b
+		return
+	}
+	g.inflight = true
+	s.commits.Add(1)
+	go s.commit(ctx, g, b)
+}
+
+// commit appends the batch, and those that are prepared meanwhile.
+func (s *Source) commit(ctx context.Context, g *generation, b *batch) {
+	defer s.commits.Done()
+	for b != nil {
+		if !s.append(ctx, b.Batch) {
+			return // the source stops; the checkpoint in the spool says how far it got
+		}
+		s.stats.lines.Add(b.lines)
+		s.stats.bytes.Add(b.raw)
+		last := b.last
+		b.recycle()
+		s.budget.Release(b.weight)
+		b = s.committed(g, b.end)
+		if last {
+			s.close(g)
+		}
+	}
+}
+
+// committed records that a generation's batch is durable and returns the next one.
+func (s *Source) committed(g *generation, end int64) *batch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g.committed = end
+	next := g.prepared
+	g.prepared = nil
+	g.inflight = next != nil
+	if g.more {
+		g.more = false
+		s.enqueueLocked(g)
+	}
+	s.progressLocked(g)
+	return next
+}
+
+// Delays between attempts to append.
+const (
+	firstDelay = 10 * time.Millisecond
+	lastDelay  = 5 * time.Second
+)
+
+// append tries until the batch is stored, whatever the error: lines are neither skipped nor reordered. It returns false
+// if the source stops before that.
+func (s *Source) append(ctx context.Context, b spool.Batch) bool {
+	for delay := firstDelay; ; delay = min(2*delay, lastDelay) {
+		err := s.cfg.Spool.Append(ctx, b)
+		if err == nil {
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		s.stats.appendErrors.Add(1)
+		if s.quiet.may("append", 10*time.Second) {
+			s.log.Error("cannot append to the spool; trying again", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(delay):
+		}
+	}
+}
+
+// register writes the first checkpoints of generations that were just found, so that they are known after a restart even
+// if nothing was read of them yet, and whatever else goes with them. Their reading need not wait for it.
+func (s *Source) register(ctx context.Context, found []*generation, more ...spool.Checkpoint) {
+	if len(found) == 0 && len(more) == 0 {
+		return
+	}
+	b := spool.Batch{Checkpoints: more}
+	s.mu.Lock()
+	for _, g := range found {
+		g.inflight = true
+		c := g.checkpointLocked()
+		b.Checkpoints = append(b.Checkpoints, spool.Checkpoint{Key: checkpointKey(g.id.inode), Value: c.encode()})
+	}
+	s.mu.Unlock()
+	s.commits.Add(1)
+	go s.registration(ctx, found, b)
+}
+
+func (s *Source) registration(ctx context.Context, found []*generation, b spool.Batch) {
+	defer s.commits.Done()
+	if !s.append(ctx, b) {
+		return
+	}
+	for _, g := range found {
+		if next := s.committed(g, g.committed); next != nil {
+			s.commits.Add(1)
+			go s.commit(ctx, g, next)
+		}
+	}
+}
+
+// letGo ends the reading of a generation that is away and quiet, at its end. An unfinished last line will never be
+// finished: it is delivered as it is, with a newline. The checkpoint of a deleted file goes with it.
+func (s *Source) letGo(ctx context.Context, g *generation) {
+	s.mu.Lock()
+	gone := g.links == 0
+	s.mu.Unlock()
+	if !gone {
+		s.close(g)
+		return
+	}
+	b := &batch{last: true, end: g.position}
+	b.Checkpoints = []spool.Checkpoint{{Key: checkpointKey(g.id.inode)}}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g.inflight = true
+	s.commits.Add(1)
+	go s.commit(ctx, g, b)
+}
+
+// close ends a generation whose grace period is over. Its inode's number may be given out again from here on, so that
+// for a deleted file nothing may be in flight any more.
+func (s *Source) close(g *generation) {
+	s.mu.Lock()
+	g.closing = false
+	s.ended = append(s.ended, g)
+	if g.links == 0 {
+		g.dead = true
+	} else {
+		g.dormant = true
+	}
+	file := s.dropLocked(g)
+	s.progressLocked(g)
+	s.mu.Unlock()
+	if file != nil {
+		file.Close()
+	}
+	s.kick()
+}

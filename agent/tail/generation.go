@@ -1,0 +1,128 @@
+package tail
+
+import (
+	"container/list"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/logscribe/logscribe/internal/block"
+)
+
+// generation is one file, from its creation to its end, under whatever names it bears.
+//
+// All fields but the first are guarded by Source.mu. The worker that holds the generation may read position, seen,
+// head, tail and file without the mutex, because only the holder changes them.
+type generation struct {
+	id identity
+
+	// Where its lines go.
+	lineage *lineage // nil while no section covers it
+	ordinal uint64
+	path    string // where it was found first, or rather: where its writer thought it was
+	log     string
+	codec   block.Codec
+
+	// Where it is.
+	name    string    // its name now; "" if none is known
+	alias   string    // the name behind the link at path; "" if path is no link
+	away    time.Time // since when it is not at its path; zero while it is
+	missing time.Time // since when no name leads to it and no descriptor is open
+	mtime   int64     // its last modification that was seen while it was at its path
+	links   uint64
+	dormant bool // away, read to its end and closed; it is looked at again only if a scan finds it changed
+	dead    bool // it is no more, and its checkpoint is removed
+
+	// How far it is read. committed <= position <= seen.
+	position   int64 // handed to the committer up to here; the end of a line
+	committed  int64 // durable up to here
+	seen       int64 // looked at up to here: position, or further by an unfinished line
+	head, tail probe // of the bytes before position
+	longLine   bool  // position is within a line that is being cut into pieces
+	active     time.Time
+
+	// Reading. file is opened and closed by the holder, or by whoever finds the generation idle.
+	file    *os.File
+	lru     *list.Element
+	state   state
+	again   bool // to be queued again when the holder lets go
+	closing bool // to be let go at its end
+	failing bool // the last open or read failed
+	failed  time.Time
+
+	// Committing.
+	inflight bool   // a batch is being appended
+	prepared *batch // the one after it
+	more     bool   // to be queued when the batch in flight is committed
+
+	// Order among generations; see order.go.
+	after    []*afterOnce
+	blockers int      // number of waiters entries that hold it up
+	cleared  int64    // it may read up to here
+	pending  int64    // it may read up to here when blockers is 0
+	waiters  []waiter // those that it holds up
+
+	// The conductor's alone.
+	due      time.Time // next look by the poller
+	dueIndex int       // in the poller's heap, -1 if not there
+	scan     uint64    // the last scan that found it
+}
+
+// state says who may work on a generation.
+type state uint8
+
+const (
+	idle   state = iota
+	queued       // in the ready queue
+	held         // a worker reads it
+)
+
+func (g *generation) checkpointLocked() checkpoint {
+	return checkpoint{
+		id: g.id, position: g.position, mtime: g.mtime, ordinal: g.ordinal,
+		head: g.head, tail: g.tail, path: g.path, log: g.log,
+	}
+}
+
+func fromCheckpoint(c checkpoint) *generation {
+	return &generation{
+		id: c.id, path: c.path, log: c.log, ordinal: c.ordinal, mtime: c.mtime,
+		position: c.position, committed: c.position, seen: c.position, cleared: c.position,
+		head: c.head, tail: c.tail, dormant: true, links: 1, dueIndex: -1,
+	}
+}
+
+// settledLocked returns up to where the generation is done with: looked at, and in the spool.
+func (g *generation) settledLocked() int64 {
+	if g.inflight {
+		return g.committed
+	}
+	return g.seen
+}
+
+// quietLocked says whether the generation may be closed without anything being lost that is known of.
+func (g *generation) quietLocked() bool {
+	return g.state == idle && !g.inflight && g.blockers == 0 && len(g.waiters) == 0
+}
+
+// lineage is a path that a section matches, with the generations that stood there one after another.
+type lineage struct {
+	path    string
+	section *section
+	log     string
+	scan    uint64 // the last scan that found a file at the path
+
+	// Guarded by Source.mu.
+	generations []*generation // oldest first, without those that are dead
+	current     *generation   // the newest that stood at the path; nil if it is forgotten
+}
+
+func (l *lineage) nextOrdinalLocked() uint64 {
+	if n := len(l.generations); n > 0 {
+		return l.generations[n-1].ordinal + 1
+	}
+	return 1
+}
+
+// folder returns where the path's rotated files are.
+func (l *lineage) folder() string { return filepath.Dir(l.path) }

@@ -1,0 +1,309 @@
+package tail
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/spool"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeSpool keeps what was appended. It survives the sources that write to it.
+type fakeSpool struct {
+	mu          sync.Mutex
+	logs        map[string][]byte
+	checkpoints map[string][]byte
+	appends     int
+	fail        int           // Appends that fail from now on
+	blocked     chan struct{} // if not nil, Append waits until it is closed
+	lottery     bool          // an Append whose context ends is stored or not, by chance; and they take time
+	appended    func()
+}
+
+func newSpool() *fakeSpool {
+	return &fakeSpool{logs: map[string][]byte{}, checkpoints: map[string][]byte{}}
+}
+
+var errSpool = errors.New("spool is broken for a test")
+
+func (s *fakeSpool) Append(ctx context.Context, b spool.Batch) error {
+	s.mu.Lock()
+	blocked, lottery := s.blocked, s.lottery
+	s.mu.Unlock()
+	if blocked != nil {
+		select {
+		case <-blocked:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if lottery {
+		select {
+		case <-time.After(time.Duration(rand.IntN(2000)) * time.Microsecond):
+		case <-ctx.Done():
+			if rand.IntN(2) == 0 {
+				return ctx.Err()
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail > 0 {
+		s.fail--
+		return errSpool
+	}
+	s.appends++
+	for _, d := range b.Drafts {
+		sealed := d.Seal(block.Producer{}, 1)
+		if err := sealed.Verify(); err != nil {
+			panic(err)
+		}
+		raw, err := sealed.Lines(nil)
+		if err != nil {
+			panic(err)
+		}
+		s.logs[d.Log] = append(s.logs[d.Log], raw...)
+	}
+	for _, c := range b.Checkpoints {
+		if c.Value == nil {
+			delete(s.checkpoints, c.Key)
+		} else {
+			s.checkpoints[c.Key] = bytes.Clone(c.Value)
+		}
+	}
+	if s.appended != nil {
+		s.appended()
+	}
+	return nil
+}
+
+func (s *fakeSpool) Checkpoints(prefix string) (map[string][]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := map[string][]byte{}
+	for k, v := range s.checkpoints {
+		if strings.HasPrefix(k, prefix) {
+			found[k] = v
+		}
+	}
+	return found, nil
+}
+
+func (s *fakeSpool) log(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return string(s.logs[name])
+}
+
+func (s *fakeSpool) do(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+// tb is what a fixture needs of *testing.T, *testing.B and *rapid.T.
+type tb interface {
+	rapid.TB
+	Cleanup(func())
+}
+
+// fixture is a folder with files, a spool, and the source that is running at the moment.
+type fixture struct {
+	t      tb
+	dir    string
+	spool  *fakeSpool
+	cfg    Config
+	source *Source
+	stop   func()
+	logged *syncBuffer
+}
+
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func newFixture(t testing.TB, globs ...string) *fixture {
+	t.Helper()
+	return newFixtureIn(t, t.TempDir(), globs...)
+}
+
+func newFixtureIn(t tb, dir string, globs ...string) *fixture {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{t: t, dir: dir, spool: newSpool(), logged: &syncBuffer{}}
+	for i, g := range globs {
+		globs[i] = filepath.Join(dir, g)
+	}
+	f.cfg = Config{
+		Sections: []Section{{Paths: globs, Log: "{stem}", Codec: block.S2}}, Host: "web-7", Spool: f.spool,
+		Logger:       slog.New(slog.NewTextHandler(f.logged, nil)),
+		PollInterval: 2 * time.Millisecond, ScanInterval: 10 * time.Millisecond, Grace: time.Minute, ForgetAfter: time.Hour,
+	}
+	t.Cleanup(func() {
+		f.down()
+		if t.Failed() {
+			t.Logf("the source said:\n%s", f.logged.String())
+		}
+	})
+	return f
+}
+
+// blind takes the watcher away, so that all rests on polls and scans.
+func (f *fixture) blind() *fixture {
+	f.cfg.watch = func() (*watcher, error) { return nil, errors.New("no inotify instance left") }
+	return f
+}
+
+func (f *fixture) up() {
+	f.t.Helper()
+	if f.source != nil {
+		f.t.Fatal("the source is up already")
+	}
+	s, err := New(f.cfg)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	f.source = s
+	f.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			f.t.Errorf("Run: %v", err)
+		}
+	}
+}
+
+func (f *fixture) down() {
+	if f.source != nil {
+		f.stop()
+		f.source = nil
+	}
+}
+
+func (f *fixture) path(name string) string { return filepath.Join(f.dir, name) }
+
+func (f *fixture) check(err error) {
+	f.t.Helper()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// write appends to the file, which it creates.
+func (f *fixture) write(name, text string) {
+	f.t.Helper()
+	file, err := os.OpenFile(f.path(name), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	f.check(err)
+	_, err = io.WriteString(file, text)
+	f.check(err)
+	f.check(file.Close())
+}
+
+func (f *fixture) rename(from, to string) {
+	f.t.Helper()
+	f.check(os.Rename(f.path(from), f.path(to)))
+}
+
+func (f *fixture) remove(name string) {
+	f.t.Helper()
+	f.check(os.Remove(f.path(name)))
+}
+
+// wants waits until the log is exactly want.
+func (f *fixture) wants(log, want string) {
+	f.t.Helper()
+	if !f.eventually(func() bool { return f.spool.log(log) == want }) {
+		f.t.Fatalf("log %q is wrong\n got %s\nwant %s", log, excerpt(f.spool.log(log), want), excerpt(want, f.spool.log(log)))
+	}
+}
+
+// excerpt shows s from where it differs from other.
+func excerpt(s, other string) string {
+	i := 0
+	for i < len(s) && i < len(other) && s[i] == other[i] {
+		i++
+	}
+	from := max(0, i-40)
+	return fmt.Sprintf("%d bytes, from %d on: %.200q", len(s), from, s[from:])
+}
+
+func (f *fixture) eventually(ok func() bool) bool {
+	return eventually(10*time.Second, ok)
+}
+
+func eventually(limit time.Duration, ok func() bool) bool {
+	for deadline := time.Now().Add(limit); ; time.Sleep(time.Millisecond) {
+		if ok() {
+			return true
+		}
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+}
+
+// scans waits until n more scans were applied, so that what is not there by then was not overlooked by chance.
+func (f *fixture) scans(n uint64) {
+	f.t.Helper()
+	from := f.source.scanned.Load()
+	if !f.eventually(func() bool { return f.source.scanned.Load() >= from+n }) {
+		f.t.Fatal("no scans any more")
+	}
+}
+
+func (f *fixture) checkpoints() []checkpoint {
+	f.t.Helper()
+	stored, err := f.spool.Checkpoints(keyPrefix)
+	f.check(err)
+	var all []checkpoint
+	for k, v := range stored {
+		if k != startedKey {
+			c, err := decodeCheckpoint(k, v)
+			f.check(err)
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+func lines(prefix string, from, to int) string {
+	var b strings.Builder
+	for i := from; i < to; i++ {
+		fmt.Fprintf(&b, "%s line %d\n", prefix, i)
+	}
+	return b.String()
+}

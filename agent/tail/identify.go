@@ -1,0 +1,81 @@
+package tail
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+
+	"github.com/logscribe/logscribe/spool"
+)
+
+// identify returns the known generation that is the file of st at path, or nil if the file is new.
+func (s *Source) identify(ctx context.Context, path string, st fileStat) *generation {
+	g := s.byInode[st.inode]
+	if g == nil {
+		return s.renumbered(ctx, path, st)
+	}
+	s.mu.Lock()
+	dead := g.dead
+	pinned := g.file != nil || g.inflight || g.state != idle // its inode can't have been given to another file
+	known := path == g.name || path == g.path
+	s.mu.Unlock()
+	switch {
+	case dead:
+	case pinned:
+		return g
+	case !g.id.same(st.identity):
+	case g.id.born != 0 && st.born != 0, known, s.sameContent(g, path, st):
+		return g
+	}
+	s.drop(g)
+	return nil
+}
+
+// sameContent tells a renamed file from a new one that got a deleted one's inode, where the file system has no times of
+// birth. A file of which nothing was read yet can only be told by a rotated name.
+func (s *Source) sameContent(g *generation, path string, st fileStat) bool {
+	if g.head.size == 0 {
+		_, ok := rotationSuffix(filepath.Base(g.path), filepath.Base(path))
+		return ok && st.size >= g.position
+	}
+	if st.size < g.position {
+		return false
+	}
+	f, err := s.cfg.open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	ok, err := verify(f, g.position, g.head, g.tail)
+	return ok && err == nil
+}
+
+// renumbered finds a generation whose device got another number since the checkpoint was written, as devices do when a
+// host starts anew.
+func (s *Source) renumbered(ctx context.Context, path string, st fileStat) *generation {
+	for i, g := range s.moved[st.ino] {
+		s.mu.Lock()
+		unseen := g.name == "" && g.file == nil && !g.dead && s.byInode[g.id.inode] == g
+		s.mu.Unlock()
+		if !unseen || g.id.dev == st.dev || g.id.born != st.born {
+			continue
+		}
+		_, rotated := rotationSuffix(filepath.Base(g.path), filepath.Base(path))
+		if path != g.path && !rotated || g.head.size == 0 && g.id.born == 0 || !s.sameContent(g, path, st) {
+			continue
+		}
+		s.moved[st.ino] = slices.Delete(s.moved[st.ino], i, i+1)
+		s.rekey(ctx, g, st.identity)
+		return g
+	}
+	return nil
+}
+
+// rekey gives a generation that nobody has read in this run the identity that its file has now.
+func (s *Source) rekey(ctx context.Context, g *generation, id identity) {
+	old := checkpointKey(g.id.inode)
+	delete(s.byInode, g.id.inode)
+	g.id = id
+	s.byInode[id.inode] = g
+	s.register(ctx, []*generation{g}, spool.Checkpoint{Key: old})
+}

@@ -1,0 +1,312 @@
+package tail
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// This file is the conductor's policy: which file at which name is which generation. All functions are the conductor's.
+
+// lineageOf returns the path's lineage, or makes one if a section matches; otherwise nil.
+func (s *Source) lineageOf(path string) *lineage {
+	if l := s.lineages[path]; l != nil {
+		return l
+	}
+	sec := sectionOf(s.sections, path)
+	if sec == nil {
+		return nil
+	}
+	log, err := sec.log.render(path)
+	if err != nil {
+		if s.quiet.may("name "+path, 24*time.Hour) {
+			s.log.Warn("file is not tailed: its log would have a bad name", "path", path, "err", err)
+		}
+		return nil
+	}
+	l := &lineage{path: path, section: sec, log: log}
+	s.lineages[path] = l
+	return l
+}
+
+// look finds out what is at the lineage's path now.
+func (s *Source) look(ctx context.Context, l *lineage) {
+	st, err := s.cfg.stat(l.path)
+	if err == nil && st.regular {
+		if g := s.currentIs(l, st); g != nil {
+			s.named(g, l.path, st)
+			return
+		}
+	}
+	s.settle(ctx, l)
+}
+
+// currentIs returns the current generation if st is of it.
+func (s *Source) currentIs(l *lineage, st fileStat) *generation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g := l.current; g != nil && !g.dead && g.id.same(st.identity) {
+		return g
+	}
+	return nil
+}
+
+// settle accounts for all files of a lineage after its path was found to lead elsewhere: where known generations are
+// now, which came and went since the last look, and what is at the path.
+func (s *Source) settle(ctx context.Context, l *lineage) {
+	at, siblings := s.collect(l)
+	var home *generation
+	if at != nil {
+		home = s.identify(ctx, l.path, *at)
+	}
+	missed := s.sift(ctx, l, siblings)
+	if home != nil && home == l.current {
+		missed = nil // nothing was rotated; these are copies
+	}
+	s.searchOthers(l, siblings, home)
+
+	var found []*generation
+	for _, m := range missed {
+		found = append(found, s.add(l, m.path, m.stat))
+	}
+	switch {
+	case home != nil:
+		s.named(home, l.path, *at)
+		s.mu.Lock()
+		l.current = home
+		s.mu.Unlock()
+	case at != nil:
+		found = append(found, s.add(l, l.path, *at))
+	}
+	s.register(ctx, found)
+	for _, g := range found {
+		s.enqueue(g)
+	}
+}
+
+// collect returns what is at the lineage's path, nil if no regular file is, and its rotated siblings. It looks until two
+// looks agree: a rename in the middle of one might hide a file from it.
+func (s *Source) collect(l *lineage) (at *fileStat, siblings []sibling) {
+	at, siblings = s.collectOnce(l)
+	for range 10 {
+		at2, siblings2 := s.collectOnce(l)
+		same := (at == nil) == (at2 == nil) && (at == nil || at.identity == at2.identity) &&
+			slices.EqualFunc(siblings, siblings2, func(a, b sibling) bool {
+				return a.path == b.path && a.stat.identity == b.stat.identity
+			})
+		if at, siblings = at2, siblings2; same {
+			break
+		}
+	}
+	return at, siblings
+}
+
+func (s *Source) collectOnce(l *lineage) (at *fileStat, siblings []sibling) {
+	if st, err := s.cfg.stat(l.path); err == nil && st.regular {
+		at = &st
+	}
+	siblings = s.siblingsOf(l.path)
+	if alias := s.aliasOf(l); alias != "" {
+		siblings = append(siblings, s.siblingsOf(alias)...)
+	}
+	return at, siblings
+}
+
+func (s *Source) aliasOf(l *lineage) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.current == nil {
+		return ""
+	}
+	return l.current.alias
+}
+
+// siblingsOf returns the regular files beside path that bear a rotated name of it.
+func (s *Source) siblingsOf(path string) []sibling {
+	folder, base := filepath.Dir(path), filepath.Base(path)
+	var siblings []sibling
+	for name := range s.folders.candidates(folder, base) {
+		suffix, ok := rotationSuffix(base, name)
+		if !ok {
+			continue
+		}
+		at := filepath.Join(folder, name)
+		if st, err := s.cfg.stat(at); err == nil && st.regular {
+			siblings = append(siblings, sibling{path: at, suffix: suffix, stat: st})
+		}
+	}
+	return siblings
+}
+
+// sift notes the names of the known siblings, and returns those that are generations of the lineage that nobody has
+// seen, oldest first. A file that was last written before the newest known generation was, or that was born before it,
+// is older than that: it was there before the path was first seen, or is a copy.
+func (s *Source) sift(ctx context.Context, l *lineage, siblings []sibling) []sibling {
+	s.mu.Lock()
+	var floor, born int64
+	if l.current != nil {
+		floor, born = l.current.mtime, l.current.id.born
+	}
+	s.mu.Unlock()
+	var missed []sibling
+	for _, sib := range siblings {
+		g := s.identify(ctx, sib.path, sib.stat)
+		switch {
+		case g != nil:
+			s.named(g, sib.path, sib.stat)
+		case s.lineages[sib.path] != nil: // a file of its own
+		case sib.stat.mtime < floor, sib.stat.born != 0 && sib.stat.born < born:
+		case !slices.ContainsFunc(missed, func(m sibling) bool { return m.stat.inode == sib.stat.inode }):
+			missed = append(missed, sib)
+		}
+	}
+	slices.SortStableFunc(missed, oldestFirst)
+	return missed
+}
+
+// searchOthers looks for the lineage's generations that are neither at the path nor among the siblings.
+func (s *Source) searchOthers(l *lineage, siblings []sibling, home *generation) {
+	s.mu.Lock()
+	generations := slices.Clone(l.generations)
+	s.mu.Unlock()
+	for _, g := range generations {
+		isSibling := func(sib sibling) bool { return sib.stat.identity.same(g.id) }
+		if g == home || slices.ContainsFunc(siblings, isSibling) {
+			continue
+		}
+		s.search(g)
+	}
+}
+
+// search finds out under which of its names a generation still is, if any.
+func (s *Source) search(g *generation) bool {
+	s.mu.Lock()
+	names := []string{g.name, g.alias, g.path}
+	s.mu.Unlock()
+	for _, name := range names {
+		if name == "" {
+			continue
+		}
+		if st, err := s.cfg.stat(name); err == nil && st.regular && st.identity.same(g.id) {
+			s.named(g, name, st)
+			return true
+		}
+	}
+	s.rename(g, "")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g.away.IsZero() {
+		g.away = time.Now()
+	}
+	return false
+}
+
+// named notes that a known generation is at the name now, and has it read if it has changed.
+func (s *Source) named(g *generation, name string, st fileStat) {
+	s.rename(g, name)
+	s.mu.Lock()
+	g.links, g.missing = st.links, time.Time{}
+	if g.ordinal == 0 || g.lineage == nil {
+		s.mu.Unlock()
+		return
+	}
+	changed := st.size != g.seen || g.failing && time.Since(g.failed) >= min(s.cfg.ScanInterval, time.Minute)
+	if name == g.path {
+		changed = changed || st.mtime > g.mtime
+		g.away, g.dormant = time.Time{}, false
+		g.mtime = max(g.mtime, st.mtime)
+		g.log = g.lineage.log
+	} else if g.away.IsZero() {
+		g.away = time.Now()
+	}
+	watched := !g.dormant
+	s.mu.Unlock()
+	if changed {
+		s.enqueue(g)
+	} else if watched && g.dueIndex < 0 {
+		s.schedule(g, time.Now().Add(s.cfg.PollInterval))
+	}
+}
+
+// wakeLocked ends a generation's sleep.
+func (s *Source) wakeLocked(g *generation) {
+	g.dormant = false
+	g.active = time.Now()
+	if g.name != g.path {
+		g.away = g.active
+	}
+}
+
+// rename keeps byName up to date.
+func (s *Source) rename(g *generation, name string) {
+	s.mu.Lock()
+	old, alias := g.name, ""
+	g.name = name
+	s.mu.Unlock()
+	if old == name {
+		return
+	}
+	if s.byName[old] == g {
+		delete(s.byName, old)
+	}
+	if name == "" {
+		return
+	}
+	s.byName[name] = g
+	if name != g.path {
+		return
+	}
+	if _, err := os.Readlink(name); err == nil {
+		if alias, err = filepath.EvalSymlinks(name); err == nil {
+			s.byName[alias] = g
+			s.watch.add(filepath.Dir(alias))
+		}
+	}
+	s.mu.Lock()
+	g.alias = alias
+	s.mu.Unlock()
+}
+
+// add makes a new generation of the lineage, its newest.
+func (s *Source) add(l *lineage, name string, st fileStat) *generation {
+	g := &generation{id: st.identity, path: l.path, log: l.log, mtime: st.mtime, links: st.links, dueIndex: -1}
+	if name != l.path {
+		g.away = time.Now()
+	}
+	s.mu.Lock()
+	g.active = time.Now()
+	g.ordinal = l.nextOrdinalLocked()
+	s.joinLocked(g, l)
+	l.current = g
+	s.mu.Unlock()
+	s.byInode[st.inode] = g
+	s.rename(g, name)
+	s.stats.files.Add(1)
+	return g
+}
+
+// discover makes a lineage's first generation, after those that were rotated away before: they are not read, but they
+// must be known, or else they would be taken for generations that were missed.
+func (s *Source) discover(ctx context.Context, l *lineage, st fileStat) []*generation {
+	var found []*generation
+	siblings := s.siblingsOf(l.path)
+	slices.SortStableFunc(siblings, oldestFirst)
+	for _, sib := range siblings {
+		if s.lineages[sib.path] != nil || sectionOf(s.sections, sib.path) != nil || s.identify(ctx, sib.path, sib.stat) != nil {
+			continue
+		}
+		g := &generation{
+			id: sib.stat.identity, path: l.path, log: l.log, mtime: sib.stat.mtime, links: sib.stat.links,
+			position: sib.stat.size, committed: sib.stat.size, seen: sib.stat.size, dormant: true, dueIndex: -1,
+		}
+		s.mu.Lock()
+		s.joinLocked(g, l)
+		s.mu.Unlock()
+		s.byInode[g.id.inode] = g
+		s.rename(g, sib.path)
+		found = append(found, g)
+	}
+	return append(found, s.add(l, l.path, st))
+}

@@ -1,0 +1,199 @@
+package tail
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/logscribe/logscribe/internal/block"
+)
+
+// TestModel does at random what writers, rotators and operators do, and compares every log with all that was written to
+// its files, byte for byte.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := newModel(t)
+		t.Repeat(map[string]func(*rapid.T){
+			"write":    m.write,
+			"rotate":   m.rotate,
+			"settled":  m.settled,
+			"restart":  m.restart,
+			"stop":     m.stop,
+			"start":    m.start,
+			"truncate": m.truncate,
+			"recreate": m.recreate,
+			"pause":    func(*rapid.T) { time.Sleep(time.Duration(rapid.IntRange(0, 5).Draw(t, "ms")) * time.Millisecond) },
+		})
+		m.settled(t)
+		m.f.down()
+	})
+}
+
+type model struct {
+	f       *fixture
+	dates   bool
+	counter int
+	files   []*modelFile
+}
+
+type modelFile struct {
+	log     string
+	name    string // relative to the fixture's folder
+	exists  bool
+	open    string // unfinished line
+	all     strings.Builder
+	rotated int
+}
+
+func newModel(t *rapid.T) *model {
+	dir, err := os.MkdirTemp("", "tail-model-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	glob := rapid.SampledFrom([]string{"*.log", "*.log*", "**/*.log"}).Draw(t, "glob")
+	f := newFixtureIn(t, dir, glob)
+	if rapid.Bool().Draw(t, "blind") {
+		f.blind()
+	}
+	f.spool.lottery = true
+	f.cfg.Sections[0].Codec = rapid.SampledFrom([]block.Codec{block.None, block.S2, block.Zstd}).Draw(t, "codec")
+	f.cfg.chunk = rapid.SampledFrom([]int{300, 5000, 0}).Draw(t, "chunk")
+	if f.cfg.chunk != 0 {
+		f.cfg.MaxLine = 250
+	}
+	f.cfg.MaxOpen = rapid.SampledFrom([]int{1, 500}).Draw(t, "max open")
+	f.cfg.Grace = rapid.SampledFrom([]time.Duration{10 * time.Millisecond, time.Minute}).Draw(t, "grace")
+	m := &model{f: f, dates: rapid.Bool().Draw(t, "dates")}
+	for _, n := range []string{"app", "worker", "worker-1"} {
+		m.files = append(m.files, &modelFile{log: n, name: n + ".log"})
+	}
+	f.up()
+	return m
+}
+
+func (m *model) file(t *rapid.T) *modelFile { return rapid.SampledFrom(m.files).Draw(t, "file") }
+
+func (m *model) put(file *modelFile, text string) {
+	m.f.write(file.name, text)
+	file.all.WriteString(text)
+	file.exists = true
+	file.open = (file.open + text)[strings.LastIndexByte(file.open+text, '\n')+1:]
+}
+
+func (m *model) write(t *rapid.T) {
+	file := m.file(t)
+	for range rapid.IntRange(1, 20).Draw(t, "lines") {
+		m.counter++
+		line := fmt.Sprintf("%s %d %s\n", file.log, m.counter, strings.Repeat("\x00\xff x", rapid.IntRange(0, 40).Draw(t, "length")))
+		if cut := rapid.IntRange(0, 3*len(line)).Draw(t, "cut"); cut < len(line) {
+			m.put(file, line[:cut])
+			line = line[cut:]
+		}
+		m.put(file, line)
+	}
+	if rapid.Bool().Draw(t, "unfinished") {
+		m.counter++
+		m.put(file, fmt.Sprintf("part %d", m.counter))
+	}
+}
+
+// finish ends the line, since a generation's unfinished last line comes when its grace period is over.
+func (m *model) finish(file *modelFile) {
+	if file.open != "" {
+		m.put(file, "\n")
+	}
+}
+
+func (m *model) rotate(t *rapid.T) {
+	file := m.file(t)
+	if !file.exists {
+		t.Skip("no file")
+	}
+	m.finish(file)
+	file.rotated++
+	switch {
+	case m.dates && file.rotated%2 == 0:
+		m.f.rename(file.name, fmt.Sprintf("%s-%08d.log", file.log, 20260100+file.rotated))
+	case m.dates:
+		m.f.rename(file.name, fmt.Sprintf("%s.%08d", file.name, 20260100+file.rotated))
+	default:
+		for i := file.rotated - 1; i > 0; i-- {
+			m.f.rename(fmt.Sprintf("%s.%d", file.name, i), fmt.Sprintf("%s.%d", file.name, i+1))
+		}
+		m.f.rename(file.name, file.name+".1")
+	}
+	file.exists = false
+	if rapid.Bool().Draw(t, "create at once") {
+		m.put(file, "")
+	}
+}
+
+// settled waits until all that was written is in the spool.
+func (m *model) settled(t *rapid.T) {
+	if m.f.source == nil {
+		m.f.up()
+	}
+	for _, file := range m.files {
+		whole := file.all.String()
+		m.f.wants(file.log, whole[:len(whole)-len(file.open)])
+	}
+}
+
+func (m *model) restart(t *rapid.T) {
+	if m.f.source == nil {
+		t.Skip("down")
+	}
+	m.f.down()
+	m.f.up()
+}
+
+func (m *model) stop(t *rapid.T) {
+	if m.f.source == nil {
+		t.Skip("down")
+	}
+	m.f.down()
+}
+
+func (m *model) start(t *rapid.T) {
+	if m.f.source != nil {
+		t.Skip("up")
+	}
+	m.f.up()
+}
+
+// truncate cuts a file that was read to its end.
+func (m *model) truncate(t *rapid.T) {
+	file := m.file(t)
+	if !file.exists {
+		t.Skip("no file")
+	}
+	m.finish(file)
+	m.settled(t)
+	if rapid.Bool().Draw(t, "while down") {
+		m.f.down()
+	}
+	m.f.check(os.Truncate(m.f.path(file.name), 0))
+	m.counter++
+	m.put(file, fmt.Sprintf("%d first after truncation\n", m.counter))
+}
+
+// recreate deletes a file that was read to its end, and makes a new one.
+func (m *model) recreate(t *rapid.T) {
+	file := m.file(t)
+	if !file.exists {
+		t.Skip("no file")
+	}
+	m.finish(file)
+	m.settled(t)
+	if rapid.Bool().Draw(t, "while down") {
+		m.f.down()
+	}
+	m.f.remove(file.name)
+	m.counter++
+	m.put(file, fmt.Sprintf("%d first of a new file\n", m.counter))
+}

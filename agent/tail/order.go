@@ -1,0 +1,125 @@
+package tail
+
+import "slices"
+
+// A log must get its lines in the order in which they were written. Within one generation that is the order of the
+// file. Between generations of one path, the writer goes from an older to a newer one, and it may do so while we read.
+// So before bytes of a newer generation are read, this is established, in this order:
+//
+//  1. the newer one's size is taken: only bytes below it are cleared;
+//  2. the older ones' sizes are taken;
+//  3. the older ones are read up to these sizes, and what was read is committed.
+//
+// Whatever the writer wrote to an older generation before it wrote a cleared byte is then in the spool before it.
+// Newly found files that feed the same log wait for each other in the same way, but once only.
+
+// afterOnce makes a generation wait until another one is settled up to a size.
+type afterOnce struct {
+	generation *generation
+	size       int64
+}
+
+// waiter is a generation that waits for another to be settled up to target.
+type waiter struct {
+	generation *generation
+	target     int64
+}
+
+// clear says up to where the holder may read the generation, whose size was taken before. If it returns false, the
+// generation is queued again when its turn has come.
+func (s *Source) clear(g *generation, size int64) (limit int64, ok bool) {
+	s.mu.Lock()
+	if g.cleared > g.seen {
+		defer s.mu.Unlock()
+		return min(size, g.cleared), true
+	}
+	older := s.olderLocked(g)
+	s.mu.Unlock()
+	for i := range older {
+		if older[i].target < 0 {
+			older[i].target = s.sizeOf(older[i].generation)
+		}
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g.pending = size
+	for _, o := range older {
+		if p := o.generation; !p.passesLocked(o.target) {
+			p.waiters = append(p.waiters, waiter{generation: g, target: o.target})
+			g.blockers++
+			s.enqueueLocked(p)
+		}
+	}
+	if g.blockers > 0 {
+		return 0, false
+	}
+	g.cleared = size
+	return size, true
+}
+
+// olderLocked returns what g must wait for; a target of -1 is one that is still to be found out.
+func (s *Source) olderLocked(g *generation) []waiter {
+	var older []waiter
+	g.after = slices.DeleteFunc(g.after, func(a *afterOnce) bool {
+		if a.generation.passesLocked(a.size) {
+			return true
+		}
+		older = append(older, waiter{generation: a.generation, target: a.size})
+		return false
+	})
+	if g.lineage == nil {
+		return older
+	}
+	for _, p := range g.lineage.generations {
+		if p.ordinal < g.ordinal && !p.dead && !p.dormant && !p.failing {
+			older = append(older, waiter{generation: p, target: -1})
+		}
+	}
+	return older
+}
+
+// passesLocked says whether a generation that must come after target bytes of p may go on. What can't be read holds up
+// nobody: its lines come late, which is better than two files standing still.
+func (p *generation) passesLocked(target int64) bool {
+	return p.dead || p.dormant || p.failing || p.settledLocked() >= target
+}
+
+// progressLocked lets those go on that waited for what p has reached.
+func (s *Source) progressLocked(p *generation) {
+	if len(p.waiters) > 0 {
+		s.releaseLocked(p, func(w waiter) bool { return p.passesLocked(w.target) })
+	}
+}
+
+// releaseLocked lets those waiters of p go on of which the function says so.
+func (s *Source) releaseLocked(p *generation, may func(waiter) bool) {
+	p.waiters = slices.DeleteFunc(p.waiters, func(w waiter) bool {
+		if !may(w) {
+			return false
+		}
+		if w.generation.blockers--; w.generation.blockers == 0 {
+			w.generation.cleared = w.generation.pending
+			s.enqueueLocked(w.generation)
+		}
+		return true
+	})
+}
+
+// sizeOf returns the size of a generation that another one may hold at this moment, 0 if it can't be had.
+func (s *Source) sizeOf(g *generation) int64 {
+	s.mu.Lock()
+	file, name := g.file, g.name
+	s.mu.Unlock()
+	if file != nil {
+		if info, err := file.Stat(); err == nil { // safe against a Close at the same time
+			return info.Size()
+		}
+	}
+	if name != "" {
+		if st, err := s.cfg.stat(name); err == nil && st.identity.same(g.id) {
+			return st.size
+		}
+	}
+	return 0
+}

@@ -1,0 +1,138 @@
+package tail
+
+import (
+	"container/heap"
+	"context"
+	"time"
+)
+
+// The poller looks at each file that may get lines at its due time. Events only make that unnecessary most of the time:
+// they get lost, and some file systems send none.
+
+// Limits of the time between two looks at an idle file, in poll intervals.
+const (
+	maxPollUnwatched = 10
+	maxPollWatched   = 30
+)
+
+// pollHeap has the generation that is due next at its root.
+type pollHeap []*generation
+
+func (h pollHeap) Len() int           { return len(h) }
+func (h pollHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h pollHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].dueIndex, h[j].dueIndex = i, j
+}
+
+func (h *pollHeap) Push(x any) {
+	g := x.(*generation)
+	g.dueIndex = len(*h)
+	*h = append(*h, g)
+}
+
+func (h *pollHeap) Pop() any {
+	old := *h
+	g := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	g.dueIndex = -1
+	return g
+}
+
+// schedule makes the generation due at that time, or earlier if it was due earlier.
+func (s *Source) schedule(g *generation, due time.Time) {
+	switch {
+	case g.dueIndex < 0:
+		g.due = due
+		heap.Push(&s.polls, g)
+	case due.Before(g.due):
+		g.due = due
+		heap.Fix(&s.polls, g.dueIndex)
+	}
+}
+
+// poll looks at all generations that are due.
+func (s *Source) poll(ctx context.Context, now time.Time) {
+	for len(s.polls) > 0 && !s.polls[0].due.After(now) {
+		g := heap.Pop(&s.polls).(*generation)
+		s.mu.Lock()
+		asleep, home, idleFor := g.dead || g.dormant || g.lineage == nil, g.away.IsZero(), now.Sub(g.active)
+		s.mu.Unlock()
+		if asleep {
+			continue
+		}
+		limit := time.Duration(maxPollUnwatched)
+		switch {
+		case !home:
+			s.pollAway(ctx, g, now)
+			limit = 1
+		default:
+			s.look(ctx, g.lineage)
+			if s.watch.covers(g.lineage.folder()) {
+				limit = maxPollWatched
+			}
+		}
+		interval := min(max(idleFor/8, s.cfg.PollInterval), limit*s.cfg.PollInterval)
+		s.schedule(g, now.Add(interval))
+	}
+}
+
+// pollAway looks at a file that is not at its path any more.
+func (s *Source) pollAway(ctx context.Context, g *generation, now time.Time) {
+	s.mu.Lock()
+	file, name := g.file, g.name
+	s.mu.Unlock()
+	var st fileStat
+	switch {
+	case file != nil:
+		info, err := file.Stat()
+		if err != nil {
+			return // closed a moment ago
+		}
+		st = statOf(info)
+	case name != "":
+		var err error
+		if st, err = s.cfg.stat(name); err != nil || !st.identity.same(g.id) {
+			s.settle(ctx, g.lineage)
+			return
+		}
+	default:
+		s.vanished(g)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g.links = st.links
+	retry := g.failing && now.Sub(g.failed) >= min(s.cfg.ScanInterval, time.Minute)
+	if st.size != g.seen || retry {
+		s.enqueueLocked(g)
+		return
+	}
+	quiet := now.Sub(g.away) >= s.cfg.Grace && now.Sub(g.active) >= s.cfg.Grace
+	if quiet && g.settledLocked() >= st.size && g.quietLocked() && !g.failing {
+		g.closing = true
+		s.enqueueLocked(g)
+	}
+}
+
+// findable says whether the generation can be read at all.
+func (s *Source) findable(g *generation) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return g.file != nil || g.name != ""
+}
+
+// vanished handles a generation that has neither a name nor a descriptor. It sleeps until it is found again or forgotten.
+func (s *Source) vanished(g *generation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g.file != nil || g.state == held {
+		return
+	}
+	g.dormant = true
+	if g.missing.IsZero() {
+		g.missing = time.Now()
+	}
+	s.progressLocked(g)
+}

@@ -1,0 +1,233 @@
+package tail
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/logscribe/logscribe/spool"
+)
+
+// scanState is the conductor's view of the scans, which run beside it one at a time: walking a big tree takes a while,
+// and lines that come meanwhile must not wait for it.
+type scanState struct {
+	running sync.WaitGroup
+	done    chan *walk // nil while no scan runs; the scan sends, once
+	number  uint64
+	began   time.Time
+	cost    time.Duration // of the last one
+	next    *time.Timer   // nil before the first scan
+	due     time.Time     // when next fires
+	again   bool          // another scan was asked for while one ran
+}
+
+// scanShare is the part of the time that scans may take: 1/scanShare.
+const scanShare = 50
+
+func (st *scanState) timer() <-chan time.Time {
+	if st.next == nil {
+		return nil
+	}
+	return st.next.C
+}
+
+// startScan evaluates all globs, unless that is being done already.
+func (s *Source) startScan(ctx context.Context) {
+	if s.scans.done != nil {
+		s.scans.again = true
+		return
+	}
+	done := make(chan *walk, 1)
+	s.scans.done = done
+	s.scans.began = time.Now()
+	w := newWalk(s.sections, s.cfg.stat)
+	w.ctx = ctx
+	s.scans.running.Go(func() { done <- w.run() })
+}
+
+// scanSoon has the globs evaluated before their time, because a folder appeared or events were lost.
+func (s *Source) scanSoon() {
+	if s.scans.next == nil {
+		return
+	}
+	delay := min(s.scans.cost*scanShare/5, s.cfg.ScanInterval)
+	if due := time.Now().Add(delay); due.Before(s.scans.due) { // else a flood of events would put it off for ever
+		s.scans.due = due
+		s.scans.next.Reset(delay)
+	}
+}
+
+// applyScan takes in what a scan has found. What it says of known files may be out of date by now; so it is only a hint
+// to look.
+func (s *Source) applyScan(ctx context.Context, w *walk) {
+	s.scans.done = nil
+	s.scans.number++
+	again := s.scans.again
+	s.scans.again = false
+	for folder := range w.folders {
+		if s.watch.add(folder) {
+			again = true // what appeared between the walk and the watch made no event
+		}
+	}
+	var unknown []match
+	for _, m := range w.matches {
+		if !s.applyKnown(ctx, m) {
+			unknown = append(unknown, m)
+		}
+	}
+	s.lookMissing(ctx)
+	s.applyUnknown(ctx, unknown)
+	s.sweep(ctx)
+	s.folders.clear()
+	s.updateStats()
+
+	s.scans.cost = time.Since(s.scans.began)
+	delay := max(s.cfg.ScanInterval, s.scans.cost*scanShare)
+	s.scans.due = time.Now().Add(delay)
+	if s.scans.next == nil {
+		s.scans.next = time.NewTimer(delay)
+	} else {
+		s.scans.next.Reset(delay)
+	}
+	if again {
+		s.scanSoon()
+	}
+	s.scanned.Add(1)
+}
+
+// applyKnown handles a path that has a lineage already.
+func (s *Source) applyKnown(ctx context.Context, m match) bool {
+	l := s.lineages[m.path]
+	if l == nil {
+		return false
+	}
+	l.scan = s.scans.number
+	s.mu.Lock()
+	several := len(l.generations) > 1
+	s.mu.Unlock()
+	if s.scans.number == 1 && several {
+		s.settle(ctx, l) // the older ones must be found before the current one is read
+	} else if g := s.currentIs(l, m.stat); g != nil {
+		s.named(g, m.path, m.stat)
+	} else {
+		s.look(ctx, l)
+	}
+	return true
+}
+
+// lookMissing looks after the lineages whose path leads nowhere since this scan.
+func (s *Source) lookMissing(ctx context.Context) {
+	for _, l := range s.lineages {
+		if l.scan == s.scans.number {
+			continue
+		}
+		s.mu.Lock()
+		g, empty := l.current, len(l.generations) == 0
+		noted := g == nil || g.dead || !g.away.IsZero()
+		s.mu.Unlock()
+		switch {
+		case empty:
+			delete(s.lineages, l.path)
+		case !noted, s.scans.number == 1:
+			s.look(ctx, l)
+		}
+	}
+}
+
+// applyUnknown handles paths without a lineage: known files under other names, and new ones. New ones that feed the
+// same log are put in the order in which they were written.
+func (s *Source) applyUnknown(ctx context.Context, unknown []match) {
+	byLog := map[string][]match{}
+	for _, m := range unknown {
+		if st, ok := s.isNew(ctx, m.path); ok {
+			m.stat = st
+			if log, err := m.section.log.render(m.path); err == nil {
+				byLog[log] = append(byLog[log], m)
+			} else {
+				s.lineageOf(m.path) // says why it is not tailed
+			}
+		}
+	}
+	var found, fresh []*generation
+	for _, matches := range byLog {
+		writtenOrder(matches)
+		var previous *afterOnce
+		for _, m := range matches {
+			l := s.lineageOf(m.path)
+			if l == nil || s.byInode[m.stat.inode] != nil {
+				continue // a second name of a file that was new a moment ago
+			}
+			l.scan = s.scans.number
+			all := s.discover(ctx, l, m.stat)
+			found = append(found, all...)
+			g := all[len(all)-1]
+			fresh = append(fresh, g)
+			if s.first && m.section.fromEnd {
+				s.skip(g, m.stat.size)
+			}
+			if previous != nil {
+				g.after = append(g.after, previous)
+			}
+			previous = &afterOnce{generation: g, size: m.stat.size}
+		}
+	}
+	var more []spool.Checkpoint
+	if s.first {
+		s.first = false
+		more = append(more, spool.Checkpoint{Key: startedKey, Value: []byte{1}})
+	}
+	s.register(ctx, found, more...)
+	for _, g := range fresh {
+		s.enqueue(g)
+	}
+}
+
+// isNew says whether a path without a lineage leads to a file that no one has seen. It first makes sure that the file is
+// not a generation that was rotated away from a path with a lineage.
+func (s *Source) isNew(ctx context.Context, path string) (fileStat, bool) {
+	for _, l := range s.lineagesRotatedTo(path) {
+		s.look(ctx, l)
+	}
+	st, err := s.cfg.stat(path)
+	if err != nil || !st.regular {
+		return st, false
+	}
+	g := s.identify(ctx, path, st)
+	if g == nil {
+		return st, true
+	}
+	if g.ordinal == 0 || g.lineage == nil {
+		return st, s.reconsider(g, path)
+	}
+	s.named(g, path, st)
+	return st, false
+}
+
+// reconsider handles a file that was known but not tailed, and that a section matches now: because the sections have
+// changed since its checkpoint was written. One that was skipped is new; another one goes on where its reading ended.
+func (s *Source) reconsider(g *generation, path string) (isNew bool) {
+	l := s.lineageOf(path)
+	if l == nil {
+		return false
+	}
+	s.mu.Lock()
+	skipped := g.ordinal == 0
+	busy := g.inflight
+	s.mu.Unlock()
+	if busy {
+		return false // its checkpoint is being written; the next scan will see
+	}
+	if skipped {
+		s.drop(g)
+		return true
+	}
+	s.mu.Lock()
+	g.path, g.log = path, l.log
+	s.joinLocked(g, l)
+	l.current = g
+	s.mu.Unlock()
+	if st, err := s.cfg.stat(path); err == nil && st.identity.same(g.id) {
+		s.named(g, path, st)
+	}
+	return false
+}

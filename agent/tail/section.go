@@ -1,0 +1,172 @@
+package tail
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
+	"github.com/logscribe/logscribe/internal/block"
+)
+
+// section is a Section that has been checked.
+type section struct {
+	patterns []string // absolute, without braces that span folders
+	exclude  []string // absolute, or without a slash
+	log      template
+	fromEnd  bool
+	codec    block.Codec
+}
+
+func parseSections(sections []Section, host string) ([]*section, error) {
+	var parsed []*section
+	var errs []error
+	for i, s := range sections {
+		p, err := parseSection(s, host)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("file section %d: %w", i+1, err))
+		}
+		parsed = append(parsed, p)
+	}
+	return parsed, errors.Join(errs...)
+}
+
+func parseSection(s Section, host string) (*section, error) {
+	p := &section{fromEnd: s.FromEnd, codec: s.Codec}
+	var err error
+	if p.log, err = parseTemplate(s.Log, host); err != nil {
+		return nil, err
+	}
+	if len(s.Paths) == 0 {
+		return nil, errors.New("no paths")
+	}
+	if !s.Codec.Known() {
+		return nil, fmt.Errorf("unknown %s", s.Codec)
+	}
+	for _, glob := range s.Paths {
+		abs, err := absoluteGlob(glob)
+		if err != nil {
+			return nil, err
+		}
+		p.patterns = append(p.patterns, splitBraces(abs)...)
+	}
+	for _, glob := range s.Exclude {
+		if strings.Contains(glob, "/") {
+			if glob, err = absoluteGlob(glob); err != nil {
+				return nil, err
+			}
+		} else if glob == "" || !doublestar.ValidatePattern(glob) {
+			return nil, fmt.Errorf("bad glob %q", glob)
+		}
+		p.exclude = append(p.exclude, glob)
+	}
+	return p, nil
+}
+
+func absoluteGlob(glob string) (string, error) {
+	if glob == "" || !doublestar.ValidatePattern(glob) || strings.ContainsRune(glob, 0) {
+		return "", fmt.Errorf("bad glob %q", glob)
+	}
+	if strings.HasSuffix(glob, "/") {
+		return "", fmt.Errorf("bad glob %q: it names a folder; to tail all files in it, add *", glob)
+	}
+	abs, err := filepath.Abs(glob)
+	if err != nil {
+		return "", fmt.Errorf("glob %q: %w", glob, err)
+	}
+	return abs, nil
+}
+
+// matches says whether the file at the absolute path belongs to the section.
+func (s *section) matches(path string) bool {
+	for _, p := range s.patterns {
+		if doublestar.MatchUnvalidated(p, path) {
+			return !s.excludes(path)
+		}
+	}
+	return false
+}
+
+func (s *section) excludes(path string) bool {
+	for _, p := range s.exclude {
+		subject := path
+		if !strings.Contains(p, "/") {
+			subject = filepath.Base(path)
+		}
+		if doublestar.MatchUnvalidated(p, subject) {
+			return true
+		}
+	}
+	return false
+}
+
+// sectionOf returns the first section to which path belongs, or nil.
+func sectionOf(sections []*section, path string) *section {
+	for _, s := range sections {
+		if s.matches(path) {
+			return s
+		}
+	}
+	return nil
+}
+
+// splitBraces expands the alternatives that contain a slash, so that what is left can be walked folder by folder.
+func splitBraces(pattern string) []string {
+	open, depth := -1, 0
+	var commas []int
+	for i := 0; i < len(pattern); i++ {
+		switch pattern[i] {
+		case '\\':
+			i++
+		case '{':
+			if depth == 0 {
+				open, commas = i, nil
+			}
+			depth++
+		case ',':
+			if depth == 1 {
+				commas = append(commas, i)
+			}
+		case '}':
+			if depth--; depth != 0 || !strings.Contains(pattern[open:i], "/") {
+				continue
+			}
+			var out []string
+			from := open + 1
+			for _, to := range append(commas, i) {
+				out = append(out, splitBraces(pattern[:open]+pattern[from:to]+pattern[i+1:])...)
+				from = to + 1
+			}
+			return out
+		}
+	}
+	return []string{pattern}
+}
+
+// Match is one file that a section tails.
+type Match struct {
+	Section int // index of the section
+	Path    string
+	Log     string
+	Err     error // why the file is not tailed after all: its log's name is bad
+}
+
+// Matches returns the regular files that the sections match now, in the order of the sections and then of the names,
+// each file under the first section that matches it. It changes nothing. The error names the section and the value.
+func Matches(sections []Section, host string) ([]Match, error) {
+	parsed, err := parseSections(sections, host)
+	if err != nil {
+		return nil, err
+	}
+	var matches []Match
+	for _, m := range newWalk(parsed, statPath).run().matches {
+		for i, s := range parsed {
+			if s == m.section {
+				log, err := s.log.render(m.path)
+				matches = append(matches, Match{Section: i, Path: m.path, Log: log, Err: err})
+			}
+		}
+	}
+	return matches, nil
+}

@@ -1,0 +1,201 @@
+package tail
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// Source tails files into a spool. Its one conductor, the goroutine of Run, decides which files there are and what
+// became of them; a few workers read them; short-lived committers wait for the spool.
+type Source struct {
+	cfg      Config
+	sections []*section
+	log      *slog.Logger
+	quiet    *limiter
+	budget   *semaphore.Weighted
+	stats    counters
+	commits  sync.WaitGroup
+	scanned  atomic.Uint64 // scans that were applied
+	kicked   chan struct{} // has an entry if searched or ended has one; conductor receives, anybody sends
+
+	// The conductor's alone.
+	first    bool // no scan was done yet with this spool
+	lineages map[string]*lineage
+	byInode  map[inode]*generation
+	byName   map[string]*generation // by present name, and by the name behind a link
+	moved    map[uint64][]*generation
+	folders  folderCache
+	polls    pollHeap
+	watch    *watcher // nil if there is none
+	scans    scanState
+
+	mu       sync.Mutex
+	work     sync.Cond // signalled when ready grows
+	ready    []*generation
+	stopping bool
+	opened   *list.List    // of *generation with a descriptor, most recently used first
+	searched []*generation // their name leads to another file or to none
+	ended    []*generation // dead or dormant since a moment ago
+}
+
+// New checks the config and loads the checkpoints. The error names what is wrong.
+func New(cfg Config) (*Source, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	sections, err := parseSections(cfg.Sections, cfg.Host)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{
+		cfg: cfg, sections: sections, log: cfg.Logger, quiet: newLimiter(),
+		budget: semaphore.NewWeighted(max(budget, 2*int64(cfg.chunk))), kicked: make(chan struct{}, 1),
+		lineages: map[string]*lineage{}, byInode: map[inode]*generation{}, byName: map[string]*generation{},
+		moved: map[uint64][]*generation{}, opened: list.New(),
+	}
+	s.work.L = &s.mu
+	if err := s.load(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// load makes the generations of which the spool has a checkpoint. Where they are now, the first scan finds out.
+func (s *Source) load() error {
+	stored, err := s.cfg.Spool.Checkpoints(keyPrefix)
+	if err != nil {
+		return fmt.Errorf("load file checkpoints: %w", err)
+	}
+	s.first = len(stored) == 0
+	delete(stored, startedKey)
+	for key, value := range stored {
+		c, err := decodeCheckpoint(key, value)
+		if errors.Is(err, errCheckpointVersion) {
+			return err
+		}
+		if err != nil {
+			s.stats.badCheckpoints.Add(1)
+			s.log.Error("checkpoint is damaged; if its file is still there, it is read from its beginning", "err", err)
+			continue
+		}
+		g := fromCheckpoint(c)
+		s.byInode[g.id.inode] = g
+		s.moved[g.id.ino] = append(s.moved[g.id.ino], g)
+		if l := s.lineageOf(c.path); l != nil {
+			s.mu.Lock()
+			s.joinLocked(g, l)
+			s.mu.Unlock()
+		}
+	}
+	for _, l := range s.lineages {
+		slices.SortFunc(l.generations, func(a, b *generation) int { return int(int64(a.ordinal - b.ordinal)) })
+		l.current = l.generations[len(l.generations)-1]
+	}
+	return nil
+}
+
+func (s *Source) joinLocked(g *generation, l *lineage) {
+	g.lineage, g.codec = l, l.section.codec
+	l.generations = append(l.generations, g)
+}
+
+// Run tails until ctx ends, and returns nil then. At return no goroutine is left and all descriptors are closed. It may
+// be called once.
+func (s *Source) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	s.startWatch()
+	var workers sync.WaitGroup
+	for range min(max(2, runtime.GOMAXPROCS(0)), 8) {
+		workers.Go(func() { s.worker(ctx) })
+	}
+	s.conduct(ctx)
+
+	cancel()
+	s.mu.Lock()
+	s.stopping = true
+	s.work.Broadcast()
+	s.mu.Unlock()
+	workers.Wait()
+	s.commits.Wait()
+	s.scans.running.Wait()
+	s.watch.close()
+	for e := s.opened.Front(); e != nil; e = e.Next() {
+		e.Value.(*generation).file.Close()
+	}
+	return nil
+}
+
+// conduct handles all that may change what files there are.
+func (s *Source) conduct(ctx context.Context) {
+	poll := time.NewTicker(s.cfg.PollInterval)
+	defer poll.Stop()
+	s.startScan(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-s.watch.events():
+			s.handle(ctx, e)
+		case err := <-s.watch.errors():
+			s.watchFailed(err)
+		case <-s.kicked:
+			s.handleKick(ctx)
+		case w := <-s.scans.done:
+			s.applyScan(ctx, w)
+		case <-s.scans.timer():
+			s.startScan(ctx)
+		case now := <-poll.C:
+			s.poll(ctx, now)
+		}
+	}
+}
+
+// kick has the conductor look at searched and ended.
+func (s *Source) kick() {
+	select {
+	case s.kicked <- struct{}{}:
+	default:
+	}
+}
+
+// handleKick looks for the files that a worker did not find, and forgets those that have ended.
+func (s *Source) handleKick(ctx context.Context) {
+	s.mu.Lock()
+	searched, ended := s.searched, s.ended
+	s.searched, s.ended = nil, nil
+	s.mu.Unlock()
+	for _, g := range ended {
+		if g.dead {
+			s.drop(g)
+		}
+	}
+	for _, g := range searched {
+		if g.lineage != nil {
+			s.settle(ctx, g.lineage)
+		}
+		if s.findable(g) {
+			s.enqueue(g)
+		} else {
+			s.vanished(g)
+		}
+	}
+}
+
+// enqueue is enqueueLocked for the conductor, which also keeps an eye on the generation from then on.
+func (s *Source) enqueue(g *generation) {
+	s.mu.Lock()
+	s.enqueueLocked(g)
+	s.mu.Unlock()
+	s.schedule(g, time.Now().Add(s.cfg.PollInterval))
+}

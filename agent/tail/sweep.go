@@ -1,0 +1,94 @@
+package tail
+
+import (
+	"container/heap"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// sweep forgets the files that have been gone for long, so that checkpoints don't pile up. It is part of a scan, so that
+// each generation is looked at rarely.
+func (s *Source) sweep(ctx context.Context) {
+	now := time.Now()
+	for _, g := range s.byInode {
+		s.mu.Lock()
+		asleep := g.dormant && !g.dead && g.file == nil && g.quietLocked()
+		missing := g.missing
+		s.mu.Unlock()
+		if !asleep || now.Before(g.due) {
+			continue
+		}
+		g.due = now.Add(max(s.cfg.ForgetAfter/4, s.cfg.ScanInterval)) // it is not in the poller's heap
+		switch {
+		case s.stillThere(g):
+		case missing.IsZero():
+			s.mu.Lock()
+			g.missing = now
+			s.mu.Unlock()
+		case now.Sub(missing) >= s.cfg.ForgetAfter && mounted(g):
+			s.forget(ctx, g)
+		}
+	}
+}
+
+// stillThere looks for a sleeping generation under all names that it may have.
+func (s *Source) stillThere(g *generation) bool {
+	if s.search(g) {
+		return true
+	}
+	for _, sib := range s.siblingsOf(g.path) {
+		if sib.stat.identity.same(g.id) {
+			s.named(g, sib.path, sib.stat)
+			return true
+		}
+	}
+	return false
+}
+
+// mounted says whether the file system of a missing file is there: if not, neither is the file, and yet it may return.
+func mounted(g *generation) bool {
+	for folder := filepath.Dir(g.path); ; folder = filepath.Dir(folder) {
+		st, err := statPath(folder)
+		if err == nil {
+			return st.dev == g.id.dev
+		}
+		if !os.IsNotExist(err) || folder == filepath.Dir(folder) {
+			return false
+		}
+	}
+}
+
+// forget removes a generation and its checkpoint.
+func (s *Source) forget(ctx context.Context, g *generation) {
+	s.mu.Lock()
+	g.links, g.closing = 0, true
+	s.mu.Unlock()
+	s.letGo(ctx, g)
+}
+
+// drop removes a generation that is no more from all that the conductor knows. Its checkpoint is gone, or is about to be
+// replaced by that of a file with the same inode.
+func (s *Source) drop(g *generation) {
+	if s.byInode[g.id.inode] == g {
+		delete(s.byInode, g.id.inode)
+	}
+	for _, name := range []string{g.name, g.alias} {
+		if s.byName[name] == g {
+			delete(s.byName, name)
+		}
+	}
+	if g.dueIndex >= 0 {
+		heap.Remove(&s.polls, g.dueIndex)
+	}
+	l := g.lineage
+	s.mu.Lock()
+	g.dead = true
+	s.releaseLocked(g, func(waiter) bool { return true })
+	if l != nil {
+		l.generations = slices.DeleteFunc(l.generations, func(o *generation) bool { return o == g })
+	}
+	s.mu.Unlock()
+}

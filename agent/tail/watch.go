@@ -1,0 +1,171 @@
+package tail
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// watcher watches folders, never files, with one inotify instance. Its events are hints: whatever is missed, the poller
+// and the scans find. A nil watcher is one that can't be had.
+type watcher struct {
+	fs      *fsnotify.Watcher
+	watched map[string]bool
+	failed  error // the last error of add that was not reported
+}
+
+func newWatcher() (*watcher, error) {
+	fs, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, err
+	}
+	return &watcher{fs: fs, watched: map[string]bool{}}, nil
+}
+
+func (w *watcher) events() <-chan fsnotify.Event {
+	if w == nil {
+		return nil
+	}
+	return w.fs.Events
+}
+
+func (w *watcher) errors() <-chan error {
+	if w == nil {
+		return nil
+	}
+	return w.fs.Errors
+}
+
+func (w *watcher) close() {
+	if w != nil {
+		w.fs.Close()
+	}
+}
+
+// add watches the folder if it isn't watched yet. Repeating it costs nothing.
+func (w *watcher) add(folder string) (added bool) {
+	if w == nil || w.watched[folder] {
+		return false
+	}
+	if err := w.fs.Add(folder); err != nil {
+		w.failed = err
+		return false
+	}
+	w.watched[folder] = true
+	return true
+}
+
+// forget is for a folder that was removed or renamed, by which its watch has ended.
+func (w *watcher) forget(folder string) {
+	if w != nil && w.watched[folder] {
+		delete(w.watched, folder)
+		w.fs.Remove(folder) // its error says that the kernel was faster
+	}
+}
+
+func (w *watcher) covers(folder string) bool { return w != nil && w.watched[folder] }
+
+// startWatch makes the watcher, or says once that there is none.
+func (s *Source) startWatch() {
+	var err error
+	if s.watch, err = s.cfg.watch(); err != nil {
+		s.watch = nil
+		s.log.Warn("cannot watch folders; files are polled instead, which finds new lines later", "err", err)
+	}
+}
+
+func (s *Source) watchFailed(err error) {
+	if errors.Is(err, fsnotify.ErrEventOverflow) {
+		s.stats.overflows.Add(1)
+		if s.quiet.may("overflow", time.Minute) {
+			s.log.Warn("more file events than the kernel keeps; scanning instead")
+		}
+		s.scanSoon()
+		return
+	}
+	if s.quiet.may("watch", time.Minute) {
+		s.log.Warn("error of the folder watcher", "err", err)
+	}
+}
+
+// reportWatch says that some folders are not watched, at most once an hour.
+func (s *Source) reportWatch() {
+	if s.watch == nil || s.watch.failed == nil {
+		return
+	}
+	if s.quiet.may("watch add", time.Hour) {
+		s.log.Warn("cannot watch some folders; their files are polled instead", "err", s.watch.failed)
+	}
+	s.watch.failed = nil
+}
+
+// handle acts on one event.
+func (s *Source) handle(ctx context.Context, e fsnotify.Event) {
+	switch {
+	case e.Has(fsnotify.Create):
+		s.created(ctx, e.Name)
+	case e.Has(fsnotify.Remove), e.Has(fsnotify.Rename):
+		s.removed(ctx, e.Name)
+	case e.Has(fsnotify.Write):
+		if g := s.byName[e.Name]; g != nil {
+			s.enqueue(g)
+		}
+	case e.Has(fsnotify.Chmod): // also what a deletion looks like while a descriptor is open
+		if l := s.lineages[e.Name]; l != nil {
+			s.look(ctx, l)
+		}
+	}
+}
+
+// created handles a name that has appeared, or that leads to another file now.
+func (s *Source) created(ctx context.Context, path string) {
+	if l := s.lineages[path]; l != nil {
+		s.look(ctx, l)
+		return
+	}
+	if g := s.byName[path]; g != nil && g.lineage != nil { // another file has taken the name
+		s.settle(ctx, g.lineage)
+	}
+	st, err := s.cfg.stat(path)
+	if err != nil {
+		return
+	}
+	if !st.regular {
+		s.scanSoon() // a folder, mostly
+		return
+	}
+	if sec := sectionOf(s.sections, path); sec != nil {
+		s.applyUnknown(ctx, []match{{path: path, section: sec, stat: st}})
+		return
+	}
+	for _, l := range s.lineagesRotatedTo(path) {
+		s.look(ctx, l)
+	}
+}
+
+// removed handles a name that is gone.
+func (s *Source) removed(ctx context.Context, path string) {
+	if s.watch.covers(path) {
+		s.watch.forget(path)
+		s.scanSoon()
+	}
+	if l := s.lineages[path]; l != nil {
+		s.look(ctx, l)
+	} else if g := s.byName[path]; g != nil && g.lineage != nil {
+		s.settle(ctx, g.lineage)
+	}
+}
+
+// lineagesRotatedTo returns the lineages of which path may be a rotated name.
+func (s *Source) lineagesRotatedTo(path string) []*lineage {
+	var lineages []*lineage
+	for _, base := range rotationBases(filepath.Base(path)) {
+		if l := s.lineages[filepath.Join(filepath.Dir(path), base)]; l != nil {
+			lineages = append(lineages, l)
+		}
+	}
+	return lineages
+}
