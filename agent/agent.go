@@ -1,0 +1,205 @@
+// Package agent reads lines from files or from standard input, keeps them in a spool on local disk, and ships them to
+// the Scribes that own their logs.
+//
+// # Invariants
+//
+//   - A line leaves the spool only on a receipt.
+//   - A file's lines enter the spool together with the checkpoint that they reach, so that a restart goes on at the
+//     exact byte.
+//   - An agent may be killed at any instant; a clean stop does no more than to stop sooner.
+//
+// # Layout, in the order of the data
+//
+//	tail/   source: files, found by globs and followed through rotation
+//	stdin/  source: one stream
+//	cut/    where the bytes of a source become the lines of blocks
+//	ship/   from the spool to the Scribes
+//
+// The spool itself is the package spool at the top of the project.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/logscribe/logscribe/agent/ship"
+	"github.com/logscribe/logscribe/agent/stdin"
+	"github.com/logscribe/logscribe/agent/tail"
+	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/transport"
+	"github.com/logscribe/logscribe/spool"
+)
+
+// stopDrain bounds the wait for receipts once a clean stop was asked for.
+const stopDrain = 500 * time.Millisecond
+
+// UndeliveredError says that the drain timeout ended before all lines had a receipt. They stay in the spool, and the
+// next agent with that spool sends them.
+type UndeliveredError struct {
+	Lines int64
+	Spool string
+}
+
+func (e *UndeliveredError) Error() string {
+	return fmt.Sprintf("%d lines are not delivered yet; they stay in the spool %s, and the next start with that spool sends them", e.Lines, e.Spool)
+}
+
+// Agent is a running agent.
+type Agent struct {
+	cfg     Config
+	logger  *slog.Logger
+	spool   *spool.Spool
+	conn    *grpc.ClientConn
+	creds   *transport.Credentials
+	shipper *ship.Shipper
+	tail    *tail.Source  // nil without files
+	stdin   *stdin.Source // nil without standard input
+}
+
+// New checks the configuration and opens the spool. The agent does nothing before Run.
+func New(cfg Config) (_ *Agent, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	a := &Agent{cfg: cfg, logger: cfg.Logger}
+	if a.logger == nil {
+		a.logger = slog.New(slog.DiscardHandler)
+	}
+	if a.cfg.Name, err = cfg.name(); err != nil {
+		return nil, err
+	}
+	if a.creds, err = cfg.TLS.Client(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	policy, err := spool.ParsePolicy(cfg.Spool.WhenFull)
+	if err != nil {
+		return nil, err
+	}
+	a.spool, err = spool.Open(cfg.Spool.Path, spool.Options{MaxSize: cfg.Spool.MaxSize, WhenFull: policy, Logger: a.logger})
+	if err != nil {
+		return nil, err
+	}
+	if err := a.dial(); err != nil {
+		return nil, err
+	}
+	if err := a.makeSources(); err != nil {
+		return nil, err
+	}
+	a.shipper = ship.New(ship.Config{
+		Spool: a.spool, Conn: a.conn, Name: a.cfg.Name, Software: cfg.Software, Logger: a.logger,
+	})
+	return a, nil
+}
+
+func (a *Agent) dial() (err error) {
+	addrs := a.cfg.Mediators
+	if len(addrs) == 0 && a.cfg.Dialer == nil {
+		return errors.New("nowhere to send to: no mediators")
+	}
+	var options []grpc.DialOption
+	if a.cfg.Dialer != nil {
+		addrs = []string{"embedded:1"}
+		options = append(options, grpc.WithContextDialer(a.cfg.Dialer))
+	}
+	a.conn, err = transport.Dial(addrs, a.creds, options...)
+	return err
+}
+
+func (a *Agent) makeSources() error {
+	codec, err := block.ParseCodec(a.cfg.Spool.Compression)
+	if err != nil {
+		return err
+	}
+	if a.cfg.Stdin != nil {
+		a.stdin = stdin.New(stdin.Config{
+			Reader: a.cfg.Stdin.Reader, Tee: a.cfg.Stdin.Tee, Log: a.cfg.Stdin.Log,
+			Codec: codec, MaxLine: maxLine, Spool: a.spool, Logger: a.logger,
+		})
+	}
+	if len(a.cfg.Files) == 0 {
+		return nil
+	}
+	sections, err := a.cfg.sections()
+	if err != nil {
+		return err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("find this host's name: %w", err)
+	}
+	a.tail, err = tail.New(tail.Config{Sections: sections, Host: host, Spool: a.spool, Logger: a.logger, MaxLine: maxLine})
+	return err
+}
+
+// Reload reads the certificates again. After an error the old ones stay in use.
+func (a *Agent) Reload() error { return a.creds.Reload() }
+
+// Run reads and ships until ctx ends; an agent that reads only standard input also ends by itself, once all that it
+// read has a receipt. It returns an UndeliveredError if the drain timeout ends before that, and nil after a clean stop:
+// what is not delivered then stays in the spool, and is said.
+func (a *Agent) Run(ctx context.Context) error {
+	work, stop := context.WithCancel(context.WithoutCancel(ctx)) // sources end first, then the shipper
+	defer stop()
+	var shipping errgroup.Group
+	shipping.Go(func() error { return a.shipper.Run(work) })
+
+	err := a.read(ctx)
+	if err == nil {
+		err = a.drain(ctx)
+	}
+	stop()
+	return errors.Join(err, shipping.Wait(), a.close())
+}
+
+// read runs the sources until ctx ends, or until standard input does if nothing else is read.
+func (a *Agent) read(ctx context.Context) error {
+	sources, ctx := errgroup.WithContext(ctx)
+	if a.tail != nil {
+		sources.Go(func() error { return a.tail.Run(ctx) })
+	}
+	if a.stdin != nil {
+		sources.Go(func() error { return a.stdin.Run(ctx) })
+	}
+	return sources.Wait()
+}
+
+// drain waits until all lines have a receipt: after the end of standard input up to the drain timeout, at a clean stop
+// for a moment only.
+func (a *Agent) drain(ctx context.Context) error {
+	timed, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.DrainTimeout)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopDrain, cancel) })()
+	if a.spool.WaitEmpty(timed) == nil {
+		return nil
+	}
+	left := &UndeliveredError{Lines: a.spool.Lines(), Spool: a.spool.Path()}
+	if ctx.Err() == nil {
+		return left
+	}
+	a.logger.Info("stopped: lines stay in the spool, and the next start with it sends them", "lines", left.Lines, "spool", left.Spool)
+	return nil
+}
+
+// close closes what New has opened.
+func (a *Agent) close() error {
+	var errs []error
+	if a.conn != nil {
+		errs = append(errs, a.conn.Close())
+	}
+	if a.spool != nil {
+		errs = append(errs, a.spool.Close())
+	}
+	return errors.Join(errs...)
+}

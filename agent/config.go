@@ -1,0 +1,117 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/logscribe/logscribe/agent/tail"
+	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/logname"
+	"github.com/logscribe/logscribe/internal/transport"
+	"github.com/logscribe/logscribe/spool"
+)
+
+// maxLine is the length in bytes up to which lines are delivered whole.
+const maxLine = 1 << 20
+
+// Config is what an Agent is made from.
+type Config struct {
+	// Name stands beside the producer in the Scribes' status; if empty, the host's name.
+	Name string
+	// Mediators are the addresses, HOST:PORT, of mediators or of a single Scribe; the first that answers is used.
+	Mediators []string
+	// Dialer, if set, makes the connections instead: it leads to an embedded Scribe. Mediators must be empty then.
+	Dialer func(ctx context.Context, addr string) (net.Conn, error)
+	Spool  SpoolConfig
+	TLS    transport.TLS
+	Files  []FileConfig
+	Stdin  *StdinConfig // nil reads no standard input
+	// DrainTimeout bounds the wait for receipts after the end of standard input.
+	DrainTimeout time.Duration
+	Logger       *slog.Logger // nil discards
+	// Software is the program's version, told to the other side.
+	Software string
+}
+
+// SpoolConfig is the [spool] table.
+type SpoolConfig struct {
+	Path        string
+	MaxSize     int64  // bytes; size.Unlimited, or 0, is no limit
+	WhenFull    string // "block" or "drop_oldest"
+	Compression string // "s2", "zstd" or "none"
+}
+
+// FileConfig is a [[file]] table.
+type FileConfig struct {
+	Paths   []string // globs
+	Exclude []string // globs
+	Log     string   // a template: {host} {stem} {name} {dir}
+	Start   string   // "beginning" or "end"
+}
+
+// StdinConfig is a [[stdin]] table.
+type StdinConfig struct {
+	Log    string
+	Reader io.Reader
+	Tee    io.Writer // nil for none
+}
+
+// Validate returns an error that names the first value that can't be right. It opens no files, and
+// does not ask where to send to.
+func (c *Config) Validate() error {
+	if len(c.Files) == 0 && c.Stdin == nil {
+		return errors.New("nothing to read: no files and no standard input")
+	}
+	if c.Stdin != nil {
+		if err := logname.Check(c.Stdin.Log); err != nil {
+			return err
+		}
+	}
+	if _, err := spool.ParsePolicy(c.Spool.WhenFull); err != nil {
+		return fmt.Errorf("spool.when_full: %w", err)
+	}
+	if _, err := block.ParseCodec(c.Spool.Compression); err != nil {
+		return fmt.Errorf("spool.compression: %w", err)
+	}
+	_, err := c.sections()
+	return err
+}
+
+// sections returns the [[file]] tables as the tail package takes them.
+func (c *Config) sections() ([]tail.Section, error) {
+	codec, err := block.ParseCodec(c.Spool.Compression)
+	if err != nil {
+		return nil, err
+	}
+	var all []tail.Section
+	for _, f := range c.Files {
+		s := tail.Section{Paths: f.Paths, Exclude: f.Exclude, Log: f.Log, Codec: codec}
+		switch f.Start {
+		case "", "beginning":
+		case "end":
+			s.FromEnd = true
+		default:
+			return nil, fmt.Errorf("start: unknown place %q: use beginning or end", f.Start)
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// name returns the agent's name.
+func (c *Config) name() (string, error) {
+	if c.Name != "" {
+		return c.Name, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("find a name for this agent: %w; set name", err)
+	}
+	return host, nil
+}

@@ -1,0 +1,104 @@
+// Scribe-agent ships log lines: it tails files or reads standard input, keeps whole lines in a spool on local disk, and
+// deletes them there once they are safe on a Scribe's disk.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/logscribe/logscribe/agent"
+	"github.com/logscribe/logscribe/internal/cli"
+	"github.com/logscribe/logscribe/scribe"
+)
+
+func main() { os.Exit(run(cli.OS())) }
+
+func run(host cli.Host) int {
+	c := &config{host: host}
+	p := c.program()
+	return p.Main(host, func(ctx context.Context, proc *cli.Process) error {
+		if p.Command() == "validate" {
+			return c.validate(proc.Stdout)
+		}
+		if len(c.stdins) > 0 && cli.IsTerminal(proc.Stdin) {
+			fmt.Fprintln(proc.Stderr, "scribe-agent: reading lines from the terminal; end with Ctrl-D")
+		}
+		if c.local != "" {
+			return c.runLocal(ctx, proc)
+		}
+		return c.runAgent(ctx, proc, c.agent(proc))
+	})
+}
+
+// agent returns the settings in the form that package agent takes.
+func (c *config) agent(proc *cli.Process) agent.Config {
+	cfg := c.plan()
+	cfg.Logger = proc.Logger
+	if cfg.Stdin != nil {
+		cfg.Stdin.Reader = proc.Stdin
+		if c.tee {
+			cfg.Stdin.Tee = proc.Stdout
+		}
+	}
+	return cfg
+}
+
+func (c *config) runAgent(ctx context.Context, proc *cli.Process, cfg agent.Config) error {
+	a, err := agent.New(cfg)
+	if err != nil {
+		return err
+	}
+	proc.OnReload(a.Reload)
+	proc.Logger.Info("agent started", c.about()...)
+	return a.Run(ctx)
+}
+
+// runLocal runs the agent with a Scribe in the same process. The Scribe outlives the agent, which settles with it.
+func (c *config) runLocal(ctx context.Context, proc *cli.Process) error {
+	s, err := scribe.NewEmbedded(scribe.Config{Path: c.local, MaxSize: c.size, Logger: proc.Logger, Software: cli.Version()})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ended := make(chan error, 1)
+	go func() {
+		defer cancel() // without its Scribe the agent has nothing to do
+		ended <- s.Run(serving)
+	}()
+	cfg := c.agent(proc)
+	cfg.Dialer = s.Dialer()
+	err = c.runAgent(ctx, proc, cfg)
+	stop()
+	return errors.Join(err, <-ended)
+}
+
+// about is what the first line in the log says.
+func (c *config) about() []any {
+	about := []any{"version", cli.Version(), "spool", absolute(c.spool)}
+	if c.local != "" {
+		about = append(about, "local", absolute(c.local))
+	} else {
+		about = append(about, "mediator", strings.Join(c.mediators, ","), "tls", c.tls.CA != "")
+	}
+	if len(c.stdins) > 0 {
+		about = append(about, "stdin", c.stdins[0].log)
+	}
+	if len(c.files) > 0 {
+		about = append(about, "file_tables", len(c.files))
+	}
+	return about
+}
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}

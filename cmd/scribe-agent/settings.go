@@ -1,0 +1,197 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/logscribe/logscribe/agent"
+	"github.com/logscribe/logscribe/agent/tail"
+	"github.com/logscribe/logscribe/internal/cli"
+	"github.com/logscribe/logscribe/internal/logname"
+	"github.com/logscribe/logscribe/internal/transport"
+)
+
+// config is what a user sets.
+type config struct {
+	mediators    []string
+	name         string
+	tls          transport.TLS
+	log          string
+	tee          bool
+	drainTimeout time.Duration
+	local        string
+	size         int64
+	spool        string
+	maxSize      int64
+	whenFull     string
+	compression  string
+	files        []*fileTable
+	stdins       []*stdinTable
+
+	host cli.Host
+	from struct{ log, local, size, mediators, tee *cli.Setting } // for errors
+}
+
+// fileTable is a [[file]] table.
+type fileTable struct {
+	where          string
+	paths, exclude []string
+	log, start     string
+}
+
+// stdinTable is a [[stdin]] table.
+type stdinTable struct{ where, log string }
+
+// program registers the settings.
+func (c *config) program() *cli.Program {
+	p := cli.New("scribe-agent", "ships log lines from files or standard input, each exactly once.",
+		"app | scribe-agent -mediator HOST:PORT -log web/access",
+		"app | scribe-agent -local DIR -log web/access            no server: writes files below DIR",
+		"scribe-agent -config agent.toml                          tails the files that it names",
+		"scribe-agent validate -config agent.toml                 checks it, prints what it tails")
+	p.AddCommand("validate")
+	c.registerDestination(p)
+	c.registerStdin(p)
+	c.registerSpool(p)
+	p.ClientTLS(&c.tls)
+	p.Table("file", c.registerFile)
+	p.Table("stdin", c.registerStdinTable)
+	p.Common()
+	p.Finish(c.check)
+	return p
+}
+
+func (c *config) registerDestination(p *cli.Program) {
+	p.Group("Destination")
+	c.from.mediators = p.List(&c.mediators, "mediator", "", "send to the first of these that answers: mediators, or a single Scribe").
+		Key("mediators").Arg("HOST:PORT[,…]").Check(cli.CheckAddress)
+	c.from.local = p.String(&c.local, "local", "", "write files below this folder instead, without a server").
+		Key("").Arg("DIR").NotEmpty()
+	c.from.size = p.Size(&c.size, "size", "1MB", "with -local: rotate a log's file before it grows beyond this size; -1B never").
+		Key("")
+	p.String(&c.name, "name", "", "this agent's name in the Scribes' status (default the host's name)").Arg("NAME")
+}
+
+func (c *config) registerStdin(p *cli.Program) {
+	p.Group("Standard input")
+	c.from.log = p.String(&c.log, "log", "", "read standard input, and ship it to this log").
+		Key("").Arg("PATH/NAME").NotEmpty().Check(logname.Check)
+	c.from.tee = p.Bool(&c.tee, "tee", "also copy standard input to standard output").Key("")
+	p.Duration(&c.drainTimeout, "drain-timeout", "1m", "after the end of standard input, wait this long until all is delivered")
+}
+
+func (c *config) registerSpool(p *cli.Program) {
+	p.Group("Spool")
+	p.String(&c.spool, "spool", "", "keep lines that are not delivered yet in this file; by default in $STATE_DIRECTORY, or "+
+		"scribe-agent in the user's state folder, $XDG_STATE_HOME or ~/.local/state, and with -local in DIR/.scribe").
+		Key("spool.path").Arg("FILE")
+	p.Size(&c.maxSize, "max-size", "1GB", "the spool is full at this size; -1B never").Key("spool.max_size")
+	p.Choice(&c.whenFull, "when-full", "block", "what a full spool does: block makes the sources wait, drop_oldest drops "+
+		"lines, and counts them", "block", "drop_oldest").Key("spool.when_full").Arg("POLICY")
+	p.Choice(&c.compression, "compression", "s2", "compress lines in the spool and on the way with s2, zstd or none",
+		"s2", "zstd", "none").Key("spool.compression").Arg("CODEC")
+}
+
+func (c *config) registerFile(t *cli.Settings) {
+	f := &fileTable{where: t.Where()}
+	c.files = append(c.files, f)
+	t.Strings(&f.paths, "paths", "globs of files").Required().Check(checkGlob)
+	t.Strings(&f.exclude, "exclude", "globs of files that are left out").Check(checkGlob)
+	t.String(&f.log, "log", "", "the files' log").Required().Check(checkTemplate)
+	t.Choice(&f.start, "start", "beginning", "where files that exist at the first start are read from", "beginning", "end")
+}
+
+func (c *config) registerStdinTable(t *cli.Settings) {
+	s := &stdinTable{where: t.Where()}
+	c.stdins = append(c.stdins, s)
+	t.String(&s.log, "log", "", "the log").Required().Check(logname.Check)
+}
+
+// checkGlob and checkTemplate let the tail package judge. A section of one plain file makes it look at nothing else.
+func checkGlob(glob string) error {
+	_, err := tail.Matches([]tail.Section{{Paths: []string{os.DevNull}, Exclude: []string{glob}, Log: "log"}}, "host")
+	return sectionError(err)
+}
+
+func checkTemplate(log string) error {
+	_, err := tail.Matches([]tail.Section{{Paths: []string{os.DevNull}, Log: log}}, "host")
+	return sectionError(err)
+}
+
+// sectionError strips the number of the only section.
+func sectionError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(strings.TrimPrefix(err.Error(), "file section 1: "))
+}
+
+// check checks what concerns several settings, and finds the spool.
+func (c *config) check() error {
+	if err := c.checkSources(); err != nil {
+		return err
+	}
+	if err := c.checkDestination(); err != nil {
+		return err
+	}
+	if _, err := c.tls.Client(); err != nil {
+		return err
+	}
+	if err := c.findSpool(); err != nil {
+		return err
+	}
+	cfg := c.plan()
+	return cfg.Validate()
+}
+
+func (c *config) checkSources() error {
+	switch {
+	case len(c.stdins) > 1:
+		return fmt.Errorf("%s: a second [[stdin]] table: there is one standard input", c.stdins[1].where)
+	case c.log != "" && len(c.files) > 0:
+		return fmt.Errorf("%s and [[file]] (%s) don't go together: %[1]s names the log of standard input", c.from.log.From(), c.files[0].where)
+	case c.log != "" && len(c.stdins) == 0:
+		c.stdins = []*stdinTable{{log: c.log}}
+	case c.log != "":
+		c.stdins[0].log = c.log // a flag beats the file
+	}
+	switch {
+	case len(c.stdins) == 0 && len(c.files) == 0:
+		return errors.New("nothing to read: give -log PATH/NAME to read standard input, or -config FILE with [[file]] tables to tail files")
+	case len(c.stdins) == 0 && c.tee:
+		return fmt.Errorf("%s copies standard input, and nothing reads it: give -log too", c.from.tee.From())
+	}
+	return nil
+}
+
+func (c *config) checkDestination() error {
+	switch {
+	case c.local != "" && len(c.mediators) > 0:
+		return fmt.Errorf("%s and %s don't go together: choose one destination", c.from.local.From(), c.from.mediators.From())
+	case c.local == "" && len(c.mediators) == 0:
+		return errors.New("nowhere to send to: give -mediator HOST:PORT, or -local DIR to write files without a server")
+	case c.local != "" && c.tls != transport.TLS{}:
+		return fmt.Errorf("%s makes no connections: leave out -ca, -crt and -pk", c.from.local.From())
+	case c.local == "" && c.from.size.From() == "-size":
+		return errors.New("-size goes with -local only: a Scribe has its own, and the spool has -max-size")
+	}
+	return nil
+}
+
+// plan returns the settings in the form that package agent takes, without what only a running process has.
+func (c *config) plan() agent.Config {
+	cfg := agent.Config{
+		Name: c.name, Mediators: c.mediators, TLS: c.tls, DrainTimeout: c.drainTimeout, Software: cli.Version(),
+		Spool: agent.SpoolConfig{Path: c.spool, MaxSize: c.maxSize, WhenFull: c.whenFull, Compression: c.compression},
+	}
+	for _, f := range c.files {
+		cfg.Files = append(cfg.Files, agent.FileConfig{Paths: f.paths, Exclude: f.exclude, Log: f.log, Start: f.start})
+	}
+	if len(c.stdins) > 0 {
+		cfg.Stdin = &agent.StdinConfig{Log: c.stdins[0].log}
+	}
+	return cfg
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/logscribe/logscribe/agent/tail"
+	"github.com/logscribe/logscribe/internal/cli"
+	"github.com/logscribe/logscribe/internal/size"
+)
+
+// validate prints what the agent would do. The settings have been checked by then; the error is about files that it
+// finds. It changes nothing.
+func (c *config) validate(out io.Writer) error {
+	fmt.Fprintf(out, "destination  %s\n", c.destination())
+	fmt.Fprintf(out, "spool        %s, up to %s, then %s; compression %s\n", absolute(c.spool), size.Format(c.maxSize), c.whenFull, c.compression)
+	for _, s := range c.stdins {
+		fmt.Fprintf(out, "stdin        -> %s\n", s.log)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("find this host's name: %w", err)
+	}
+	problems, err := c.printFiles(out, host)
+	if err != nil {
+		return cli.Usage(err)
+	}
+	switch problems {
+	case 0:
+		fmt.Fprintln(out, "\nall right")
+		return nil
+	case 1:
+		return errors.New("the settings are right, but not all files can be tailed: 1 is not")
+	default:
+		return fmt.Errorf("the settings are right, but not all files can be tailed: %d are not", problems)
+	}
+}
+
+func (c *config) destination() string {
+	if c.local != "" {
+		return fmt.Sprintf("files below %s, up to %s each", absolute(c.local), size.Format(c.size))
+	}
+	if c.tls.CA == "" {
+		return strings.Join(c.mediators, ", ") + ", in the clear"
+	}
+	return strings.Join(c.mediators, ", ") + ", with TLS"
+}
+
+// printFiles prints each [[file]] table and its files, and returns how many of them can't be tailed.
+func (c *config) printFiles(out io.Writer, host string) (problems int, err error) {
+	var sections []tail.Section
+	for _, f := range c.files {
+		sections = append(sections, tail.Section{Paths: f.paths, Exclude: f.exclude, Log: f.log, FromEnd: f.start == "end"})
+	}
+	if len(sections) == 0 {
+		return 0, nil
+	}
+	matches, err := tail.Matches(sections, host)
+	if err != nil {
+		return 0, err
+	}
+	for i, f := range c.files {
+		fmt.Fprintf(out, "\n[[file]]     %s, from the %s: %s -> %s\n", f.where, f.start, strings.Join(f.paths, " "), f.log)
+		found := false
+		for _, m := range matches {
+			if m.Section != i {
+				continue
+			}
+			found = true
+			if err := errors.Join(m.Err, readable(m.Path)); err != nil {
+				problems++
+				fmt.Fprintf(out, "  %s: %s\n", m.Path, strings.ReplaceAll(err.Error(), "\n", "; "))
+				continue
+			}
+			fmt.Fprintf(out, "  %s -> %s\n", m.Path, m.Log)
+		}
+		if !found {
+			fmt.Fprintln(out, "  no such file yet")
+		}
+	}
+	return problems, nil
+}
+
+// readable returns an error if the file can't be opened.
+func readable(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,37 @@
+// Scribe-mediator is the front door of Log Scribe: it decides which Scribe owns which log and relays the lines there.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/logscribe/logscribe/internal/cli"
+	"github.com/logscribe/logscribe/mediator"
+)
+
+func main() { os.Exit(run(cli.OS())) }
+
+func run(host cli.Host) int {
+	c := &config{lookupEnv: host.LookupEnv}
+	return c.program().Main(host, func(ctx context.Context, proc *cli.Process) error {
+		m, err := mediator.New(mediator.Config{
+			Listen: cli.JoinHostPort(c.host, c.port), DataDir: c.data,
+			HealthInterval: c.healthInterval, FailoverAfter: c.failoverAfter,
+			TLS: c.tls, Logger: proc.Logger,
+		})
+		if err != nil {
+			return err
+		}
+		proc.OnReload(m.Reload)
+		proc.Logger.Info("mediator started", "version", cli.Version(), "address", m.Addr().String(), "data", c.data,
+			"failover_after", c.failoverText(), "tls", c.tls.Cert != "")
+		return m.Run(ctx)
+	})
+}
+
+func (c *config) failoverText() string {
+	if c.failoverAfter == cli.Never {
+		return "never"
+	}
+	return c.failoverAfter.String()
+}

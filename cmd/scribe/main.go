@@ -1,0 +1,53 @@
+// Scribe is the worker of Log Scribe: it writes log lines to files, rotates them, and answers what is safe on its disk.
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/logscribe/logscribe/internal/cli"
+	"github.com/logscribe/logscribe/internal/size"
+	"github.com/logscribe/logscribe/scribe"
+)
+
+func main() { os.Exit(run(cli.OS())) }
+
+func run(host cli.Host) int {
+	c := &config{}
+	return c.program().Main(host, func(ctx context.Context, proc *cli.Process) error {
+		s, err := scribe.New(c.scribe(proc))
+		if err != nil {
+			return err
+		}
+		proc.OnReload(s.Reload)
+		proc.Logger.Info("scribe started", c.about(s)...)
+		return s.Run(ctx)
+	})
+}
+
+// scribe returns the settings in the form that package scribe takes.
+func (c *config) scribe(proc *cli.Process) scribe.Config {
+	cfg := scribe.Config{
+		Listen: cli.JoinHostPort(c.host, c.port), Path: c.path, MaxSize: c.size,
+		Mediators: c.mediators, ID: c.id, Advertise: c.advertise,
+		TLS: c.tls, Logger: proc.Logger, Software: cli.Version(),
+	}
+	if c.console {
+		cfg.Console = proc.Stdout
+	}
+	return cfg
+}
+
+// about is what the first line in the log says.
+func (c *config) about(s *scribe.Scribe) []any {
+	path := c.path
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	return []any{
+		"version", cli.Version(), "id", s.ID(), "address", s.Addr().String(), "path", path, "size", size.Format(c.size),
+		"mediator", strings.Join(c.mediators, ","), "tls", c.tls.Cert != "",
+	}
+}

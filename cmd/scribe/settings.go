@@ -1,0 +1,54 @@
+package main
+
+import (
+	"github.com/logscribe/logscribe/internal/cli"
+	"github.com/logscribe/logscribe/internal/transport"
+)
+
+// config is what a user sets.
+type config struct {
+	host      string
+	port      int
+	path      string
+	size      int64
+	console   bool
+	mediators []string
+	id        string
+	advertise string
+	tls       transport.TLS
+}
+
+// program registers the settings.
+func (c *config) program() *cli.Program {
+	p := cli.New("scribe", "writes log lines to files, rotates them, and answers what is safe on its disk.",
+		"scribe [flags]",
+		"scribe -config scribe.toml [flags]")
+	p.Group("Files")
+	p.String(&c.path, "path", "../logs", "write the logs below this folder; made if it does not exist").Arg("DIR").NotEmpty()
+	p.Size(&c.size, "size", "1MB", "rotate a log's file before it grows beyond this size; -1B never")
+	p.Bool(&c.console, "console", "also write every line to stdout")
+
+	p.Group("Network")
+	p.String(&c.host, "host", "", "listen on this host's addresses only; without it on all").Arg("HOST").Check(cli.CheckHost)
+	p.Port(&c.port, "port", "8080", "listen on this port; 0 takes any that is free")
+	p.List(&c.mediators, "mediator", "", "register with these mediators; without any, agents connect to this Scribe itself").
+		Arg("HOST:PORT[,…]").Check(cli.CheckAddress)
+	p.String(&c.id, "id", "", "this Scribe's identity among those of its mediators; by default made of the host's name "+
+		"and the identity of -path").Arg("NAME")
+	p.String(&c.advertise, "advertise", "", "where mediators reach this Scribe; by default the port that it listens on, at "+
+		"the address that it registers from").Arg("HOST:PORT").Check(cli.CheckAddress)
+
+	p.ServerTLS(&c.tls)
+	p.Common()
+	p.Finish(c.check)
+	return p
+}
+
+// check checks what concerns several settings.
+func (c *config) check() error {
+	if len(c.mediators) == 0 {
+		_, err := c.tls.Server()
+		return err
+	}
+	return cli.CheckTLS(c.tls)
+}

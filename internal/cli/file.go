@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// scope is where keys are looked up: the whole document, or one table of an array.
+type scope struct {
+	doc      *document
+	settings *Settings
+	root     *Settings // the whole document's
+	in       string    // the array's name, "" for the document
+}
+
+// apply sets what the document gives. The error is that of the first wrong line.
+func (d *document) apply(s *Settings) error {
+	sc := scope{doc: d, settings: s, root: s}
+	for i := range d.parts {
+		p := &d.parts[i]
+		if err := sc.applyAll(p.nodes(p.tree, nil, p.line)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (sc scope) applyAll(nodes []node) error {
+	for _, n := range nodes {
+		if err := sc.applyNode(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (sc scope) applyNode(n node) error {
+	key := toml.Key(n.path).String()
+	_, isTable := n.value.(map[string]any)
+	setting, tables := sc.settings.byKey(key), sc.settings.byTable(key)
+	switch {
+	case setting != nil:
+		texts, err := setting.fromTOML(n.value)
+		if err != nil {
+			return sc.errorf(n, "%s: %w", key, err)
+		}
+		return setting.apply(sc.at(n)+": "+key, texts)
+	case tables != nil:
+		return sc.applyTables(tables, n)
+	case !sc.settings.hasTable(key):
+		return sc.unknown(n)
+	case !isTable:
+		return sc.errorf(n, "%s is one table: write [%s]", key, key)
+	default:
+		return sc.applyAll(n.children()[0])
+	}
+}
+
+// applyTables sets the settings of each table of an array.
+func (sc scope) applyTables(t *table, n node) error {
+	if !isTables(n.value) {
+		return sc.errorf(n, "%s is an array of tables: write [[%s]]", t.name, t.name)
+	}
+	for _, nodes := range n.children() {
+		s := &Settings{where: sc.at(n)}
+		t.register(s)
+		for i := range nodes {
+			nodes[i].path = nodes[i].path[len(n.path):]
+		}
+		inner := scope{doc: sc.doc, settings: s, root: sc.root, in: t.name}
+		if err := inner.applyAll(nodes); err != nil {
+			return err
+		}
+		for _, st := range s.list {
+			if st.required && st.from == "" {
+				return sc.errorf(n, "this [[%s]] has no %s", t.name, st.key)
+			}
+		}
+	}
+	return nil
+}
+
+// unknown returns the error about a key or table that there is not.
+func (sc scope) unknown(n node) error {
+	name, parent := n.path[len(n.path)-1], toml.Key(n.path[:len(n.path)-1]).String()
+	if _, ok := n.value.(map[string]any); ok || isTables(n.value) {
+		return sc.errorf(n, "unknown table [%s]%s", toml.Key(n.path), didYouMean(sc.nearestTable(n)))
+	}
+	section := ""
+	switch {
+	case parent != "":
+		section = " in [" + parent + "]"
+	case sc.in != "":
+		section = " in [[" + sc.in + "]]"
+	}
+	if home, ok := sc.root.homeOf(name); ok {
+		return sc.errorf(n, "unknown key %q%s; it belongs %s", name, section, home)
+	}
+	hint := ""
+	if near := nearest(name, sc.settings.keysIn(parent)); near != "" {
+		hint = fmt.Sprintf("; did you mean %q?", near)
+	} else if known := sc.settings.keysIn(parent); len(known) > 0 {
+		hint = "; known are " + strings.Join(known, ", ")
+	}
+	return sc.errorf(n, "unknown key %q%s%s", name, section, hint)
+}
+
+// nearestTable returns the header of the table that an unknown one may mean.
+func (sc scope) nearestTable(n node) string {
+	headers := map[string]string{}
+	var names []string
+	for _, key := range sc.root.names(keyOf) {
+		if parent, _, ok := cutLast(key); ok {
+			headers[parent] = "[" + parent + "]"
+			names = append(names, parent)
+		}
+	}
+	for _, t := range sc.root.tables {
+		headers[t.name] = "[[" + t.name + "]]"
+		names = append(names, t.name)
+	}
+	return headers[nearest(toml.Key(n.path).String(), names)]
+}
+
+// homeOf says where a key of that name belongs.
+func (s *Settings) homeOf(name string) (string, bool) {
+	for _, key := range s.names(keyOf) {
+		if parent, last, _ := cutLast(key); last == name {
+			if parent == "" {
+				return "above the first [table]", true
+			}
+			return "in [" + parent + "]", true
+		}
+	}
+	return "", false
+}
+
+// keysIn returns the names of the keys in a table, "" for those outside of any.
+func (s *Settings) keysIn(table string) []string {
+	var names []string
+	for _, key := range s.names(keyOf) {
+		if parent, last, _ := cutLast(key); parent == table {
+			names = append(names, last)
+		}
+	}
+	return names
+}
+
+// hasTable says whether there are keys in the table.
+func (s *Settings) hasTable(table string) bool { return len(s.keysIn(table)) > 0 }
+
+// cutLast parts a key into its table and its name there.
+func cutLast(key string) (table, name string, ok bool) {
+	if i := strings.LastIndexByte(key, '.'); i >= 0 {
+		return key[:i], key[i+1:], true
+	}
+	return "", key, false
+}
+
+func (sc scope) at(n node) string { return fmt.Sprintf("%s:%d", sc.doc.name, n.line) }
+
+func (sc scope) errorf(n node, format string, args ...any) error {
+	return Usagef("%s: %w", sc.at(n), fmt.Errorf(format, args...))
+}

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"syscall"
+)
+
+// Exit codes.
+const (
+	exitClean   = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// Process is what a running program has besides its settings.
+type Process struct {
+	Host
+	Logger *slog.Logger
+
+	reload atomic.Pointer[func() error]
+}
+
+// OnReload sets the function that is called for each SIGHUP, one at a time. Its error is logged. It may be called until
+// Main returns, and so even while run does. Before OnReload SIGHUP does nothing.
+func (p *Process) OnReload(reload func() error) { p.reload.Store(&reload) }
+
+// Main reads the settings, calls run, and returns the exit code. The context of run ends at the first SIGTERM or
+// SIGINT; at the second one Main returns at once, without waiting for run. What run returns because its context has
+// ended is a clean stop; any other error is printed.
+func (p *Program) Main(host Host, run func(context.Context, *Process) error) int {
+	done, err := p.Parse(host)
+	if err != nil || done {
+		return p.exit(host.Stderr, err)
+	}
+	proc := &Process{Host: host, Logger: p.logger(host.Stderr)}
+	if p.pprof {
+		stop, err := servePprof(p.pport, proc.Logger)
+		if err != nil {
+			return p.exit(host.Stderr, err)
+		}
+		defer stop()
+	}
+	return p.exit(host.Stderr, proc.supervise(run))
+}
+
+// supervise calls run and passes the signals on to it.
+func (p *Process) supervise(run func(context.Context, *Process) error) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, p) }()
+	hangups, reloaded := make(chan struct{}, 1), make(chan struct{})
+	go func() { defer close(reloaded); p.reloads(hangups) }()
+	for {
+		select {
+		case err := <-ended:
+			close(hangups)
+			<-reloaded
+			if ctx.Err() != nil && isCanceled(err) {
+				return nil
+			}
+			return err
+		case sig := <-p.Signals:
+			switch {
+			case sig == syscall.SIGHUP:
+				select {
+				case hangups <- struct{}{}:
+				default: // one is waiting, and will do for both
+				}
+			case ctx.Err() != nil:
+				close(hangups)
+				return fmt.Errorf("%v again: ended at once", sig)
+			default:
+				p.Logger.Info("stopping; a second signal ends at once", "signal", sig)
+				cancel()
+			}
+		}
+	}
+}
+
+// isCanceled says whether err is about nothing but the end of a context. Errors that are joined with it still count.
+func isCanceled(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if err == context.Canceled {
+			return true
+		}
+	}
+	return false
+}
+
+// reloads calls the reload function for each hangup until there are no more.
+func (p *Process) reloads(hangups <-chan struct{}) {
+	for range hangups {
+		reload := p.reload.Load()
+		if reload == nil {
+			continue
+		}
+		if err := (*reload)(); err != nil {
+			p.Logger.Error("reload failed, going on as before", "err", err)
+		} else {
+			p.Logger.Info("reloaded")
+		}
+	}
+}
+
+// exit prints the error and returns the exit code for it.
+func (p *Program) exit(stderr io.Writer, err error) int {
+	if err == nil {
+		return exitClean
+	}
+	_, _ = fmt.Fprintln(stderr, oneLine(p.name, err))
+	if _, ok := errors.AsType[*UsageError](err); ok {
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// logger returns the logger that -log-level and -log-format ask for.
+func (p *Program) logger(stderr io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{}
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(p.logLevel)) // -log-level takes no other than its names
+	options.Level = level
+	if p.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(stderr, options))
+}

@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// Host is what a program takes from its surroundings. Tests make their own.
+type Host struct {
+	Args      []string // without the program's name
+	LookupEnv func(string) (string, bool)
+	Stdin     io.Reader
+	Stdout    io.Writer
+	Stderr    io.Writer
+	Signals   <-chan os.Signal
+}
+
+// OS returns the host of this process. From now on SIGTERM, SIGINT and SIGHUP go to Main; a closed stdout or stderr no
+// longer ends the process, but is an error of the write.
+func OS() Host {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	signal.Ignore(syscall.SIGPIPE)
+	return Host{
+		Args: os.Args[1:], LookupEnv: os.LookupEnv,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals,
+	}
+}
+
+// Program is a program's name, settings and commands.
+type Program struct {
+	Settings
+
+	name, purpose string
+	forms         []string
+	commands      []string
+	finish        func() error
+
+	command              string
+	config               string
+	help, version, pprof bool
+	pport                int
+	logLevel, logFormat  string
+}
+
+// New returns a program without settings but those that every program has. The purpose is a sentence without its subject, the name; the forms are
+// the ways to call it, a line each.
+func New(name, purpose string, forms ...string) *Program {
+	p := &Program{name: name, purpose: purpose, forms: forms}
+	p.env = strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_"
+	return p
+}
+
+// Common registers the settings that every program has, as the last groups of the usage text.
+func (p *Program) Common() {
+	p.Group("Diagnosis")
+	p.Choice(&p.logLevel, "log-level", "info", "write messages of this level and above to stderr: debug, info, warn or error",
+		"debug", "info", "warn", "error").Arg("LEVEL")
+	p.Choice(&p.logFormat, "log-format", "text", "write messages as text or json", "text", "json").Arg("FORMAT")
+	p.Bool(&p.pprof, "pprof", "serve profiles on localhost, at the port of -pport")
+	p.Port(&p.pport, "pport", "1111", "port of -pprof; 0 takes any that is free")
+	p.Group("General")
+	p.String(&p.config, "config", "", "TOML file with settings").Key("").Arg("FILE")
+	p.Bool(&p.version, "version", "print the version and exit").Key("").hideEnv()
+	p.Bool(&p.help, "help", "print this text and exit; also -h").Key("").hideEnv()
+}
+
+func (s *Setting) hideEnv() { s.env = "" }
+
+// AddCommand makes name a word that may stand among the flags, once.
+func (p *Program) AddCommand(name string) { p.commands = append(p.commands, name) }
+
+// Command returns the command given, or "".
+func (p *Program) Command() string { return p.command }
+
+// Finish sets a function that is called when all settings are set, to check what concerns several of them. Its error
+// is a usage error.
+func (p *Program) Finish(finish func() error) { p.finish = finish }
+
+// Parse reads command line, environment and file, and sets all settings. If it was asked for the usage text or the
+// version it prints that and returns done.
+func (p *Program) Parse(host Host) (done bool, err error) {
+	given, err := p.parseFlags(host.Args)
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case p.help:
+		_, err := io.WriteString(host.Stdout, p.usage())
+		return true, err
+	case p.version:
+		_, err := io.WriteString(host.Stdout, versionLine(p.name)+"\n")
+		return true, err
+	}
+	if err := p.parseFile(given, host.LookupEnv); err != nil {
+		return false, err
+	}
+	if err := p.applyEnv(host.LookupEnv); err != nil {
+		return false, err
+	}
+	if err := p.applyFlags(given); err != nil {
+		return false, err
+	}
+	if p.finish != nil {
+		return false, Usage(p.finish())
+	}
+	return false, nil
+}
+
+// parseFile reads the file that the flag or the environment names, if there is one.
+func (p *Program) parseFile(given flags, lookupEnv func(string) (string, bool)) error {
+	config := p.byFlag("config")
+	origin, name := "", ""
+	if texts, ok := given[config]; ok {
+		origin, name = "-config", texts[len(texts)-1]
+		if name == "" {
+			return Usagef("-config: no file is named")
+		}
+	} else if text, ok := lookupEnv(config.env); ok {
+		origin, name = config.env, text
+	}
+	if name == "" {
+		return nil
+	}
+	text, err := readText(name)
+	if err != nil {
+		return Usagef("%s: %w", origin, err)
+	}
+	doc, err := parseDocument(name, text)
+	if err != nil {
+		return Usage(err)
+	}
+	return doc.apply(&p.Settings)
+}
+
+// isCommand says whether the argument is one of the program's commands.
+func (p *Program) isCommand(arg string) bool { return slices.Contains(p.commands, arg) }

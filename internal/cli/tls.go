@@ -1,0 +1,30 @@
+package cli
+
+import "github.com/logscribe/logscribe/internal/transport"
+
+// ServerTLS registers the files that secure a server's connections, and those it makes itself.
+func (s *Settings) ServerTLS(to *transport.TLS) {
+	s.tls(to, "PEM file with the authorities that the other side's certificate must be signed by")
+	s.Bool(&to.OneWay, "one-way", "do not ask clients for certificates").Key("tls.one_way")
+}
+
+// ClientTLS registers the files that secure the connections of a client.
+func (s *Settings) ClientTLS(to *transport.TLS) {
+	s.tls(to, "PEM file with the authorities that the server's certificate must be signed by; without it connections are in the clear")
+}
+
+func (s *Settings) tls(to *transport.TLS, ca string) {
+	s.Group("TLS")
+	s.String(&to.CA, "ca", "", ca).Arg("FILE").Key("tls.ca")
+	s.String(&to.Cert, "crt", "", "PEM file with this program's own certificate").Arg("FILE").Key("tls.crt")
+	s.String(&to.Key, "pk", "", "PEM file with the certificate's private key").Arg("FILE").Key("tls.pk")
+}
+
+// CheckTLS checks the files of a program that is both server and client.
+func CheckTLS(t transport.TLS) error {
+	if _, err := t.Server(); err != nil {
+		return err
+	}
+	_, err := t.Client()
+	return err
+}
