@@ -58,6 +58,7 @@ type Source struct {
 	cfg  Config
 	more chan struct{} // capacity 1: pending has grown, or the stream ended
 	room chan struct{} // capacity 1: pending was taken
+	done chan struct{} // closed when Run returns
 
 	mu      sync.Mutex // guards what follows
 	pending []byte
@@ -66,7 +67,7 @@ type Source struct {
 
 // New returns a source, which reads nothing before Run.
 func New(cfg Config) *Source {
-	return &Source{cfg: cfg, more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+	return &Source{cfg: cfg, more: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
 // Run reads to the end of the stream and returns nil once all lines are spooled. After ctx has ended it goes on for a
@@ -76,6 +77,7 @@ func New(cfg Config) *Source {
 // A read that blocks can't be interrupted: after ctx has ended, Run returns without it. The goroutine that reads ends
 // with that read, at the latest with the process.
 func (s *Source) Run(ctx context.Context) error {
+	defer close(s.done)
 	go s.read()
 	grace, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -124,7 +126,11 @@ func (s *Source) read() {
 			return
 		}
 		if full {
-			<-s.room
+			select {
+			case <-s.room:
+			case <-s.done:
+				return
+			}
 		}
 	}
 }
