@@ -6,6 +6,9 @@ import "log/slog"
 // the fresh lines of others.
 const maxStreams = 4
 
+// maxLogs is the number of logs that one stream carries; mediators refuse streams of many more.
+const maxLogs = 1024
+
 // lane is what goes to one owner. Logs whose owner is not known yet share the lane of the empty name.
 type lane struct {
 	owner   string
@@ -44,10 +47,11 @@ func (l *lane) mayStart() bool {
 	return len(l.ready) > 0 && !l.paused && l.streams < maxStreams
 }
 
-// take empties the ready list for a stream.
+// take takes logs from the ready list for a stream, those that have waited longest.
 func (l *lane) take() []*logState {
-	logs := l.ready
-	l.ready = nil
+	n := min(len(l.ready), maxLogs)
+	logs := l.ready[:n:n]
+	l.ready = l.ready[n:]
 	for _, s := range logs {
 		s.phase = shipping
 	}

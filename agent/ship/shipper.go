@@ -152,7 +152,7 @@ func (s *Shipper) settle(ctx context.Context, from *lane, c *cursor, r *logscrib
 		if code := codes.Code(r.Code); code != codes.OK && err == nil {
 			err = status.Error(code, r.Detail)
 		}
-	case c.opened && err == nil:
+	case err == nil:
 		err = errors.New("the stream ended without a receipt for this log")
 	}
 	switch status.Code(err) {

@@ -41,10 +41,9 @@ type stream struct {
 
 // cursor is how far a stream has come with one log.
 type cursor struct {
-	log    *logState
-	opened bool
-	next   uint64 // the first sequence not sent
-	err    error  // the spool's trouble with this log
+	log  *logState
+	next uint64 // the first sequence not sent
+	err  error  // the spool's trouble with this log
 }
 
 // run ships what waits of the logs, up to the budget, and returns the receipts by log. The cursors' errors tell which
@@ -85,6 +84,11 @@ func (st *stream) sendAll(cursors []*cursor) error {
 	if err := st.send(&logscribev1.AppendRequest{Message: &logscribev1.AppendRequest_Hello{Hello: st.shipper.hello}}); err != nil {
 		return err
 	}
+	for _, c := range cursors { // all at once, so that a mediator may choose the owners of new logs together
+		if err := st.open(c); err != nil {
+			return err
+		}
+	}
 	for more := true; more && st.budget > 0; {
 		more = false
 		for _, c := range cursors {
@@ -98,18 +102,16 @@ func (st *stream) sendAll(cursors []*cursor) error {
 	return nil
 }
 
+func (st *stream) open(c *cursor) error {
+	c.next = st.shipper.spool.Queue(c.log.name).Oldest
+	open := &logscribev1.Open{Log: c.log.name, Oldest: c.next}
+	return st.send(&logscribev1.AppendRequest{Message: &logscribev1.AppendRequest_Open{Open: open}})
+}
+
 // sendSome sends the log's next blocks, and says whether there were any.
 func (st *stream) sendSome(c *cursor) (bool, error) {
 	if c.err != nil {
 		return false, nil
-	}
-	if !c.opened {
-		c.next = st.shipper.spool.Queue(c.log.name).Oldest
-		open := &logscribev1.Open{Log: c.log.name, Oldest: c.next}
-		if err := st.send(&logscribev1.AppendRequest{Message: &logscribev1.AppendRequest_Open{Open: open}}); err != nil {
-			return false, err
-		}
-		c.opened = true
 	}
 	var err error
 	st.blocks, st.buf, err = st.shipper.spool.Read(st.blocks[:0], st.buf[:0], c.log.name, c.next, readChunk)
@@ -119,8 +121,7 @@ func (st *stream) sendSome(c *cursor) (bool, error) {
 		}
 		c.next = st.blocks[i].Last() + 1
 	}
-	if errors.Is(err, spool.ErrGap) {
-		err = nil // blocks were dropped; the log's next stream begins behind them
+	if errors.Is(err, spool.ErrGap) { // blocks were dropped; the log's next stream begins behind them
 		return false, nil
 	}
 	c.err = err

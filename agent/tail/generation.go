@@ -31,6 +31,7 @@ type generation struct {
 	mtime   int64     // its last modification that was seen while it was at its path
 	links   uint64
 	dormant bool // away, read to its end and closed; it is looked at again only if a scan finds it changed
+	loaded  bool // nothing is known of it but its checkpoint
 	dead    bool // it is no more, and its checkpoint is removed
 
 	// How far it is read. committed <= position <= seen.
@@ -88,7 +89,7 @@ func fromCheckpoint(c checkpoint) *generation {
 	return &generation{
 		id: c.id, path: c.path, log: c.log, ordinal: c.ordinal, mtime: c.mtime,
 		position: c.position, committed: c.position, seen: c.position, cleared: c.position,
-		head: c.head, tail: c.tail, dormant: true, links: 1, dueIndex: -1,
+		head: c.head, tail: c.tail, dormant: true, loaded: true, links: 1, dueIndex: -1,
 	}
 }
 

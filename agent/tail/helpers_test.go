@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,7 +23,12 @@ import (
 	"github.com/logscribe/logscribe/spool"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", "25"); err != nil { // the command line may say another number
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // fakeSpool keeps what was appended. It survives the sources that write to it.
 type fakeSpool struct {
@@ -132,6 +138,8 @@ type fixture struct {
 	source *Source
 	stop   func()
 	logged *syncBuffer
+
+	patience time.Duration
 }
 
 type syncBuffer struct {
@@ -162,7 +170,7 @@ func newFixtureIn(t tb, dir string, globs ...string) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, dir: dir, spool: newSpool(), logged: &syncBuffer{}}
+	f := &fixture{t: t, dir: dir, spool: newSpool(), logged: &syncBuffer{}, patience: 20 * time.Second}
 	for i, g := range globs {
 		globs[i] = filepath.Join(dir, g)
 	}
@@ -262,7 +270,7 @@ func excerpt(s, other string) string {
 }
 
 func (f *fixture) eventually(ok func() bool) bool {
-	return eventually(10*time.Second, ok)
+	return eventually(f.patience, ok)
 }
 
 func eventually(limit time.Duration, ok func() bool) bool {

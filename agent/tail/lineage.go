@@ -213,8 +213,11 @@ func (s *Source) named(g *generation, name string, st fileStat) {
 		return
 	}
 	changed := st.size != g.seen || g.failing && time.Since(g.failed) >= min(s.cfg.ScanInterval, time.Minute)
-	if name == g.path {
+	if name == g.path || g.loaded { // a file that was rewritten may be as long as before
 		changed = changed || st.mtime > g.mtime
+	}
+	g.loaded = false
+	if name == g.path {
 		g.away, g.dormant = time.Time{}, false
 		g.mtime = max(g.mtime, st.mtime)
 		g.log = g.lineage.log

@@ -72,7 +72,12 @@ func newModel(t *rapid.T) *model {
 	for _, n := range []string{"app", "worker", "worker-1"} {
 		m.files = append(m.files, &modelFile{log: n, name: n + ".log"})
 	}
+	f.patience = 4 * time.Second // shrinking a failure takes many of them
 	f.up()
+	for _, file := range m.files { // a file that was rotated before its path was known is not read
+		m.put(file, "first\n")
+	}
+	m.settled(t)
 	return m
 }
 
