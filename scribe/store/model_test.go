@@ -1,0 +1,168 @@
+package store
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/logscribe/logscribe/internal/block"
+)
+
+// model is what a store of one log should be: a slice of lines, of which a part is committed.
+type model struct {
+	appended  []string
+	committed int // number of lines
+	last      map[block.Producer]uint64
+	safe      map[block.Producer]uint64 // last, as of the last commit
+}
+
+// TestModel drives a store with random blocks, resends, commits, clean stops and crashes, under a clock that jumps, and
+// holds it against a slice of lines. A failing run prints the flag that repeats it.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		root, err := os.MkdirTemp("", "store-model-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(root)
+		clock := time.Unix(1_700_000_000, 0)
+		o := Options{MaxSize: rapid.Int64Range(8, 64).Draw(t, "max size"), Now: func() time.Time { return clock }}
+		s, err := Open(root, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { s.Close() }()
+		m := model{last: map[block.Producer]uint64{}, safe: map[block.Producer]uint64{}}
+		reopen := func() {
+			if s, err = Open(root, o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"append": func(t *rapid.T) { m.append(t, s) },
+			"commit": func(t *rapid.T) {
+				mustCommitRapid(t, s)
+				m.commit()
+			},
+			"stop": func(t *rapid.T) {
+				s.Close()
+				m.commit()
+				reopen()
+			},
+			"crash": func(t *rapid.T) {
+				s.mu.Lock()
+				clear(s.dirty)
+				s.mu.Unlock()
+				s.Close()
+				m.crash()
+				reopen()
+			},
+			"clock": func(t *rapid.T) {
+				clock = clock.Add(time.Duration(rapid.Int64Range(-5, 5).Draw(t, "seconds")) * time.Second)
+			},
+			"": func(t *rapid.T) { m.check(t, s, root, o.MaxSize) },
+		})
+	})
+}
+
+// append sends a block that may repeat lines which were sent before.
+func (m *model) append(t *rapid.T, s *Store) {
+	p := rapid.SampledFrom([]block.Producer{alice, bob}).Draw(t, "producer")
+	next := m.last[p] + 1
+	first := next - min(rapid.Uint64Range(0, 5).Draw(t, "repeated"), next-1)
+	last := first + rapid.Uint64Range(0, 8).Draw(t, "more")
+	width := rapid.IntRange(8, 20).Draw(t, "width")
+	if _, err := s.Append(numbered("d/a", p, first, last, width)); err != nil {
+		t.Fatal(err)
+	}
+	for n := next; n <= last; n++ {
+		m.appended = append(m.appended, line(p, n, width))
+	}
+	m.last[p] = max(m.last[p], last)
+}
+
+func (m *model) commit() {
+	m.committed = len(m.appended)
+	for p, n := range m.last {
+		m.safe[p] = n
+	}
+}
+
+func (m *model) crash() {
+	m.appended = m.appended[:m.committed]
+	clear(m.last)
+	for p, n := range m.safe {
+		m.last[p] = n
+	}
+}
+
+// check holds files, sequences and sizes against the model.
+func (m *model) check(t *rapid.T, s *Store, root string, maxSize int64) {
+	for p, want := range m.safe {
+		if got, _, err := s.Committed("d/a", p); err != nil || got != want {
+			t.Fatalf("committed is %d, %v; want %d", got, err, want)
+		}
+	}
+	var got, want string
+	paths, err := filepath.Glob(filepath.Join(root, "d/a_*.log")) // sorted
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range append(paths, filepath.Join(root, "d/a.log")) {
+		p, err := os.ReadFile(path)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		if int64(len(p)) > maxSize && block.CountLines(p) > 1 {
+			t.Fatalf("%s has %d bytes", path, len(p))
+		}
+		got += string(p)
+	}
+	for _, l := range m.appended {
+		want += l
+	}
+	if got != want {
+		t.Fatalf("the files hold\n%s\nwant\n%s", got, want)
+	}
+}
+
+func mustCommitRapid(t *rapid.T, s *Store) {
+	if err := s.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// BenchmarkAppendCommit appends blocks of the usual size and commits every 8 MiB of them.
+func BenchmarkAppendCommit(b *testing.B) {
+	for name, maxSize := range map[string]int64{"unlimited": -1, "1MB": 1_000_000} {
+		b.Run(name, func(b *testing.B) {
+			s, err := Open(b.TempDir(), Options{MaxSize: maxSize})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			const width, perBlock = 128, block.TargetRawSize / 128
+			raw := numbered("a", alice, 1, perBlock, width).Lines
+			b.SetBytes(int64(len(raw)))
+			b.ReportAllocs()
+			next := uint64(1)
+			for i := 0; b.Loop(); i++ {
+				header := block.Block{Log: "a", Producer: alice, First: next, Count: perBlock}
+				if _, err := s.Append(Block{Block: &header, Lines: raw}); err != nil {
+					b.Fatal(err)
+				}
+				next += perBlock
+				if i%32 == 31 {
+					if err := s.Commit(b.Context()); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(next-1)/b.Elapsed().Seconds(), fmt.Sprintf("lines_of_%dB/s", width))
+		})
+	}
+}

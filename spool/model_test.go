@@ -1,0 +1,167 @@
+package spool_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/spool"
+)
+
+// model is what a spool should be: by log, all lines ever appended, and how many of them are settled.
+type model struct {
+	lines       map[string][]string
+	settled     map[string]int
+	checkpoints map[string]string
+}
+
+// TestModel drives a spool with random appends, settlements, clean stops and crashes, and holds it against slices of
+// lines. A crash is a copy of the file as it stands while the spool is open. A failing run prints the flag that repeats
+// it.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		dir, err := os.MkdirTemp("", "spool-model-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		path := filepath.Join(dir, "0.db")
+		s, err := spool.Open(path, spool.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { s.Close() }()
+		reopen := func(t *rapid.T) {
+			if s, err = spool.Open(path, spool.Options{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m := model{lines: map[string][]string{}, settled: map[string]int{}, checkpoints: map[string]string{}}
+		crashes := 0
+		t.Repeat(map[string]func(*rapid.T){
+			"append": func(t *rapid.T) { m.append(t, s) },
+			"settle": func(t *rapid.T) { m.settle(t, s) },
+			"stop": func(t *rapid.T) {
+				s.Close()
+				reopen(t)
+			},
+			"crash": func(t *rapid.T) {
+				crashes++
+				copied := filepath.Join(dir, fmt.Sprintf("%d.db", crashes))
+				content, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.Close()
+				if err := os.WriteFile(copied, content, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				path = copied
+				reopen(t)
+				m.crash(s)
+			},
+			"": func(t *rapid.T) { m.check(t, s) },
+		})
+	})
+}
+
+func (m *model) append(t *rapid.T, s *spool.Spool) {
+	var batch spool.Batch
+	for range rapid.IntRange(0, 3).Draw(t, "blocks") {
+		log := rapid.SampledFrom([]string{"a", "b", "c/d"}).Draw(t, "log")
+		var raw []byte
+		for range rapid.IntRange(1, 4).Draw(t, "lines") {
+			line := fmt.Sprintf("%s %d %s", log, len(m.lines[log])+1, strings.Repeat("x", rapid.IntRange(0, 3000).Draw(t, "width")))
+			m.lines[log] = append(m.lines[log], line)
+			raw = append(append(raw, line...), '\n')
+		}
+		batch.Drafts = append(batch.Drafts, block.NewDraft(nil, log, raw, block.None))
+	}
+	key, value := rapid.SampledFrom([]string{"x", "y"}).Draw(t, "key"), rapid.String().Draw(t, "value")
+	batch.Checkpoints = append(batch.Checkpoints, spool.Checkpoint{Key: key, Value: []byte(value)})
+	m.checkpoints[key] = value
+	if err := s.Append(context.Background(), batch); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (m *model) settle(t *rapid.T, s *spool.Spool) {
+	log := rapid.SampledFrom([]string{"a", "b", "c/d"}).Draw(t, "log")
+	through := rapid.IntRange(0, len(m.lines[log])).Draw(t, "through")
+	s.Settle(log, uint64(through))
+	m.settled[log] = max(m.settled[log], through)
+}
+
+// crash takes what the spool says of settled lines: it may have forgotten some, but not more than it was told.
+func (m *model) crash(s *spool.Spool) {
+	for log := range m.settled {
+		m.settled[log] = min(m.settled[log], int(s.Queue(log).Oldest)-1)
+	}
+}
+
+func (m *model) check(t *rapid.T, s *spool.Spool) {
+	for log, all := range m.lines {
+		q := s.Queue(log)
+		// A reopened spool knows of whole blocks only: a block that was settled in part is held as a whole.
+		if int(q.Oldest)-1 > m.settled[log] || int(q.Next)-1 != len(all) {
+			t.Fatalf("log %s: %+v, want %d settled of %d", log, q, m.settled[log], len(all))
+		}
+		blocks, _, err := s.Read(nil, nil, log, q.Oldest, 1<<30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := q.Oldest
+		for i, b := range blocks {
+			if i == 0 {
+				next = b.First
+			}
+			raw, err := b.Lines(nil)
+			if err != nil || b.First != next {
+				t.Fatalf("log %s: a block at %d instead of %d: %v", log, b.First, next, err)
+			}
+			for line := range bytes.Lines(raw) {
+				if want := all[next-1] + "\n"; string(line) != want {
+					t.Fatalf("log %s, line %d: %.50q, want %.50q", log, next, line, want)
+				}
+				next++
+			}
+		}
+		if int(next)-1 != len(all) && q.Lines() > 0 {
+			t.Fatalf("log %s: read up to line %d of %d", log, next-1, len(all))
+		}
+	}
+	checkpoints, err := s.Checkpoints("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range m.checkpoints {
+		if got := string(checkpoints[key]); got != want {
+			t.Fatalf("checkpoint %s is %q, want %q", key, got, want)
+		}
+	}
+}
+
+// BenchmarkAppend stores blocks of the usual size, eight in a transaction.
+func BenchmarkAppend(b *testing.B) {
+	s := open(b, filepath.Join(b.TempDir(), "spool.db"), spool.Options{})
+	raw := bytes.Repeat([]byte(strings.Repeat("x", 148)+"\n"), block.TargetRawSize/149)
+	payload := make([]byte, 70_000) // what lines of that size usually take
+	draft := block.NewDraft(nil, "a", raw, block.S2)
+	draft.Payload = payload
+	batch := spool.Batch{Drafts: []block.Draft{draft, draft, draft, draft, draft, draft, draft, draft}}
+	b.SetBytes(int64(8 * len(raw)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Append(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
+		s.Settle("a", s.Queue("a").Next-1)
+	}
+}
