@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -241,6 +242,30 @@ func TestBadLogNameHarmsNothing(t *testing.T) {
 		t.Error("it was taken")
 	}
 	want(t, content(t, s, "a", 1))
+}
+
+// TestDamagedBlockIsToldFromTheSoundOnes flips a byte of one stored payload.
+func TestDamagedBlockIsToldFromTheSoundOnes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool.db")
+	s := open(t, path, spool.Options{})
+	for _, line := range []string{"sound", "DAMAGED", "behind it"} {
+		add(t, s, block.NewDraft(nil, "a", []byte(line+"\n"), block.None))
+	}
+	s.Close()
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = bytes.ReplaceAll(file, []byte("DAMAGED"), []byte("dAMAGED"))
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path, spool.Options{})
+	blocks, _, err := s.Read(nil, nil, "a", 1, 1<<20)
+	if !errors.Is(err, block.ErrChecksum) || len(blocks) != 1 {
+		t.Errorf("%d blocks, %v", len(blocks), err)
+	}
+	want(t, content(t, s, "a", 3), "3:behind it")
 }
 
 func TestConcurrentAppendsKeepEachLogsOrder(t *testing.T) {

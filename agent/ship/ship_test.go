@@ -130,12 +130,17 @@ func TestDownOwnerDelaysItsOwnLogsAlone(t *testing.T) {
 			return nil
 		}
 	})
+	began := time.Now()
 	b.add(t, "a", "1\n")
 	b.add(t, "b", "1\n")
 	b.eventually(t, "the good owner's line is settled", func() bool { return b.spool.Queue("a").Lines() == 0 })
 	b.eventually(t, "the bad owner's log is tried again, alone", func() bool {
-		return slices.ContainsFunc(b.shared, func(logs []string) bool { return slices.Equal(logs, []string{"b"}) })
+		alone := func(logs []string) bool { return slices.Equal(logs, []string{"b"}) }
+		return slices.IndexFunc(b.shared, alone) >= 0 && len(b.shared) >= 4
 	})
+	if took := time.Since(began); took < backoffMin/2+backoffMin {
+		t.Errorf("tried again and again within %v", took)
+	}
 	b.change(func(f *fakeScribe) { f.receipt = nil })
 	if err := b.spool.WaitEmpty(t.Context()); err != nil {
 		t.Fatal(err)
