@@ -90,8 +90,6 @@ func (m *Mediator) Run(ctx context.Context) error {
 	serving, ended := context.WithCancelCause(ctx)
 	var serve sync.WaitGroup
 	serve.Go(func() { ended(m.server.Serve(m.listener)) })
-	m.cfg.Logger.Info("mediator serves", "address", m.Addr().String(), "tls", m.creds.Secure(), "scribes", len(m.stored))
-
 	<-serving.Done()
 	var failed error
 	if ctx.Err() == nil {
@@ -107,7 +105,5 @@ func (m *Mediator) stop() error {
 	unfinished := m.server.Shutdown(stopGrace)
 	m.registry.stop()
 	m.owners.stop()
-	closed := m.store.close()
-	m.cfg.Logger.Info("mediator stopped")
-	return errors.Join(unfinished, closed)
+	return errors.Join(unfinished, m.store.close())
 }

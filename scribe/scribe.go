@@ -67,21 +67,13 @@ type Scribe struct {
 func New(cfg Config) (*Scribe, error) {
 	listener, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", cfg.Listen, cause(err))
+		return nil, err // it names the address
 	}
 	s, err := newScribe(cfg, listener)
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
 	return s, nil
-}
-
-// cause strips what net.Listen says about the address a second time.
-func cause(err error) error {
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		return op.Err
-	}
-	return err
 }
 
 func newScribe(cfg Config, listener net.Listener) (*Scribe, error) {
@@ -93,6 +85,7 @@ func newScribe(cfg Config, listener net.Listener) (*Scribe, error) {
 	if s.serverTL, err = cfg.TLS.Server(); err != nil {
 		return nil, err
 	}
+	s.serverTL.LogRefused(s.logger)
 	if len(cfg.Mediators) > 0 {
 		if s.clientTL, err = cfg.TLS.Client(); err != nil {
 			return nil, err

@@ -53,7 +53,7 @@ func TestPortInUse(t *testing.T) {
 	defer l.Close()
 	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	code, _, stderr := call("-host", "127.0.0.1", "-port", port, "-path", filepath.Join(t.TempDir(), "logs"))
-	if want := "scribe: listen on 127.0.0.1:" + port + ": bind: address already in use\n"; code != 1 || stderr != want {
+	if want := "scribe: can't listen on 127.0.0.1:" + port + ": another process already does\n"; code != 1 || stderr != want {
 		t.Errorf("code %d\n got %s\nwant %s", code, stderr, want)
 	}
 }

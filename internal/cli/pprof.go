@@ -33,7 +33,7 @@ func servePprof(port int, logger *slog.Logger) (stop func(), err error) {
 	go func() {
 		defer close(done)
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			logger.Error("pprof ended", "err", err)
+			logger.Error("pprof ended", "error", err)
 		}
 	}()
 	logger.Info("serving pprof", "url", fmt.Sprintf("http://%s/debug/pprof/", listener.Addr()))

@@ -101,7 +101,7 @@ func (p *Process) reloads(hangups <-chan struct{}) {
 			continue
 		}
 		if err := (*reload)(); err != nil {
-			p.Logger.Error("reload failed, going on as before", "err", err)
+			p.Logger.Error("reload failed, going on as before", "error", err)
 		} else {
 			p.Logger.Info("reloaded")
 		}

@@ -126,7 +126,7 @@ func TestReload(t *testing.T) {
 	if c := <-code; c != 0 {
 		t.Errorf("code %d", c)
 	}
-	if text := stderr.String(); !strings.Contains(text, "msg=reloaded") || !strings.Contains(text, `msg="reload failed, going on as before" err="bad certificate"`) {
+	if text := stderr.String(); !strings.Contains(text, "msg=reloaded") || !strings.Contains(text, `msg="reload failed, going on as before" error="bad certificate"`) {
 		t.Errorf("stderr %s", text)
 	}
 }
