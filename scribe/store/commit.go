@@ -253,7 +253,6 @@ func (snap *snapshot) settle() {
 		return // it was reset meanwhile; when it is opened again it reads from the ledger what the round made of it
 	}
 	if snap.err != nil {
-		l.store.logger.Error("can't commit a log: its uncommitted lines are asked for again", "log", l.name, "error", snap.err)
 		l.fail(snap.err) // the error stays in the log
 		return
 	}

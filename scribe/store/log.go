@@ -178,6 +178,7 @@ func (l *logFile) fail(err error) error {
 	l.close()
 	l.resets++
 	l.lastErr = err
+	l.store.complain(l.name, err)
 	return fmt.Errorf("write log %q: %w", l.name, err)
 }
 

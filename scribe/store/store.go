@@ -22,6 +22,8 @@ const (
 
 	// earlyRound is the number of uncommitted bytes at which a round starts though nobody waits for one.
 	earlyRound = 16 << 20
+	// complainEvery is how often failing logs are reported: a full disk fails them all, again and again.
+	complainEvery = 10 * time.Second
 	// maxUncommitted is the number of uncommitted bytes at which appends wait for the round that runs.
 	maxUncommitted = 64 << 20
 )
@@ -55,6 +57,7 @@ type Store struct {
 	uncommitted  int64                 // bytes appended since the last snapshot
 	next         *round                // gathers
 	running      *round                // syncs; nil when the committer is idle
+	complained   time.Time             // when a failing log was reported last
 	ledgerFailed bool                  // the ledger's last transaction failed: nothing counts until one succeeds
 }
 
@@ -108,6 +111,20 @@ func (s *Store) log(name string) *logFile {
 		s.logs[name] = l
 	}
 	return l
+}
+
+// complain reports that a log failed, unless another failure was reported just before.
+func (s *Store) complain(log string, err error) {
+	s.mu.Lock()
+	now := time.Now()
+	due := now.Sub(s.complained) >= complainEvery
+	if due {
+		s.complained = now
+	}
+	s.mu.Unlock()
+	if due {
+		s.logger.Error("can't write a log: its uncommitted lines are cut off and asked for again", "log", log, "error", err)
+	}
 }
 
 // Claim says that its caller owns the log in that epoch, or in no epoch if it is 0. It returns once the epoch is
