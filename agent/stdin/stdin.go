@@ -87,12 +87,16 @@ func (s *Source) Run(ctx context.Context) error {
 		var ended error
 		work, ended = s.take(work)
 		if grace.Err() != nil {
-			ended = io.EOF
+			return s.last(ctx, work)
 		}
-		var err error
-		if work, err = s.spool(grace, work, ended != nil); err != nil {
+		rest, err := s.spool(grace, work, ended != nil)
+		switch {
+		case err != nil && grace.Err() != nil:
+			return s.last(ctx, work)
+		case err != nil:
 			return err
 		}
+		work = rest
 		if ended != nil {
 			return readError(ended)
 		}
@@ -101,6 +105,14 @@ func (s *Source) Run(ctx context.Context) error {
 		case <-grace.Done():
 		}
 	}
+}
+
+// last spools what was read before the grace period ended, in time of its own.
+func (s *Source) last(ctx context.Context, work []byte) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+	defer cancel()
+	_, err := s.spool(ctx, work, true)
+	return err
 }
 
 func readError(err error) error {

@@ -22,18 +22,22 @@ const (
 //	17      8      time of birth, nanoseconds since 1970, 0 if unknown
 //	25      8      position: all bytes before it are in the spool; it is the end of a line
 //	33      8      time of the last modification that was seen while the file was at its path, nanoseconds since 1970
-//	41      8      ordinal of the generation at its path: a later generation has a higher one
-//	49      2      head: number of bytes at the beginning of the file ...
-//	51      16     ... and the first half of their SHA-256
-//	67      2      tail: number of bytes before the position ...
-//	69      16     ... and the first half of their SHA-256
-//	85      2      length of the path
-//	87      n      path at which the file was found first, as the file system spells it
-//	87+n    m      log's name, UTF-8
+//	41      8      time of the last modification before the file was last looked into, nanoseconds since 1970; 0 if that
+//	               was so short before that it tells nothing
+//	49      8      ordinal of the generation at its path: a later one has a higher one; 0 for a file that is never read,
+//	               because it was rotated away before its path was first seen
+//	57      2      head: number of bytes at the beginning of the file ...
+//	59      16     ... and the first half of their SHA-256
+//	75      2      tail: number of bytes before the position ...
+//	77      16     ... and the first half of their SHA-256
+//	93      2      length of the path
+//	95      n      path at which the file was found first, as the file system spells it
+//	95+n    m      log's name, UTF-8
 type checkpoint struct {
 	id         identity
 	position   int64
 	mtime      int64
+	checked    int64
 	ordinal    uint64
 	head, tail probe
 	path, log  string
@@ -41,7 +45,7 @@ type checkpoint struct {
 
 const (
 	checkpointVersion = 1
-	checkpointFixed   = 87
+	checkpointFixed   = 95
 )
 
 var (
@@ -55,7 +59,7 @@ func (c *checkpoint) encode() []byte {
 	be := binary.BigEndian
 	buf := make([]byte, 0, checkpointFixed+len(c.path)+len(c.log))
 	buf = append(buf, checkpointVersion)
-	for _, v := range []uint64{c.id.dev, c.id.ino, uint64(c.id.born), uint64(c.position), uint64(c.mtime), c.ordinal} {
+	for _, v := range []uint64{c.id.dev, c.id.ino, uint64(c.id.born), uint64(c.position), uint64(c.mtime), uint64(c.checked), c.ordinal} {
 		buf = be.AppendUint64(buf, v)
 	}
 	for _, p := range []probe{c.head, c.tail} {
@@ -78,10 +82,11 @@ func decodeCheckpoint(key string, buf []byte) (checkpoint, error) {
 	}
 	be := binary.BigEndian
 	c.id = identity{inode: inode{dev: be.Uint64(buf[1:]), ino: be.Uint64(buf[9:])}, born: int64(be.Uint64(buf[17:]))}
-	c.position, c.mtime, c.ordinal = int64(be.Uint64(buf[25:])), int64(be.Uint64(buf[33:])), be.Uint64(buf[41:])
-	c.head = probe{size: be.Uint16(buf[49:]), sum: [16]byte(buf[51:67])}
-	c.tail = probe{size: be.Uint16(buf[67:]), sum: [16]byte(buf[69:85])}
-	n := int(be.Uint16(buf[85:]))
+	c.position, c.mtime, c.ordinal = int64(be.Uint64(buf[25:])), int64(be.Uint64(buf[33:])), be.Uint64(buf[49:])
+	c.checked = int64(be.Uint64(buf[41:]))
+	c.head = probe{size: be.Uint16(buf[57:]), sum: [16]byte(buf[59:75])}
+	c.tail = probe{size: be.Uint16(buf[75:]), sum: [16]byte(buf[77:93])}
+	n := int(be.Uint16(buf[93:]))
 	switch {
 	case len(buf) < checkpointFixed+n:
 		return c, fmt.Errorf("%w: %q has a path of %d bytes and is only %d long", errCheckpoint, key, n, len(buf))

@@ -87,37 +87,6 @@ func (s *Source) append(ctx context.Context, b spool.Batch) bool {
 	}
 }
 
-// register writes the first checkpoints of generations that were just found, so that they are known after a restart even
-// if nothing was read of them yet, and whatever else goes with them. Their reading need not wait for it.
-func (s *Source) register(ctx context.Context, found []*generation, more ...spool.Checkpoint) {
-	if len(found) == 0 && len(more) == 0 {
-		return
-	}
-	b := spool.Batch{Checkpoints: more}
-	s.mu.Lock()
-	for _, g := range found {
-		g.inflight = true
-		c := g.checkpointLocked()
-		b.Checkpoints = append(b.Checkpoints, spool.Checkpoint{Key: checkpointKey(g.id.inode), Value: c.encode()})
-	}
-	s.mu.Unlock()
-	s.commits.Add(1)
-	go s.registration(ctx, found, b)
-}
-
-func (s *Source) registration(ctx context.Context, found []*generation, b spool.Batch) {
-	defer s.commits.Done()
-	if !s.append(ctx, b) {
-		return
-	}
-	for _, g := range found {
-		if next := s.committed(g, g.committed); next != nil {
-			s.commits.Add(1)
-			go s.commit(ctx, g, next)
-		}
-	}
-}
-
 // letGo ends the reading of a generation that is away and quiet, at its end. An unfinished last line will never be
 // finished: it is delivered as it is, with a newline. The checkpoint of a deleted file goes with it.
 func (s *Source) letGo(ctx context.Context, g *generation) {

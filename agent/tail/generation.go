@@ -39,6 +39,7 @@ type generation struct {
 	committed  int64 // durable up to here
 	seen       int64 // looked at up to here: position, or further by an unfinished line
 	head, tail probe // of the bytes before position
+	checked    int64 // modification time of the file before it was last looked into; 0 if that tells nothing
 	longLine   bool  // position is within a line that is being cut into pieces
 	active     time.Time
 
@@ -80,16 +81,16 @@ const (
 
 func (g *generation) checkpointLocked() checkpoint {
 	return checkpoint{
-		id: g.id, position: g.position, mtime: g.mtime, ordinal: g.ordinal,
+		id: g.id, position: g.position, mtime: g.mtime, checked: g.checked, ordinal: g.ordinal,
 		head: g.head, tail: g.tail, path: g.path, log: g.log,
 	}
 }
 
 func fromCheckpoint(c checkpoint) *generation {
 	return &generation{
-		id: c.id, path: c.path, log: c.log, ordinal: c.ordinal, mtime: c.mtime,
+		id: c.id, path: c.path, log: c.log, ordinal: c.ordinal, mtime: c.mtime, checked: c.checked,
 		position: c.position, committed: c.position, seen: c.position, cleared: c.position,
-		head: c.head, tail: c.tail, dormant: true, loaded: true, links: 1, dueIndex: -1,
+		head: c.head, tail: c.tail, dormant: true, links: 1, dueIndex: -1,
 	}
 }
 
@@ -112,6 +113,9 @@ type lineage struct {
 	section *section
 	log     string
 	scan    uint64 // the last scan that found a file at the path
+
+	settled    time.Time // when its files were last accounted for
+	folderTime int64     // the folder's modification time before that
 
 	// Guarded by Source.mu.
 	generations []*generation // oldest first, without those that are dead

@@ -56,6 +56,10 @@ func (s *Source) currentIs(l *lineage, st fileStat) *generation {
 // settle accounts for all files of a lineage after its path was found to lead elsewhere: where known generations are
 // now, which came and went since the last look, and what is at the path.
 func (s *Source) settle(ctx context.Context, l *lineage) {
+	l.settled = time.Now()
+	if st, err := statPath(l.folder()); err == nil {
+		l.folderTime = st.mtime
+	}
 	at, siblings := s.collect(l)
 	var home *generation
 	if at != nil {
@@ -156,7 +160,7 @@ func (s *Source) sift(ctx context.Context, l *lineage, siblings []sibling) []sib
 		switch {
 		case g != nil:
 			s.named(g, sib.path, sib.stat)
-		case s.lineages[sib.path] != nil: // a file of its own
+		case s.lineages[sib.path] != nil, s.nearerThan(l, sib.path): // another lineage's
 		case sib.stat.mtime < floor, sib.stat.born != 0 && sib.stat.born < born:
 		case !slices.ContainsFunc(missed, func(m sibling) bool { return m.stat.inode == sib.stat.inode }):
 			missed = append(missed, sib)
@@ -164,6 +168,12 @@ func (s *Source) sift(ctx context.Context, l *lineage, siblings []sibling) []sib
 	}
 	slices.SortStableFunc(missed, oldestFirst)
 	return missed
+}
+
+// nearerThan says whether path is rather a rotated name of another lineage: app-1-20260101.log is one of app-1.log, and
+// of app.log only if there is no app-1.log.
+func (s *Source) nearerThan(l *lineage, path string) bool {
+	return slices.ContainsFunc(s.lineagesRotatedTo(path), func(other *lineage) bool { return len(other.path) > len(l.path) })
 }
 
 // searchOthers looks for the lineage's generations that are neither at the path nor among the siblings.
@@ -212,11 +222,7 @@ func (s *Source) named(g *generation, name string, st fileStat) {
 		s.mu.Unlock()
 		return
 	}
-	changed := st.size != g.seen || g.failing && time.Since(g.failed) >= min(s.cfg.ScanInterval, time.Minute)
-	if name == g.path || g.loaded { // a file that was rewritten may be as long as before
-		changed = changed || st.mtime > g.mtime
-	}
-	g.loaded = false
+	changed := s.changedLocked(g, st, time.Now())
 	if name == g.path {
 		g.away, g.dormant = time.Time{}, false
 		g.mtime = max(g.mtime, st.mtime)
@@ -231,6 +237,13 @@ func (s *Source) named(g *generation, name string, st fileStat) {
 	} else if watched && g.dueIndex < 0 {
 		s.schedule(g, time.Now().Add(s.cfg.PollInterval))
 	}
+}
+
+// changedLocked says whether there may be something new in the file, or it is time to try again. A file that was rewritten
+// may be as long as it was before.
+func (s *Source) changedLocked(g *generation, st fileStat, now time.Time) bool {
+	retry := g.failing && now.Sub(g.failed) >= min(s.cfg.ScanInterval, time.Minute)
+	return st.size != g.seen || st.mtime != g.checked || retry
 }
 
 // wakeLocked ends a generation's sleep.

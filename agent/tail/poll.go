@@ -104,8 +104,7 @@ func (s *Source) pollAway(ctx context.Context, g *generation, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g.links = st.links
-	retry := g.failing && now.Sub(g.failed) >= min(s.cfg.ScanInterval, time.Minute)
-	if st.size != g.seen || retry {
+	if s.changedLocked(g, st, now) {
 		s.enqueueLocked(g)
 		return
 	}

@@ -87,8 +87,12 @@ func (s *Source) mayRead(g *generation) bool {
 
 // note records what the holder has seen of the file.
 func (s *Source) note(g *generation, st fileStat) {
+	checked := st.mtime
+	if age := time.Now().UnixNano() - st.mtime; age < int64(clockTick) && age > -int64(clockTick) {
+		checked = 0 // another change may leave the same time: look again, whatever it is then
+	}
 	s.mu.Lock()
-	g.links = st.links
+	g.links, g.checked = st.links, checked
 	g.failing = false
 	if st.size != g.seen {
 		g.closing = false // it still gets lines

@@ -61,10 +61,17 @@ type sibling struct {
 // oldestFirst orders siblings as they were written. The clock of modification times is coarse, so that files that were
 // rotated in quick succession may share one: then the name decides.
 func oldestFirst(a, b sibling) int {
-	if c := cmp.Compare(a.stat.mtime, b.stat.mtime); c != 0 {
+	if c := compareTimes(a.stat, b.stat); c != 0 {
 		return c
 	}
 	return compareSuffix(a.suffix, b.suffix)
+}
+
+func compareTimes(a, b fileStat) int {
+	if c := cmp.Compare(a.mtime, b.mtime); c != 0 || a.born == 0 || b.born == 0 {
+		return c
+	}
+	return cmp.Compare(a.born, b.born)
 }
 
 // compareSuffix orders the suffixes of one base from the oldest file to the newest: of counters the higher is older,
@@ -78,7 +85,7 @@ func compareSuffix(a, b string) int {
 	if aok && bok {
 		return cmp.Compare(m, n)
 	}
-	return cmp.Compare(a, b)
+	return cmp.Compare(a[1:], b[1:]) // whatever separates the date from the name
 }
 
 // rotationNumber reads a suffix as a counter. Longer runs of digits are dates.
@@ -93,7 +100,7 @@ func rotationNumber(suffix string) (int, bool) {
 // writtenOrder sorts newly found files that feed one log, so that the log gets their lines as they were written.
 func writtenOrder(files []match) {
 	slices.SortStableFunc(files, func(a, b match) int {
-		if c := cmp.Compare(a.stat.mtime, b.stat.mtime); c != 0 {
+		if c := compareTimes(a.stat, b.stat); c != 0 {
 			return c
 		}
 		return compareNames(filepath.Base(a.path), filepath.Base(b.path))

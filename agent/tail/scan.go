@@ -122,16 +122,24 @@ func (s *Source) lookMissing(ctx context.Context) {
 			continue
 		}
 		s.mu.Lock()
-		g, empty := l.current, len(l.generations) == 0
-		noted := g == nil || g.dead || !g.away.IsZero()
+		noted := l.current != nil && !l.current.away.IsZero()
 		s.mu.Unlock()
-		switch {
-		case empty:
+		if !noted || s.scans.number == 1 || folderChanged(l) {
+			s.look(ctx, l) // even if it was missing before: a file may have come and been rotated away since
+		}
+		s.mu.Lock()
+		empty := len(l.generations) == 0
+		s.mu.Unlock()
+		if empty {
 			delete(s.lineages, l.path)
-		case !noted, s.scans.number == 1:
-			s.look(ctx, l)
 		}
 	}
+}
+
+// folderChanged says whether names in the lineage's folder may have changed since it was settled.
+func folderChanged(l *lineage) bool {
+	st, err := statPath(l.folder())
+	return err == nil && (st.mtime != l.folderTime || l.settled.UnixNano()-st.mtime < int64(clockTick))
 }
 
 // applyUnknown handles paths without a lineage: known files under other names, and new ones. New ones that feed the

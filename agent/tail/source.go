@@ -39,13 +39,14 @@ type Source struct {
 	watch    *watcher // nil if there is none
 	scans    scanState
 
-	mu       sync.Mutex
-	work     sync.Cond // signalled when ready grows
-	ready    []*generation
-	stopping bool
-	opened   *list.List    // of *generation with a descriptor, most recently used first
-	searched []*generation // their name leads to another file or to none
-	ended    []*generation // dead or dormant since a moment ago
+	mu            sync.Mutex
+	work          sync.Cond // signalled when ready grows
+	ready         []*generation
+	stopping      bool
+	opened        *list.List     // of *generation with a descriptor, most recently used first
+	registrations []registration // oldest first; while there is one, a registrar runs
+	searched      []*generation  // their name leads to another file or to none
+	ended         []*generation  // dead or dormant since a moment ago
 }
 
 // New checks the config and loads the checkpoints. The error names what is wrong.
