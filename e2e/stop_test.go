@@ -1,0 +1,138 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+)
+
+// busy is a cluster of three programs and a writer that is never done.
+type busy struct {
+	*cluster
+	writer *writer
+	want   []expectation
+	end    context.CancelFunc
+	group  sync.WaitGroup
+}
+
+func newBusy(t testing.TB) *busy {
+	t.Helper()
+	c := newCluster(t, &normal)
+	mediator := c.addMediator()
+	c.addScribe(mediator, "-size", "200kB")
+	w := newWriter(t, c.path("in", "app.log"), newSeed())
+	w.rotation = dated
+	c.addAgent(mediator, []tailed{{paths: []string{w.path}, log: "busy/app"}})
+	ctx, cancel := context.WithCancel(context.Background())
+	b := &busy{
+		cluster: c, writer: w, end: cancel,
+		want: []expectation{{log: "busy/app", sources: []source{{bytes: w.bytes}}}},
+	}
+	w.begin()
+	b.group.Go(func() { w.run(ctx) })
+	t.Cleanup(b.endWriter)
+	within(t, 20*time.Second, "lines flow", func() bool { return outputSize(t, c.roots, "busy/app") > 100_000 })
+	return b
+}
+
+func (b *busy) endWriter() {
+	b.end()
+	b.group.Wait()
+}
+
+func (b *busy) byName(name string) *proc {
+	for _, p := range b.procs() {
+		if p.name == name {
+			return p
+		}
+	}
+	b.t.Fatalf("no program %s", name)
+	return nil
+}
+
+// writesOn waits until the writer has written that many bytes more.
+func (b *busy) writesOn(n int) {
+	b.t.Helper()
+	before := len(b.writer.bytes())
+	within(b.t, 20*time.Second, "the writer writes on", func() bool { return len(b.writer.bytes()) >= before+n })
+}
+
+// TestStopped suspends a program, as a debugger, an overloaded host or a frozen virtual machine does, with its
+// connections open. The short form is longer than a health check, the long one than every timeout there is.
+func TestStopped(t *testing.T) {
+	stop := 7 * time.Second
+	if *long {
+		stop = 50 * time.Second
+	}
+	for _, name := range []string{"agent1", "mediator", "scribe1"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBusy(t)
+			b.writer.pause = 50 * time.Millisecond
+			p := b.byName(name)
+			p.stop()
+			time.Sleep(stop)
+			p.cont()
+			b.writesOn(10_000)
+			b.endWriter()
+			b.check(b.want, patience)
+		})
+	}
+}
+
+// TestCleanStop: SIGTERM ends each program soon and cleanly, though its peer is dead and there is a backlog.
+func TestCleanStop(t *testing.T) {
+	for _, c := range []struct{ program, peer string }{
+		{"agent1", "mediator"},
+		{"mediator", "agent1"},
+		{"mediator", "scribe1"},
+		{"scribe1", "mediator"},
+	} {
+		t.Run(fmt.Sprintf("%sWithout%s", c.program, c.peer), func(t *testing.T) {
+			t.Parallel()
+			b := newBusy(t)
+			p, peer := b.byName(c.program), b.byName(c.peer)
+			peer.stop()
+			b.writesOn(200_000) // so that streams are in progress, and stuck
+			p.terminate(stopLimit)
+			peer.cont()
+			p.start()
+			b.endWriter()
+			b.check(b.want, patience)
+		})
+	}
+}
+
+// TestCleanStopOfPipe: the agent stops though its input goes on.
+func TestCleanStopOfPipe(t *testing.T) {
+	for name, args := range map[string][]string{
+		"Local":        {"-local", "root"},
+		"MediatorDown": {"-mediator", freeAddr(t)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t, &normal)
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			agent := c.other("scribe-agent", "agent", append(args, "-log", "app")...)
+			agent.stdin = r
+			agent.start()
+			within(t, 20*time.Second, "agent starts", func() bool { return agent.saw("agent started") })
+			if _, err := w.WriteString("one\ntwo\nthr"); err != nil {
+				t.Fatal(err)
+			}
+			agent.terminate(stopLimit)
+			if name == "Local" {
+				if got := string(output(t, []string{c.path("agent", "root")}, "app")); got != "one\ntwo\nthr\n" {
+					t.Errorf("got %q", got)
+				}
+			}
+		})
+	}
+}
