@@ -53,7 +53,7 @@ func (m *Mediator) logTo(ctx context.Context, own ownership, request *logscribev
 	if err != nil {
 		return nil, 0, callError(ctx, err)
 	}
-	defer cancel()
+	defer cancel(nil)
 	var trailer metadata.MD
 	request.Epoch = own.epoch
 	response, err := logscribev1.NewScribeClient(s.conn).Log(bound, request, grpc.Trailer(&trailer))

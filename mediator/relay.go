@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/logscribe/logscribe/internal/logname"
 	"github.com/logscribe/logscribe/internal/transport"
@@ -23,6 +24,9 @@ const (
 	maxLogs = 4096
 	maxHead = 16 << 10 // of a Hello or an Open, in bytes
 )
+
+// stragglerGrace is how much longer than another one a Scribe may take to answer, if a stream has logs of several.
+const stragglerGrace = time.Second
 
 // relay passes one Append stream on to the owners of its logs. All of it but the ends of several upstreams happens in
 // the goroutine of the call.
@@ -80,7 +84,7 @@ func (m *Mediator) Append(stream logscribev1.Scribe_AppendServer) error {
 // close ends what of the stream's upstreams has not ended yet.
 func (r *relay) close() {
 	for _, u := range r.upstreams {
-		u.cancel()
+		u.cancel(nil)
 	}
 	r.frame.Free()
 	r.m.blocks.Add(r.blocks)
@@ -235,21 +239,45 @@ func (r *relay) finish() error {
 			return err
 		}
 	}
-	if len(r.upstreams) == 1 {
-		r.upstreams[0].finish()
-	} else {
-		var wg sync.WaitGroup
-		for _, u := range r.upstreams {
-			wg.Go(u.finish)
-		}
-		wg.Wait()
-	}
+	r.finishUpstreams()
 	response := r.receipts()
 	r.learn()
 	if r.ctx.Err() != nil {
 		return status.FromContextError(r.ctx.Err()).Err()
 	}
 	return r.stream.SendAndClose(response)
+}
+
+// finishUpstreams ends the upstreams together. Once one of several Scribes has answered, the others have stragglerGrace
+// left: their logs' receipts then say UNAVAILABLE and name the owner, so that the sender gives that one a stream of its
+// own, and a Scribe that hangs does not hold up the receipts of others until its health check fails.
+func (r *relay) finishUpstreams() {
+	if len(r.upstreams) == 1 {
+		r.upstreams[0].finish()
+		return
+	}
+	var late *time.Timer
+	var first sync.Once
+	var wg sync.WaitGroup
+	for _, u := range r.upstreams {
+		wg.Go(func() {
+			u.finish()
+			if u.err == nil {
+				first.Do(func() { late = time.AfterFunc(stragglerGrace, r.giveUp) })
+			}
+		})
+	}
+	wg.Wait()
+	if late != nil {
+		late.Stop()
+	}
+}
+
+// giveUp ends the upstreams that have not answered.
+func (r *relay) giveUp() {
+	for _, u := range r.upstreams {
+		u.cancel(fmt.Errorf("%s has not answered within %v of another one; its logs need a stream of their own", u.scribe, stragglerGrace))
+	}
 }
 
 // receipts merges what the upstreams have answered.

@@ -302,6 +302,25 @@ func TestScribeDiesMidStream(t *testing.T) {
 	}
 }
 
+// A Scribe that hangs holds up the receipts of others for a moment, not until its health check fails.
+func TestHungScribeInASharedStream(t *testing.T) {
+	h, a, b := startMediator(t, Config{HealthInterval: time.Hour}), startScribe(t, "a"), startScribe(t, "b")
+	h.register(a, b)
+	logA, logB := h.logOf("a"), h.logOf("b")
+	s := h.begin(t.Context())
+	s.line(logA, "one")
+	s.line(logB, "one")
+	a.begun(0)
+	a.hang()
+	got := s.receipts()
+	if r := got[logA]; code(r) != codes.Unavailable || !strings.Contains(r.Detail, "stream of their own") || r.Owner != "a" {
+		t.Errorf("a's log: %v", r)
+	}
+	if r := got[logB]; code(r) != codes.OK || r.Committed != 1 {
+		t.Errorf("b's log: %v", r)
+	}
+}
+
 // strictPool spoils what is given back to it and counts what is not.
 type strictPool struct{ out atomic.Int64 }
 

@@ -154,14 +154,14 @@ func (s *scribe) serving(ctx context.Context) (context.Context, error) {
 }
 
 // bind returns a child of ctx that also ends, with the reason as its cause, when the Scribe goes down.
-func (s *scribe) bind(ctx context.Context) (context.Context, context.CancelFunc, error) {
+func (s *scribe) bind(ctx context.Context) (context.Context, context.CancelCauseFunc, error) {
 	up, err := s.serving(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	bound, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(up, func() { cancel(context.Cause(up)) })
-	return bound, func() { stop(); cancel(nil) }, nil
+	return bound, func(cause error) { stop(); cancel(cause) }, nil
 }
 
 // silentFor returns how long ago the Scribe last registered.

@@ -18,7 +18,7 @@ type upstream struct {
 	scribe *scribe
 	stream grpc.ClientStream
 	ctx    context.Context // ends with the relay, or when the Scribe goes down, which is its cause then
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
 
 	// After over is set, nothing can be sent; then one of the others is what the stream ended with.
 	over     bool
@@ -44,7 +44,7 @@ func openUpstream(ctx context.Context, s *scribe, hello *logscribev1.AppendReque
 		grpc.ForceCodecV2(appendCodec), grpc.MaxRetryRPCBufferSize(0))
 	if err != nil {
 		err = u.explain(err)
-		cancel()
+		cancel(nil)
 		return nil, err
 	}
 	u.send(hello)
