@@ -34,9 +34,9 @@ func measure(b *testing.B) {
 	began := time.Now()
 	agent := c.addAgent(mediator, []tailed{{paths: []string{input}, log: "bench/app"}})
 	within(b, 5*time.Minute, "all lines", func() bool { return outputSize(b, c.roots, "bench/app") >= size })
-	// The last bytes stand in the file a moment before they are committed. A clean stop waits for that.
-	took := time.Since(began)
+	// The last bytes stand in the file a moment before they are committed. A clean stop waits for their receipt.
 	agent.terminate(stopLimit)
+	took := time.Since(began)
 	delivered := !agent.saw("lines stay in the spool")
 	c.stopAll(stopLimit)
 	if d := compare(want, output(b, c.roots, "bench/app")); d != nil || !delivered {
