@@ -55,7 +55,7 @@ func (m *Mediator) logTo(ctx context.Context, own ownership, request *logscribev
 	}
 	defer cancel(nil)
 	var trailer metadata.MD
-	request.Epoch = own.epoch
+	request.Epoch, request.Owner = own.epoch, own.owner
 	response, err := logscribev1.NewScribeClient(s.conn).Log(bound, request, grpc.Trailer(&trailer))
 	if err == nil {
 		return response, 0, nil

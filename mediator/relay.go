@@ -205,7 +205,7 @@ func (r *relay) settle(l *lane) error {
 		l.fail(failureCode(err), err)
 		return nil
 	}
-	open.GetOpen().Epoch = own.epoch
+	open.GetOpen().Epoch, open.GetOpen().Owner = own.epoch, own.owner
 	l.up = u
 	u.send(open)
 	return nil

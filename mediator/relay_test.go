@@ -59,7 +59,7 @@ func TestRelayIsByteIdentical(t *testing.T) {
 	}
 	for i, m := range sent {
 		if o := m.GetOpen(); o != nil {
-			o.Epoch = 1
+			o.Epoch, o.Owner = 1, "a"
 		}
 		want, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 		if err != nil {

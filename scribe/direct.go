@@ -19,7 +19,7 @@ import (
 
 // Log implements logscribe.v1.Scribe.
 func (s *Scribe) Log(ctx context.Context, request *logscribev1.LogRequest) (*logscribev1.LogResponse, error) {
-	err := s.log(ctx, request.Log, request.Epoch, request.Lines)
+	err := s.log(ctx, request)
 	if fenced, ok := errors.AsType[*store.FencedError](err); ok {
 		grpc.SetTrailer(ctx, metadata.Pairs("scribe-epoch", strconv.FormatUint(fenced.Seen, 10)))
 	}
@@ -30,7 +30,8 @@ func (s *Scribe) Log(ctx context.Context, request *logscribev1.LogRequest) (*log
 }
 
 // log appends lines and returns once they are committed.
-func (s *Scribe) log(ctx context.Context, name string, epoch uint64, lines []byte) error {
+func (s *Scribe) log(ctx context.Context, request *logscribev1.LogRequest) error {
+	name, lines := request.Log, request.Lines
 	if err := logname.Check(name); err != nil {
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
@@ -40,7 +41,7 @@ func (s *Scribe) log(ctx context.Context, name string, epoch uint64, lines []byt
 	if len(lines) == 0 || lines[len(lines)-1] != '\n' {
 		lines = append(lines, '\n')
 	}
-	epoch, err := s.epoch(ctx, name, epoch)
+	epoch, err := s.epoch(ctx, name, request.Owner, request.Epoch)
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ type legacyServer struct {
 // Log implements com.romanostrechlis.scribe.api.LogScribe.
 func (s legacyServer) Log(ctx context.Context, request *legacy.LogRequest) (*legacy.LogResponse, error) {
 	name := logname.Join(request.Path, request.Filename)
-	if err := s.scribe.log(ctx, name, 0, []byte(request.Line)); err != nil {
+	if err := s.scribe.log(ctx, &logscribev1.LogRequest{Log: name, Lines: []byte(request.Line)}); err != nil {
 		return nil, statusOf(err)
 	}
 	return &legacy.LogResponse{Res: "true"}, nil

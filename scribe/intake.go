@@ -33,6 +33,7 @@ type streamLog struct {
 	name   string
 	oldest uint64
 	epoch  uint64
+	ours   bool   // this Scribe may have lines of it
 	sent   uint64 // the last sequence that the stream brought
 	err    error  // why the log takes no more of this stream's blocks
 }
@@ -131,9 +132,10 @@ func (in *intake) open(ctx context.Context, open *logscribev1.Open) {
 		l.err = status.Error(codes.InvalidArgument, l.err.Error())
 		return
 	}
-	if l.epoch, l.err = in.scribe.epoch(ctx, open.Log, open.Epoch); l.err != nil {
+	if l.epoch, l.err = in.scribe.epoch(ctx, open.Log, open.Owner, open.Epoch); l.err != nil {
 		return
 	}
+	l.ours = true
 	l.err = in.scribe.store.Claim(open.Log, l.epoch)
 }
 
@@ -179,7 +181,7 @@ func (in *intake) settle(ctx context.Context) (*logscribev1.AppendResponse, erro
 func (in *intake) receipt(l *streamLog) *logscribev1.Receipt {
 	r := &logscribev1.Receipt{Log: l.name, Owner: in.scribe.id}
 	err := l.err
-	if logname.Check(l.name) == nil {
+	if l.ours {
 		var lookup error
 		if r.Committed, r.Epoch, lookup = in.scribe.store.Committed(l.name, in.producer); lookup != nil && err == nil {
 			err = lookup

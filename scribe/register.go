@@ -117,9 +117,12 @@ func (r *registration) register(ctx context.Context, m mediator) (time.Duration,
 	return max(time.Duration(response.AgainAfterMs)*time.Millisecond, registerRetryMin), nil
 }
 
-// epoch returns the epoch in which lines for the log are written. What comes without one, not through a mediator, is
+// epoch returns the epoch in which lines for the log are written, or an error if they are for another Scribe. What comes without one, not through a mediator, is
 // taken by a Scribe on its own; a registered one asks whether it owns the log, so that no two Scribes write it.
-func (s *Scribe) epoch(ctx context.Context, log string, claimed uint64) (uint64, error) {
+func (s *Scribe) epoch(ctx context.Context, log, owner string, claimed uint64) (uint64, error) {
+	if owner != "" && owner != s.id {
+		return 0, status.Errorf(codes.FailedPrecondition, "log %q is for Scribe %s, and this is %s", log, owner, s.id)
+	}
 	if claimed != 0 || s.registry == nil {
 		return claimed, nil
 	}

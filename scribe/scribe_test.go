@@ -262,8 +262,17 @@ func TestRegisteredScribeAsksWhoOwnsALog(t *testing.T) {
 	if status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "belongs to Scribe elsewhere") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := client.Log(t.Context(), &logscribev1.LogRequest{Log: "other", Lines: []byte("1\n"), Epoch: 2}); err != nil {
-		t.Errorf("a mediator was refused: %v", err)
+	for owner, want := range map[string]codes.Code{"": codes.OK, "test": codes.OK, "another": codes.FailedPrecondition} {
+		_, err := client.Log(t.Context(), &logscribev1.LogRequest{Log: "other", Lines: []byte("1\n"), Epoch: 2, Owner: owner})
+		if status.Code(err) != want {
+			t.Errorf("a mediator that means Scribe %q: %v", owner, err)
+		}
+	}
+	stray := open("other", 1, 2)
+	stray.GetOpen().Owner = "another"
+	response, err := send(t, conn, hello(), stray, blockOf("other", 1, "1\n"))
+	if err != nil || codes.Code(response.Receipts[0].Code) != codes.FailedPrecondition || response.Receipts[0].Committed != 0 {
+		t.Errorf("a stream for another Scribe: %v, %v", response, err)
 	}
 }
 

@@ -84,8 +84,7 @@ func (s *Store) Append(b Block) ([]byte, error) {
 	case b.First < next:
 		lines = skipLines(lines, next-b.First)
 	case b.First > next && b.First == b.Oldest:
-		s.logger.Warn("lines are missing: their producer no longer holds them",
-			"log", b.Log, "producer", b.Producer, "from", next, "to", b.First-1)
+		s.noteGap(&b, next)
 	case b.First > next:
 		return nil, &GapError{Log: b.Log, Next: next, First: b.First}
 	}
@@ -96,6 +95,16 @@ func (s *Store) Append(b Block) ([]byte, error) {
 	l.marks[b.Producer] = m
 	l.touched[b.Producer] = struct{}{}
 	return lines, nil
+}
+
+// noteGap says which lines of a producer will not come any more. Where none came before, another Scribe may have them:
+// the log has a new owner.
+func (s *Store) noteGap(b *Block, next uint64) {
+	message := "lines are missing: their producer no longer holds them"
+	if next == 1 {
+		message = "a producer's first lines are not here: a former owner of the log has them, or they were dropped"
+	}
+	s.logger.Warn(message, "log", b.Log, "producer", b.Producer, "from", next, "to", b.First-1)
 }
 
 // AppendLines appends whole lines that carry no sequence.

@@ -263,7 +263,10 @@ type Open struct {
 	// on. A gap anywhere else is refused.
 	Oldest uint64 `protobuf:"varint,2,opt,name=oldest,proto3" json:"oldest,omitempty"`
 	// The epoch of the Scribe's ownership. Mediators set it; other senders leave it 0.
-	Epoch         uint64 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Epoch uint64 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The identity of the Scribe that is meant. Mediators set it, because another Scribe may have got the address since;
+	// a Scribe of another identity refuses the log. Other senders leave it empty.
+	Owner         string `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -317,6 +320,13 @@ func (x *Open) GetEpoch() uint64 {
 		return x.Epoch
 	}
 	return 0
+}
+
+func (x *Open) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
 }
 
 // Block is an immutable run of whole lines.
@@ -569,7 +579,9 @@ type LogRequest struct {
 	// One or more lines. A missing last newline is added.
 	Lines []byte `protobuf:"bytes,2,opt,name=lines,proto3" json:"lines,omitempty"`
 	// As in Open.
-	Epoch         uint64 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Epoch uint64 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// As in Open.
+	Owner         string `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -623,6 +635,13 @@ func (x *LogRequest) GetEpoch() uint64 {
 		return x.Epoch
 	}
 	return 0
+}
+
+func (x *LogRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
 }
 
 type LogResponse struct {
@@ -896,11 +915,12 @@ const file_logscribe_v1_logscribe_proto_rawDesc = "" +
 	"\x06codecs\x18\x02 \x03(\x0e2\x13.logscribe.v1.CodecR\x06codecs\x12\x1a\n" +
 	"\bproducer\x18\x03 \x01(\fR\bproducer\x12\x14\n" +
 	"\x05agent\x18\x04 \x01(\tR\x05agent\x12\x1a\n" +
-	"\bsoftware\x18\x05 \x01(\tR\bsoftware\"F\n" +
+	"\bsoftware\x18\x05 \x01(\tR\bsoftware\"\\\n" +
 	"\x04Open\x12\x10\n" +
 	"\x03log\x18\x01 \x01(\tR\x03log\x12\x16\n" +
 	"\x06oldest\x18\x02 \x01(\x04R\x06oldest\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"\xb7\x01\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12\x14\n" +
+	"\x05owner\x18\x04 \x01(\tR\x05owner\"\xb7\x01\n" +
 	"\x05Block\x12\x10\n" +
 	"\x03log\x18\x01 \x01(\tR\x03log\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\x04R\x05first\x12\x14\n" +
@@ -917,12 +937,13 @@ const file_logscribe_v1_logscribe_proto_rawDesc = "" +
 	"\x04code\x18\x03 \x01(\rR\x04code\x12\x16\n" +
 	"\x06detail\x18\x04 \x01(\tR\x06detail\x12\x14\n" +
 	"\x05owner\x18\x05 \x01(\tR\x05owner\x12\x14\n" +
-	"\x05epoch\x18\x06 \x01(\x04R\x05epoch\"J\n" +
+	"\x05epoch\x18\x06 \x01(\x04R\x05epoch\"`\n" +
 	"\n" +
 	"LogRequest\x12\x10\n" +
 	"\x03log\x18\x01 \x01(\tR\x03log\x12\x14\n" +
 	"\x05lines\x18\x02 \x01(\fR\x05lines\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"\r\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12\x14\n" +
+	"\x05owner\x18\x04 \x01(\tR\x05owner\"\r\n" +
 	"\vLogResponse\"k\n" +
 	"\x0fRegisterRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
