@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -145,7 +146,7 @@ func (in *intake) append(l *streamLog, m *logscribev1.Block) error {
 		Log: m.Log, Producer: in.producer, First: m.First, Count: m.Count,
 		Codec: block.Codec(m.Codec), RawSize: m.RawSize, CRC: m.Crc, Payload: m.Payload,
 	}
-	if b.First == 0 || b.Count == 0 {
+	if b.First == 0 || b.Count == 0 || b.First > math.MaxUint64-uint64(b.Count) {
 		return status.Errorf(codes.InvalidArgument, "log %q: a block of %d lines at sequence %d", b.Log, b.Count, b.First)
 	}
 	if err := b.Verify(); err != nil {

@@ -35,6 +35,9 @@ const (
 	// stopGrace is how long Run goes on after its context has ended: the application at the other end of a pipe often
 	// gets the same signal, and still has something to say.
 	stopGrace = 500 * time.Millisecond
+	// firstRetry and lastRetry bound the pauses between attempts to spool.
+	firstRetry = 10 * time.Millisecond
+	lastRetry  = 10 * time.Second
 )
 
 // Spool is what the source needs of the spool.
@@ -71,8 +74,8 @@ func New(cfg Config) *Source {
 }
 
 // Run reads to the end of the stream and returns nil once all lines are spooled. After ctx has ended it goes on for a
-// moment, then returns nil with what it has read spooled. An error says that the stream could not be read, or its lines
-// not be spooled.
+// moment, then returns nil with what it has read spooled. An error says that the stream could not be read, or, after
+// ctx has ended, its lines not be spooled.
 //
 // A read that blocks can't be interrupted: after ctx has ended, Run returns without it. The goroutine that reads ends
 // with that read, at the latest with the process.
@@ -182,11 +185,29 @@ func (s *Source) spool(ctx context.Context, work []byte, last bool) ([]byte, err
 		rest = rest[n:]
 	}
 	if len(drafts) > 0 {
-		if err := s.cfg.Spool.Append(ctx, spool.Batch{Drafts: drafts}); err != nil {
+		if err := s.append(ctx, spool.Batch{Drafts: drafts}); err != nil {
 			return nil, fmt.Errorf("%d bytes of input could not be spooled: %w", len(work)-len(rest), err)
 		}
 	}
 	return append(work[:0], rest...), nil
+}
+
+// append tries until the batch is stored: a full disk makes the source wait, as a full spool does.
+func (s *Source) append(ctx context.Context, b spool.Batch) error {
+	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
+		err := s.cfg.Spool.Append(ctx, b)
+		if err == nil || ctx.Err() != nil || errors.Is(err, spool.ErrClosed) {
+			return err
+		}
+		if delay == firstRetry || delay == lastRetry {
+			s.cfg.Logger.Error("the input waits: it can't be spooled", "log", s.cfg.Log, "error", err)
+		}
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // draft makes a block of lines; one that is not whole gets its newline.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/iotest"
 
@@ -150,9 +151,35 @@ func TestErrorsAreReturned(t *testing.T) {
 	if err := source(iotest.ErrReader(broken), &fakeSpool{}, 100).Run(t.Context()); !errors.Is(err, broken) {
 		t.Errorf("a reader's error: %v", err)
 	}
-	if err := source(strings.NewReader("1\n"), &fakeSpool{err: broken}, 100).Run(t.Context()); !errors.Is(err, broken) {
-		t.Errorf("the spool's error: %v", err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := source(strings.NewReader("1\n"), &fakeSpool{err: broken}, 100).Run(ctx); !errors.Is(err, broken) {
+		t.Errorf("the spool's error after the end: %v", err)
 	}
+}
+
+// TestFullDiskMakesTheInputWait fails the first attempts.
+func TestFullDiskMakesTheInputWait(t *testing.T) {
+	f := &failingSpool{failures: 3}
+	if err := source(strings.NewReader("1\n2\n"), f, 100).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if string(f.lines) != "1\n2\n" {
+		t.Errorf("got %q", f.lines)
+	}
+}
+
+// failingSpool stores nothing the first times.
+type failingSpool struct {
+	fakeSpool
+	failures int
+}
+
+func (f *failingSpool) Append(ctx context.Context, b spool.Batch) error {
+	if f.failures--; f.failures >= 0 {
+		return syscall.ENOSPC
+	}
+	return f.fakeSpool.Append(ctx, b)
 }
 
 func BenchmarkRun(b *testing.B) {

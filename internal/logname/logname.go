@@ -55,13 +55,12 @@ func Check(name string) error {
 			return bad(fmt.Sprintf("an element is longer than %d bytes", MaxElement))
 		case strings.ContainsFunc(e, unicode.IsControl):
 			return bad("it has a control character")
+		case rotated.MatchString(strings.TrimSuffix(e, Extension)):
+			return bad("it looks like a rotated file of another log")
 		}
 	}
 	if elements[0] == StateDir {
 		return bad(StateDir + " is the Scribe's own folder")
-	}
-	if rotated.MatchString(name) {
-		return bad("it looks like a rotated file of another log")
 	}
 	return nil
 }

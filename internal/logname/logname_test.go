@@ -19,7 +19,7 @@ func TestCheck(t *testing.T) {
 		"": "empty", "/a": "absolute", "a//b": "empty element", "a/": "empty element", "..": `".."`, "a/../b": `".."`,
 		"./a": `"."`, long + "x": "longer", strings.Repeat("x/", 501) + "x": "longer", "a\x00": "control", "a\nb": "control",
 		"a\u0085": "control", "\xff": "UTF-8", ".scribe/a": "own folder", ".scribe": "own folder",
-		"a_20260304T050607.000000Z": "rotated",
+		"a_20260304T050607.000000Z": "rotated", "a_20260304T050607.000000Z.log/b": "rotated",
 	} {
 		if err := logname.Check(name); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%q: %v", name, err)

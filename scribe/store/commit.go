@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 
@@ -93,13 +94,13 @@ func (s *Store) await(ctx context.Context, r *round) error {
 	}
 }
 
-// awaitRoom holds an append back while too much waits to be committed.
+// awaitRoom holds the use of a log back while too much waits to be committed, in bytes or in open files.
 func (s *Store) awaitRoom() {
 	for {
 		s.mu.Lock()
 		r, full := s.next, s.uncommitted >= maxUncommitted
 		s.mu.Unlock()
-		if !full {
+		if !full && s.closeIdle() {
 			return
 		}
 		s.wantRound()
@@ -126,9 +127,9 @@ func (s *Store) commitRounds() {
 // commitRound takes all that changed since the last round and commits it.
 func (s *Store) commitRound() {
 	s.mu.Lock()
-	r, dirty, folders := s.next, s.dirty, s.folders
+	r, dirty := s.next, s.dirty
 	s.running, s.next = r, newRound()
-	s.dirty, s.folders = map[*logFile]struct{}{}, map[string]struct{}{}
+	s.dirty = map[*logFile]struct{}{}
 	s.uncommitted = 0
 	failed := s.ledgerFailed
 	s.mu.Unlock()
@@ -139,6 +140,10 @@ func (s *Store) commitRound() {
 			snapshots = append(snapshots, snap)
 		}
 	}
+	s.mu.Lock()
+	folders := s.folders // taken last: the folder of every rotation in the snapshots must be among them
+	s.folders = map[string]struct{}{}
+	s.mu.Unlock()
 	if len(snapshots) > 0 || failed {
 		r.err = s.commit(snapshots, folders)
 	} else {
@@ -158,8 +163,9 @@ func (l *logFile) snapshot() *snapshot {
 	if l.file == nil {
 		return nil
 	}
+	err := l.intact() // before the size is taken, which it may correct
 	s := &snapshot{
-		log: l, file: l.file, full: l.full, size: l.size, rotated: l.lastStamp,
+		log: l, err: err, file: l.file, full: l.full, size: l.size, rotated: l.lastStamp,
 		marks: make(map[block.Producer]uint64, len(l.touched)),
 	}
 	for p := range l.touched {
@@ -203,6 +209,9 @@ func (s *Store) sync(snapshots []*snapshot, folders map[string]struct{}) {
 	var files errgroup.Group
 	files.SetLimit(maxParallelSyncs)
 	for _, snap := range snapshots {
+		if snap.err != nil {
+			continue
+		}
 		files.Go(func() error {
 			for _, f := range append(snap.full, snap.file) {
 				if err := datasync(f); err != nil {
@@ -218,13 +227,15 @@ func (s *Store) sync(snapshots []*snapshot, folders map[string]struct{}) {
 		if err := s.syncFolder(dir); err != nil {
 			s.logger.Error("can't sync a folder", "folder", dir, "error", err)
 			broken[dir] = struct{}{}
+			if !errors.Is(err, fs.ErrNotExist) {
+				s.folderChanged(dir)
+			}
 		}
 	}
 	files.Wait() // its functions return no errors
 	if len(broken) == 0 {
 		return
 	}
-	s.keepFolders(broken)
 	for _, snap := range snapshots {
 		if _, ok := broken[logname.Dir(snap.log.name)]; ok && snap.err == nil {
 			snap.err = errFolder
@@ -249,6 +260,10 @@ func (snap *snapshot) settle() {
 	defer l.mu.Unlock()
 	l.inRound = false
 	l.roundOver.Broadcast()
+	for _, f := range l.synced {
+		f.Close()
+	}
+	l.synced = nil
 	if l.file == nil {
 		return // it was reset meanwhile; when it is opened again it reads from the ledger what the round made of it
 	}

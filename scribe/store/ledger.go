@@ -115,7 +115,7 @@ func openLedger(path string) (*ledger, error) {
 	})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("open ledger %s: %w; stop it, or give this one another -path", path, ErrLocked)
+		return nil, fmt.Errorf("open ledger %s: %w; stop it, or use another folder", path, ErrLocked)
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
 		return nil, fmt.Errorf("open ledger %s: %w: %w", path, ErrDamaged, err)
 	case err != nil:

@@ -2,9 +2,12 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/internal/logname"
@@ -21,6 +24,7 @@ type mark struct {
 type logFile struct {
 	name  string
 	store *Store
+	used  atomic.Uint64 // the store's clock at the last use
 
 	mu        sync.Mutex // guards what follows
 	file      *os.File   // the active file; nil until it is ready
@@ -30,6 +34,7 @@ type logFile struct {
 	marks     map[block.Producer]mark
 	touched   map[block.Producer]struct{} // whose marks changed since the last snapshot
 	full      []*os.File                  // rotated since the last snapshot, still open to be synced
+	synced    []*os.File                  // were synced ahead of their round while another one, which may hold them, ran
 	inRound   bool                        // a round holds a snapshot; the log must not be opened anew meanwhile
 	roundOver *sync.Cond                  // on mu: inRound became false
 	resets    uint64                      // how often uncommitted bytes were cut back
@@ -135,6 +140,7 @@ func (l *logFile) fence(epoch uint64) error {
 
 // ready makes sure that the log has its active file open, in the committed state.
 func (l *logFile) ready() error {
+	l.used.Store(l.store.uses.Add(1))
 	for l.file == nil && l.inRound {
 		l.roundOver.Wait() // what the round commits must not be cut off under it
 	}
@@ -191,6 +197,28 @@ func (l *logFile) fail(err error) error {
 	return fmt.Errorf("write log %q: %w", l.name, err)
 }
 
+// intact returns an error if the active file is not what was written to it: others have removed, replaced or written to
+// it. What is not committed then must not be acknowledged. A file that others have cut is said, and continued.
+func (l *logFile) intact() error {
+	info, err := l.file.Stat()
+	if err != nil {
+		return err
+	}
+	named, err := l.store.root.Stat(logname.Active(l.name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !os.SameFile(info, named):
+		return errors.New("something else has removed, renamed or replaced the file")
+	case err != nil:
+		return err
+	case info.Size() > l.size:
+		return fmt.Errorf("something else has written to the file: it has %d bytes instead of %d", info.Size(), l.size)
+	case info.Size() < l.size:
+		l.store.logger.Error("something else has cut a file", "file", logname.Active(l.name), "bytes", info.Size(), "written", l.size)
+		l.size = info.Size()
+	}
+	return nil
+}
+
 // close closes all files of the log.
 func (l *logFile) close() {
 	for _, f := range l.full {
@@ -200,6 +228,7 @@ func (l *logFile) close() {
 	if l.file != nil {
 		l.file.Close()
 		l.file = nil
+		l.store.open.Add(-1)
 	}
 }
 
@@ -213,8 +242,8 @@ func (l *logFile) open() error {
 		return err
 	}
 	if !known {
-		if info, err := s.root.Stat(logname.Active(l.name)); err == nil {
-			e.size = info.Size()
+		if e.size, err = s.sizeBefore(l.name); err != nil {
+			return err
 		}
 		if err := s.ledger.change(l.name, func(new *entry) { *new = e }); err != nil {
 			return err
@@ -231,6 +260,7 @@ func (l *logFile) open() error {
 	if err != nil {
 		return err
 	}
+	s.open.Add(1)
 	l.file, l.size, l.entry, l.lastStamp = r.file, r.size, e, r.lastStamp
 	l.touched = map[block.Producer]struct{}{}
 	l.marks = make(map[block.Producer]mark, len(sequences))
@@ -238,6 +268,21 @@ func (l *logFile) open() error {
 		l.marks[p] = mark{appended: sequence, committed: sequence}
 	}
 	return nil
+}
+
+// sizeBefore returns the size of a log's file that stands there already, 0 if none does. It must not be mistaken: what
+// stands beyond it is taken for uncommitted.
+func (s *Store) sizeBefore(name string) (int64, error) {
+	info, err := s.root.Stat(logname.Active(name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	case !info.Mode().IsRegular():
+		return 0, fmt.Errorf("%s is not a regular file", logname.Active(name))
+	}
+	return info.Size(), nil
 }
 
 // skipLines returns lines without its first n lines.

@@ -36,6 +36,7 @@ func (l *logFile) rotate() error {
 	l.file, l.size = nil, 0
 	file, err := root.OpenFile(active, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, fileMode)
 	if err != nil {
+		l.store.open.Add(-1)
 		return fmt.Errorf("rotate: %w", err)
 	}
 	l.file = file
@@ -46,7 +47,12 @@ func (l *logFile) rotate() error {
 // syncFull syncs and closes the rotated files ahead of the next round.
 func (l *logFile) syncFull() error {
 	for len(l.full) > 0 {
-		if err := errors.Join(datasync(l.full[0]), l.full[0].Close()); err != nil {
+		if err := datasync(l.full[0]); err != nil {
+			return err
+		}
+		if l.inRound { // that round may hold this very file
+			l.synced = append(l.synced, l.full[0])
+		} else if err := l.full[0].Close(); err != nil {
 			return err
 		}
 		l.full = l.full[1:]

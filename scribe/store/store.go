@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -50,6 +51,10 @@ type Store struct {
 	stopped chan struct{} // closed when the committer is done
 	closed  sync.Once
 
+	maxOpen int           // logs whose file may be open
+	open    atomic.Int64  // logs whose file is open
+	uses    atomic.Uint64 // counts uses of logs, as a clock
+
 	mu           sync.Mutex // guards what follows; taken after a log's mutex, never before
 	logs         map[string]*logFile
 	dirty        map[*logFile]struct{} // changed since the last snapshot
@@ -78,7 +83,7 @@ func Open(path string, o Options) (_ *Store, err error) {
 		path: path, maxSize: o.MaxSize, logger: o.Logger, now: o.Now,
 		kick: make(chan struct{}, 1), closing: make(chan struct{}), stopped: make(chan struct{}),
 		logs: map[string]*logFile{}, dirty: map[*logFile]struct{}{}, folders: map[string]struct{}{},
-		next: newRound(),
+		next: newRound(), maxOpen: maxOpenFiles(),
 	}
 	state := filepath.Join(path, logname.StateDir)
 	if err := os.MkdirAll(state, dirMode); err != nil {
@@ -133,6 +138,7 @@ func (s *Store) Claim(name string, epoch uint64) error {
 	if err := logname.Check(name); err != nil {
 		return err
 	}
+	s.awaitRoom()
 	l := s.log(name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -152,6 +158,7 @@ func (s *Store) Claim(name string, epoch uint64) error {
 // Committed returns the last sequence of the producer in the log that is durable, 0 for none, and the highest epoch of
 // the log that has been claimed.
 func (s *Store) Committed(name string, producer block.Producer) (sequence, epoch uint64, err error) {
+	s.awaitRoom()
 	l := s.log(name)
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,0 +1,60 @@
+package store
+
+import (
+	"cmp"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// defaultMaxOpen is the number of logs that may have their active file open at the same time, unless the process may
+// have so few descriptors that less is wise.
+const defaultMaxOpen = 1024
+
+// maxOpenFiles returns how many logs may have their file open. It leaves most of the process's descriptors to
+// connections and to files that were just rotated.
+func maxOpenFiles() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return defaultMaxOpen
+	}
+	return int(min(defaultMaxOpen, max(16, limit.Cur/4)))
+}
+
+// closeIdle closes files of logs that have nothing uncommitted, those first that have not been used for longest, if too
+// many are open. It returns whether there is room for one more. A log that was closed opens its file at its next use.
+func (s *Store) closeIdle() bool {
+	if int(s.open.Load()) < s.maxOpen {
+		return true
+	}
+	s.mu.Lock()
+	var idle []*logFile
+	for _, l := range s.logs {
+		if _, dirty := s.dirty[l]; !dirty {
+			idle = append(idle, l)
+		}
+	}
+	s.mu.Unlock()
+	slices.SortFunc(idle, func(a, b *logFile) int { return cmp.Compare(a.used.Load(), b.used.Load()) })
+	for _, l := range idle {
+		if int(s.open.Load()) <= s.maxOpen*3/4 { // some more than needed, so that this is rare
+			break
+		}
+		l.closeIfIdle()
+	}
+	return int(s.open.Load()) < s.maxOpen
+}
+
+// closeIfIdle closes the log's file unless somebody uses it or something of it is uncommitted.
+func (l *logFile) closeIfIdle() {
+	if !l.mu.TryLock() {
+		return
+	}
+	defer l.mu.Unlock()
+	l.store.mu.Lock()
+	_, dirty := l.store.dirty[l]
+	l.store.mu.Unlock()
+	if l.file != nil && !dirty && !l.inRound {
+		l.close()
+	}
+}
