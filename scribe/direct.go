@@ -52,7 +52,7 @@ func (s *Scribe) log(ctx context.Context, request *logscribev1.LogRequest) error
 	if err != nil {
 		return err
 	}
-	s.echo(lines)
+	s.console.show(lines)
 	if err := s.store.Commit(ctx); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@
 //	embedded.go  a Scribe inside an agent, reached in process
 //	intake.go    Append: one stream of blocks, its receipts
 //	direct.go    the unary calls: Log, and that of the original project
+//	console.go   the copy of all lines for -console
 //	register.go  being known to mediators
 //	status.go    errors of the store as codes of gRPC
 //	store/       files, ledger, rotation, recovery

@@ -162,7 +162,7 @@ func (in *intake) append(l *streamLog, m *logscribev1.Block) error {
 	l.sent = max(l.sent, b.Last())
 	written, err := in.scribe.store.Append(store.Block{Block: &b, Lines: lines, Epoch: l.epoch, Oldest: l.oldest})
 	if err == nil {
-		in.scribe.echo(written)
+		in.scribe.console.show(written)
 	}
 	return err
 }

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -38,7 +37,7 @@ type Config struct {
 	// Advertise is where mediators reach this Scribe, HOST:PORT. If empty it is the port that it serves on, at the
 	// address its registration comes from.
 	Advertise string
-	// Console gets a copy of every line that is written; nil for none.
+	// Console gets a copy of every line that is written, unless it is too slow; nil for none.
 	Console io.Writer
 	TLS     transport.TLS
 	Logger  *slog.Logger // nil discards
@@ -58,8 +57,7 @@ type Scribe struct {
 	serverTL *transport.Credentials
 	clientTL *transport.Credentials
 	registry *registration // nil without mediators
-
-	consoleMu sync.Mutex
+	console  *console      // nil without one
 }
 
 // New opens the store, which brings its files to their committed state, and listens. The Scribe serves once Run is
@@ -134,6 +132,9 @@ func (s *Scribe) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var group errgroup.Group
+	if s.cfg.Console != nil {
+		s.console = newConsole(s.cfg.Console, s.logger)
+	}
 	group.Go(func() error {
 		defer cancel()
 		return s.server.Serve(s.listener)
@@ -142,16 +143,7 @@ func (s *Scribe) Run(ctx context.Context) error {
 		group.Go(func() error { return s.registry.run(ctx) })
 	}
 	<-ctx.Done()
-	err := s.server.Shutdown(stopGrace)
-	return errors.Join(err, group.Wait(), s.store.Close())
-}
-
-// echo writes lines to the console, if there is one.
-func (s *Scribe) echo(lines []byte) {
-	if s.cfg.Console == nil {
-		return
-	}
-	s.consoleMu.Lock()
-	defer s.consoleMu.Unlock()
-	s.cfg.Console.Write(lines) // the console is a courtesy: its errors change nothing
+	err := errors.Join(s.server.Shutdown(stopGrace), group.Wait())
+	s.console.close()
+	return errors.Join(err, s.store.Close())
 }
