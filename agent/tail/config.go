@@ -53,9 +53,9 @@ type Config struct {
 
 	chunk int                                 // bytes read at a time, default 2 MiB
 	open  func(path string) (*os.File, error) // default: openFile
-	watch func() (*watcher, error)            // default: newWatcher
 	stat  func(path string) (fileStat, error) // default: statPath
-	_     struct{}
+	fstat func(*os.File) (fileStat, error)    // default: statFile
+	watch func() (*watcher, error)            // default: newWatcher
 }
 
 const (
@@ -111,6 +111,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.stat == nil {
 		c.stat = statPath
+	}
+	if c.fstat == nil {
+		c.fstat = statFile
 	}
 	return c, nil
 }

@@ -36,7 +36,7 @@ func (s *Source) descriptor(g *generation) (*os.File, error) {
 
 // adopt checks that f is the generation's file and makes it its descriptor.
 func (s *Source) adopt(g *generation, f *os.File, name string) error {
-	st, err := statFile(f)
+	st, err := s.cfg.fstat(f)
 	if err != nil {
 		return err
 	}
@@ -51,6 +51,7 @@ func (s *Source) adopt(g *generation, f *os.File, name string) error {
 	defer s.mu.Unlock()
 	g.file, g.links = f, st.links
 	g.lru = s.opened.PushFront(g)
+	s.foundLocked(g)
 	if !ok {
 		s.restartLocked(g, st.size)
 	}
@@ -68,12 +69,13 @@ func (s *Source) dropLocked(g *generation) *os.File {
 	return f
 }
 
-// surplusLocked takes the descriptors above the limit from the files that have been idle longest. A file without a name
+// closeSurplus closes the descriptors above the limit of those files that have been idle longest. A file without a name
 // keeps its descriptor until its grace period is over: it could not be opened again.
-func (s *Source) surplusLocked() []*os.File {
+func (s *Source) closeSurplus() {
 	var files []*os.File
+	s.mu.Lock()
 	surplus := s.opened.Len() - s.cfg.MaxOpen
-	for e, tries := s.opened.Back(), 64; e != nil && surplus > 0 && tries > 0; tries-- {
+	for e, tries := s.opened.Back(), surplus+64; e != nil && surplus > 0 && tries > 0; tries-- {
 		g := e.Value.(*generation)
 		e = e.Prev()
 		if g.quietLocked() && g.name != "" && g.links > 0 && !g.closing {
@@ -83,5 +85,8 @@ func (s *Source) surplusLocked() []*os.File {
 			s.opened.MoveToFront(g.lru) // or it would be tried every time
 		}
 	}
-	return files
+	s.mu.Unlock()
+	for _, f := range files {
+		f.Close()
+	}
 }

@@ -31,7 +31,6 @@ type generation struct {
 	mtime   int64     // its last modification that was seen while it was at its path
 	links   uint64
 	dormant bool // away, read to its end and closed; it is looked at again only if a scan finds it changed
-	loaded  bool // nothing is known of it but its checkpoint
 	dead    bool // it is no more, and its checkpoint is removed
 
 	// How far it is read. committed <= position <= seen.
@@ -67,7 +66,6 @@ type generation struct {
 	// The conductor's alone.
 	due      time.Time // next look by the poller
 	dueIndex int       // in the poller's heap, -1 if not there
-	scan     uint64    // the last scan that found it
 }
 
 // state says who may work on a generation.

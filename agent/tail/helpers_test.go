@@ -255,7 +255,6 @@ func (f *fixture) remove(name string) {
 func (f *fixture) wants(log, want string) {
 	f.t.Helper()
 	if !f.eventually(func() bool { return f.spool.log(log) == want }) {
-		os.WriteFile(fmt.Sprintf("/tmp/fail-%d.txt", time.Now().UnixNano()), []byte(f.debug()), 0o644)
 		f.t.Fatalf("log %q is wrong\n got %s\nwant %s", log, excerpt(f.spool.log(log), want), excerpt(want, f.spool.log(log)))
 	}
 }
@@ -313,28 +312,6 @@ func lines(prefix string, from, to int) string {
 	var b strings.Builder
 	for i := from; i < to; i++ {
 		fmt.Fprintf(&b, "%s line %d\n", prefix, i)
-	}
-	return b.String()
-}
-
-func (f *fixture) debug() string {
-	var b strings.Builder
-	b.WriteString(f.logged.String())
-	entries, _ := os.ReadDir(f.dir)
-	for _, e := range entries {
-		st, _ := statPath(f.path(e.Name()))
-		data, _ := os.ReadFile(f.path(e.Name()))
-		fmt.Fprintf(&b, "%s %+v %.40q\n", e.Name(), st, data)
-	}
-	for n, l := range f.spool.logs {
-		fmt.Fprintf(&b, "LOG %s %q\n", n, l)
-	}
-	f.source.mu.Lock()
-	for _, g := range f.source.byInode {
-		fmt.Fprintf(&b, "%+v\n", *g)
-	}
-	for _, l := range f.source.lineages {
-		fmt.Fprintf(&b, "%+v\n", *l)
 	}
 	return b.String()
 }

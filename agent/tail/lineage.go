@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -154,17 +155,27 @@ func (s *Source) sift(ctx context.Context, l *lineage, siblings []sibling) []sib
 		floor, born = l.current.mtime, l.current.id.born
 	}
 	s.mu.Unlock()
+	type knownSibling struct {
+		*generation
+		sibling
+	}
+	var known []knownSibling
 	var missed []sibling
 	for _, sib := range siblings {
 		g := s.identify(ctx, sib.path, sib.stat)
 		switch {
 		case g != nil:
-			s.named(g, sib.path, sib.stat)
+			known = append(known, knownSibling{g, sib})
 		case s.lineages[sib.path] != nil, s.nearerThan(l, sib.path): // another lineage's
 		case sib.stat.mtime < floor, sib.stat.born != 0 && sib.stat.born < born:
 		case !slices.ContainsFunc(missed, func(m sibling) bool { return m.stat.inode == sib.stat.inode }):
 			missed = append(missed, sib)
 		}
+	}
+	// An older generation must be awake before a newer one is read, or the newer would not wait for it.
+	slices.SortFunc(known, func(a, b knownSibling) int { return cmp.Compare(a.ordinal, b.ordinal) })
+	for _, k := range known {
+		s.named(k.generation, k.sibling.path, k.stat)
 	}
 	slices.SortStableFunc(missed, oldestFirst)
 	return missed

@@ -1,6 +1,9 @@
 package tail
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // A log must get its lines in the order in which they were written. Within one generation that is the order of the
 // file. Between generations of one path, the writer goes from an older to a newer one, and it may do so while we read.
@@ -25,6 +28,12 @@ type waiter struct {
 	target     int64
 }
 
+// Targets that are no sizes.
+const (
+	toBeTaken = -1            // the size is still to be taken
+	notFound  = math.MaxInt64 // the file was renamed a moment ago, and must be found before its size can be taken
+)
+
 // clear says up to where the holder may read the generation, whose size was taken before. If it returns false, the
 // generation is queued again when its turn has come.
 func (s *Source) clear(g *generation, size int64) (limit int64, ok bool) {
@@ -36,7 +45,7 @@ func (s *Source) clear(g *generation, size int64) (limit int64, ok bool) {
 	older := s.olderLocked(g)
 	s.mu.Unlock()
 	for i := range older {
-		if older[i].target < 0 {
+		if older[i].target == toBeTaken {
 			older[i].target = s.sizeOf(older[i].generation)
 		}
 	}
@@ -49,6 +58,9 @@ func (s *Source) clear(g *generation, size int64) (limit int64, ok bool) {
 			p.waiters = append(p.waiters, waiter{generation: g, target: o.target})
 			g.blockers++
 			s.enqueueLocked(p)
+			if o.target == notFound {
+				s.searchLocked(p)
+			}
 		}
 	}
 	if g.blockers > 0 {
@@ -58,7 +70,7 @@ func (s *Source) clear(g *generation, size int64) (limit int64, ok bool) {
 	return size, true
 }
 
-// olderLocked returns what g must wait for; a target of -1 is one that is still to be found out.
+// olderLocked returns what g must wait for.
 func (s *Source) olderLocked(g *generation) []waiter {
 	var older []waiter
 	g.after = slices.DeleteFunc(g.after, func(a *afterOnce) bool {
@@ -73,7 +85,7 @@ func (s *Source) olderLocked(g *generation) []waiter {
 	}
 	for _, p := range g.lineage.generations {
 		if p.ordinal < g.ordinal && !p.dead && !p.dormant && !p.failing {
-			older = append(older, waiter{generation: p, target: -1})
+			older = append(older, waiter{generation: p, target: toBeTaken})
 		}
 	}
 	return older
@@ -106,7 +118,20 @@ func (s *Source) releaseLocked(p *generation, may func(waiter) bool) {
 	})
 }
 
-// sizeOf returns the size of a generation that another one may hold at this moment, 0 if it can't be had.
+// foundLocked lets those look again who could not take the size of g.
+func (s *Source) foundLocked(g *generation) {
+	if len(g.waiters) == 0 {
+		return
+	}
+	for _, w := range g.waiters {
+		if w.target == notFound {
+			w.generation.pending = 0
+		}
+	}
+	s.releaseLocked(g, func(w waiter) bool { return w.target == notFound })
+}
+
+// sizeOf returns the size of a generation that another one may hold at this moment, or notFound.
 func (s *Source) sizeOf(g *generation) int64 {
 	s.mu.Lock()
 	file, name := g.file, g.name
@@ -121,5 +146,5 @@ func (s *Source) sizeOf(g *generation) int64 {
 			return st.size
 		}
 	}
-	return 0
+	return notFound
 }

@@ -54,6 +54,7 @@ func (s *Source) schedule(g *generation, due time.Time) {
 
 // poll looks at all generations that are due.
 func (s *Source) poll(ctx context.Context, now time.Time) {
+	s.closeSurplus()
 	for len(s.polls) > 0 && !s.polls[0].due.After(now) {
 		g := heap.Pop(&s.polls).(*generation)
 		s.mu.Lock()
@@ -98,7 +99,9 @@ func (s *Source) pollAway(ctx context.Context, g *generation, now time.Time) {
 			return
 		}
 	default:
-		s.vanished(g)
+		if s.settle(ctx, g.lineage); !s.findable(g) {
+			s.vanished(g)
+		}
 		return
 	}
 	s.mu.Lock()

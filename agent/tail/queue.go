@@ -49,11 +49,8 @@ func (s *Source) release(g *generation, again bool) {
 	if again || g.again {
 		s.enqueueLocked(g)
 	}
-	victims := s.surplusLocked()
 	s.mu.Unlock()
-	for _, f := range victims {
-		f.Close()
-	}
+	s.closeSurplus()
 }
 
 // worker reads ready generations until the source stops.

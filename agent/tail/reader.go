@@ -294,9 +294,8 @@ func (s *Source) longLine(path, log string) {
 func (s *Source) failedOpen(g *generation, err error) {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errMoved) {
 		s.mu.Lock()
-		s.searched = append(s.searched, g)
+		s.searchLocked(g)
 		s.mu.Unlock()
-		s.kick()
 		return
 	}
 	s.failedRead(g, err)

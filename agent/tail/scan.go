@@ -34,7 +34,6 @@ func (st *scanState) timer() <-chan time.Time {
 // startScan evaluates all globs, unless that is being done already.
 func (s *Source) startScan(ctx context.Context) {
 	if s.scans.done != nil {
-		s.scans.again = true
 		return
 	}
 	done := make(chan *walk, 1)
@@ -47,7 +46,8 @@ func (s *Source) startScan(ctx context.Context) {
 
 // scanSoon has the globs evaluated before their time, because a folder appeared or events were lost.
 func (s *Source) scanSoon() {
-	if s.scans.next == nil {
+	if s.scans.done != nil {
+		s.scans.again = true // the one that runs may have passed by already
 		return
 	}
 	delay := min(s.scans.cost*scanShare/5, s.cfg.ScanInterval)
@@ -190,17 +190,21 @@ func (s *Source) applyUnknown(ctx context.Context, unknown []match) {
 	}
 }
 
-// isNew says whether a path without a lineage leads to a file that no one has seen. It first makes sure that the file is
-// not a generation that was rotated away from a path with a lineage.
+// isNew says whether a path without a lineage leads to a file that no one has seen. It makes sure that the file is not a
+// generation that was rotated away from a path with a lineage: after the look at the file it looks at that path, where
+// such a rotation must show.
 func (s *Source) isNew(ctx context.Context, path string) (fileStat, bool) {
-	for _, l := range s.lineagesRotatedTo(path) {
-		s.look(ctx, l)
-	}
 	st, err := s.cfg.stat(path)
 	if err != nil || !st.regular {
 		return st, false
 	}
 	g := s.identify(ctx, path, st)
+	if g == nil {
+		for _, l := range s.lineagesRotatedTo(path) {
+			s.look(ctx, l)
+		}
+		g = s.identify(ctx, path, st)
+	}
 	if g == nil {
 		return st, true
 	}

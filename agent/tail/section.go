@@ -49,7 +49,9 @@ func parseSection(s Section, host string) (*section, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.patterns = append(p.patterns, splitBraces(abs)...)
+		for _, pattern := range splitBraces(abs) {
+			p.patterns = append(p.patterns, filepath.Clean(pattern))
+		}
 	}
 	for _, glob := range s.Exclude {
 		if strings.Contains(glob, "/") {

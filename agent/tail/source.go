@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"errors"
@@ -100,7 +101,7 @@ func (s *Source) load() error {
 		}
 	}
 	for _, l := range s.lineages {
-		slices.SortFunc(l.generations, func(a, b *generation) int { return int(int64(a.ordinal - b.ordinal)) })
+		slices.SortFunc(l.generations, func(a, b *generation) int { return cmp.Compare(a.ordinal, b.ordinal) })
 		l.current = l.generations[len(l.generations)-1]
 	}
 	return nil
@@ -168,6 +169,12 @@ func (s *Source) kick() {
 	case s.kicked <- struct{}{}:
 	default:
 	}
+}
+
+// searchLocked has the conductor look for a generation whose name leads nowhere.
+func (s *Source) searchLocked(g *generation) {
+	s.searched = append(s.searched, g)
+	s.kick()
 }
 
 // handleKick looks for the files that a worker did not find, and forgets those that have ended.

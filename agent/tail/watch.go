@@ -13,7 +13,7 @@ import (
 // and the scans find. A nil watcher is one that can't be had.
 type watcher struct {
 	fs      *fsnotify.Watcher
-	watched map[string]bool
+	watched map[string]inode
 	failed  error // the last error of add that was not reported
 }
 
@@ -22,7 +22,7 @@ func newWatcher() (*watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &watcher{fs: fs, watched: map[string]bool{}}, nil
+	return &watcher{fs: fs, watched: map[string]inode{}}, nil
 }
 
 func (w *watcher) events() <-chan fsnotify.Event {
@@ -45,28 +45,52 @@ func (w *watcher) close() {
 	}
 }
 
-// add watches the folder if it isn't watched yet. Repeating it costs nothing.
+// add watches the folder if it isn't watched yet.
 func (w *watcher) add(folder string) (added bool) {
-	if w == nil || w.watched[folder] {
+	if w == nil {
 		return false
 	}
-	if err := w.fs.Add(folder); err != nil {
+	w.check(folder)
+	if _, ok := w.watched[folder]; ok {
+		return false
+	}
+	st, err := statPath(folder)
+	if err == nil {
+		err = w.fs.Add(folder)
+	}
+	if err != nil {
 		w.failed = err
 		return false
 	}
-	w.watched[folder] = true
+	w.watched[folder] = st.inode
 	return true
 }
 
-// forget is for a folder that was removed or renamed, by which its watch has ended.
-func (w *watcher) forget(folder string) {
-	if w != nil && w.watched[folder] {
-		delete(w.watched, folder)
-		w.fs.Remove(folder) // its error says that the kernel was faster
+// check forgets a folder that was removed or renamed. No event tells of a removal as long as a file that was deleted in
+// the folder is open. It returns whether the folder was forgotten.
+func (w *watcher) check(folder string) (gone bool) {
+	if w == nil {
+		return false
 	}
+	was, ok := w.watched[folder]
+	if !ok {
+		return false
+	}
+	if st, err := statPath(folder); err == nil && st.inode == was {
+		return false
+	}
+	delete(w.watched, folder)
+	w.fs.Remove(folder) // its error says that the kernel was faster
+	return true
 }
 
-func (w *watcher) covers(folder string) bool { return w != nil && w.watched[folder] }
+func (w *watcher) covers(folder string) bool {
+	if w == nil {
+		return false
+	}
+	_, ok := w.watched[folder]
+	return ok
+}
 
 // startWatch makes the watcher, or says once that there is none.
 func (s *Source) startWatch() {
@@ -148,8 +172,7 @@ func (s *Source) created(ctx context.Context, path string) {
 
 // removed handles a name that is gone.
 func (s *Source) removed(ctx context.Context, path string) {
-	if s.watch.covers(path) {
-		s.watch.forget(path)
+	if s.watch.check(path) || s.watch.check(filepath.Dir(path)) {
 		s.scanSoon()
 	}
 	if l := s.lineages[path]; l != nil {

@@ -1,0 +1,52 @@
+// Package tail is the file source: it finds files, reads them line by line from where it stopped, and hands the lines to
+// the spool as blocks, together with the checkpoint that they reach.
+//
+// # What it promises
+//
+//   - Every whole line of a file is handed over exactly once, byte for byte, while the file, or an open descriptor of it,
+//     exists. Blocks and checkpoint go into the spool in one Append; so this holds across a crash at any instant.
+//   - A file is known by its identity, never by its path: device, inode, time of birth, and probes of its content. So a
+//     renamed file is not read twice, and a new file under an old name, or on an old inode, is read in full.
+//   - What stood at one path one after another feeds one log in the order of writing, also if files came and were rotated
+//     away unseen, or while nothing was running. Order is kept as described in order.go.
+//   - The position in a checkpoint is the end of a line. An unfinished last line waits for its newline; only when its
+//     file was renamed or deleted and has been quiet for the grace period is it handed over, with a newline added.
+//   - Memory is bounded: by the buffers of a few workers, by a budget for what waits for the spool, and by some hundred
+//     bytes for each file. Descriptors are limited, apart from those of deleted files that still have lines.
+//
+// # What it must never do
+//
+//   - Skip bytes because the spool refuses them. It waits and tries again.
+//   - Rely on an event. Events only make it faster; looking at files and evaluating globs finds everything by itself.
+//   - Watch single files, or keep a goroutine for each file.
+//   - Block on a file that can't be read: others go on.
+//
+// # What it can't know
+//
+// Bytes that a truncation destroys before they were read are gone. A file that is rewritten in place is noticed by its
+// size, its modification time and the bytes before the position; content that equals the old in all of these is not. A
+// file that was deleted while its descriptor was closed, for there are more files than descriptors, is gone. Files that
+// were rotated away before their path was first seen are not read. Lines that are written to a renamed file after its
+// grace period are found only if a glob matches its new name.
+//
+// # Words
+//
+// A generation is one file from its creation to its end. A lineage is a path with the generations that stood there. A
+// sibling is a file beside a path with a rotated name of it (app.log.1, app-20260101.log).
+//
+// # Layout
+//
+//	config.go, section.go, template.go   what is tailed, and into which log
+//	source.go                            New, and Run, whose goroutine is the conductor
+//	walk.go, scan.go                     the globs, and what follows from their evaluation
+//	watch.go, poll.go, sweep.go          events, regular looks at known files, forgetting those that are gone
+//	lineage.go, identify.go, rotation.go which file at which name is which generation
+//	stat.go, probe.go, checkpoint.go     what a file is known by, and how it is stored
+//	generation.go, order.go              the state of one file, and who must wait for whom
+//	queue.go, reader.go, cut.go          ready files, the workers that read them, and the cutting into blocks
+//	batch.go, commit.go, register.go     the way into the spool
+//	descriptors.go, folder.go, stats.go  limits, caches, counters
+//
+// Three kinds of goroutine share a Source: the conductor owns what files there are; a worker holds one generation at a
+// time and owns its position; a committer waits for the spool. What they share of a generation is guarded by Source.mu.
+package tail
