@@ -92,7 +92,8 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 }
 
 // collect returns what is at the lineage's path, nil if no regular file is, and its rotated siblings. It looks until two
-// looks agree: a rename in the middle of one might hide a file from it.
+// looks agree: a rename in the middle of one might hide a file from it. Where files are renamed faster than they can be
+// looked at, what any of the looks has seen counts, under the name it had then.
 func (s *Source) collect(l *lineage) (at *fileStat, siblings []sibling) {
 	at, siblings = s.collectOnce(l)
 	for range 10 {
@@ -101,11 +102,26 @@ func (s *Source) collect(l *lineage) (at *fileStat, siblings []sibling) {
 			slices.EqualFunc(siblings, siblings2, func(a, b sibling) bool {
 				return a.path == b.path && a.stat.identity == b.stat.identity
 			})
-		if at, siblings = at2, siblings2; same {
-			break
+		if same {
+			return at2, siblings2
 		}
+		at, siblings = at2, union(siblings2, siblings)
 	}
 	return at, siblings
+}
+
+// union returns all of siblings, and those of earlier ones that are not among them.
+func union(siblings, earlier []sibling) []sibling {
+	seen := make(map[inode]bool, len(siblings))
+	for _, sib := range siblings {
+		seen[sib.stat.inode] = true
+	}
+	for _, sib := range earlier {
+		if !seen[sib.stat.inode] {
+			siblings = append(siblings, sib)
+		}
+	}
+	return siblings
 }
 
 func (s *Source) collectOnce(l *lineage) (at *fileStat, siblings []sibling) {
@@ -146,15 +162,10 @@ func (s *Source) siblingsOf(path string) []sibling {
 }
 
 // sift notes the names of the known siblings, and returns those that are generations of the lineage that nobody has
-// seen, oldest first. A file that was last written before the newest known generation was, or that was born before it,
-// is older than that: it was there before the path was first seen, or is a copy.
+// seen, oldest first. A file that was last written before the oldest known generation was, or that was born before it,
+// was there before the path was first seen.
 func (s *Source) sift(ctx context.Context, l *lineage, siblings []sibling) []sibling {
-	s.mu.Lock()
-	var floor, born int64
-	if l.current != nil {
-		floor, born = l.current.mtime, l.current.id.born
-	}
-	s.mu.Unlock()
+	floor, born := s.firstOf(l)
 	type knownSibling struct {
 		*generation
 		sibling
@@ -179,6 +190,18 @@ func (s *Source) sift(ctx context.Context, l *lineage, siblings []sibling) []sib
 	}
 	slices.SortStableFunc(missed, oldestFirst)
 	return missed
+}
+
+// firstOf returns when the lineage's oldest known generation was last written, and born; 0 if there is none.
+func (s *Source) firstOf(l *lineage) (written, born int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range l.generations {
+		if g.ordinal > 0 { // others were there before the path was first seen
+			return g.mtime, g.id.born
+		}
+	}
+	return 0, 0
 }
 
 // nearerThan says whether path is rather a rotated name of another lineage: app-1-20260101.log is one of app-1.log, and
