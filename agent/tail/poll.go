@@ -9,11 +9,25 @@ import (
 // The poller looks at each file that may get lines at its due time. Events only make that unnecessary most of the time:
 // they get lost, and some file systems send none.
 
-// Limits of the time between two looks at an idle file, in poll intervals.
+// The longer a file has been idle, the longer is the time to the next look at it. Where events come, looks are but a
+// safeguard.
 const (
-	maxPollUnwatched = 10
-	maxPollWatched   = 30
+	maxPoll = 30 // poll intervals between two looks at an idle file, unless there are very many
+	// perFile limits the share of a core that looking at very many idle files takes: each of n files waits n times this.
+	perFile = 500 * time.Microsecond
 )
+
+// pollInterval returns the time until the next look at a file that is at its path.
+func (s *Source) pollInterval(idleFor time.Duration, watched bool) time.Duration {
+	back := idleFor / 8
+	if watched {
+		back = idleFor / 2
+	}
+	if back <= s.cfg.PollInterval {
+		return s.cfg.PollInterval
+	}
+	return max(min(back, maxPoll*s.cfg.PollInterval), time.Duration(len(s.polls))*perFile)
+}
 
 // pollHeap has the generation that is due next at its root.
 type pollHeap []*generation
@@ -60,21 +74,16 @@ func (s *Source) poll(ctx context.Context, now time.Time) {
 		s.mu.Lock()
 		asleep, home, idleFor := g.dead || g.dormant || g.lineage == nil, g.away.IsZero(), now.Sub(g.active)
 		s.mu.Unlock()
-		if asleep {
-			continue
-		}
-		limit := time.Duration(maxPollUnwatched)
+		interval := s.cfg.PollInterval
 		switch {
-		case !home:
-			s.pollAway(ctx, g, now)
-			limit = 1
-		default:
+		case asleep:
+			continue
+		case home:
 			s.look(ctx, g.lineage)
-			if s.watch.covers(g.lineage.folder()) {
-				limit = maxPollWatched
-			}
+			interval = s.pollInterval(idleFor, s.watch.covers(g.lineage.folder()))
+		default:
+			s.pollAway(ctx, g, now)
 		}
-		interval := min(max(idleFor/8, s.cfg.PollInterval), limit*s.cfg.PollInterval)
 		s.schedule(g, now.Add(interval))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // Exit codes.
@@ -16,6 +17,10 @@ const (
 	exitFailure = 1
 	exitUsage   = 2
 )
+
+// echoWindow is the time after a first signal in which a second one is taken for an echo of it: timeout(1) sends the
+// same signal to the program and to its group.
+const echoWindow = 100 * time.Millisecond
 
 // Process is what a running program has besides its settings.
 type Process struct {
@@ -30,7 +35,7 @@ type Process struct {
 func (p *Process) OnReload(reload func() error) { p.reload.Store(&reload) }
 
 // Main reads the settings, calls run, and returns the exit code. The context of run ends at the first SIGTERM or
-// SIGINT; at the second one Main returns at once, without waiting for run. What run returns because its context has
+// SIGINT; at the second one, unless it follows at once, Main returns without waiting for run. What run returns because its context has
 // ended is a clean stop; any other error is printed.
 func (p *Program) Main(host Host, run func(context.Context, *Process) error) int {
 	done, err := p.Parse(host)
@@ -56,6 +61,7 @@ func (p *Process) supervise(run func(context.Context, *Process) error) error {
 	go func() { ended <- run(ctx, p) }()
 	hangups, reloaded := make(chan struct{}, 1), make(chan struct{})
 	go func() { defer close(reloaded); p.reloads(hangups) }()
+	var asked time.Time
 	for {
 		select {
 		case err := <-ended:
@@ -72,11 +78,13 @@ func (p *Process) supervise(run func(context.Context, *Process) error) error {
 				case hangups <- struct{}{}:
 				default: // one is waiting, and will do for both
 				}
+			case ctx.Err() != nil && time.Since(asked) < echoWindow:
 			case ctx.Err() != nil:
 				close(hangups)
 				return fmt.Errorf("%v again: ended at once", sig)
 			default:
 				p.Logger.Info("stopping; a second signal ends at once", "signal", sig)
+				asked = time.Now()
 				cancel()
 			}
 		}

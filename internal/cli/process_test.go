@@ -16,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -93,16 +95,25 @@ func TestFailureWhileStopping(t *testing.T) {
 }
 
 func TestSecondSignalEndsAtOnce(t *testing.T) {
-	signals := make(chan os.Signal, 2)
-	signals <- syscall.SIGTERM
-	signals <- syscall.SIGTERM
-	h, _, stderr := host(signals)
-	hang := make(chan struct{})
-	defer close(hang)
-	code := newSample().Main(h, func(context.Context, *Process) error { <-hang; return nil })
-	if code != 1 || !strings.HasSuffix(stderr.String(), "\nscribe: terminated again: ended at once\n") {
-		t.Errorf("code %d, stderr %s", code, stderr)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		signals := make(chan os.Signal, 2)
+		signals <- syscall.SIGTERM
+		signals <- syscall.SIGTERM // an echo
+		h, _, stderr := host(signals)
+		hang := make(chan struct{})
+		defer close(hang)
+		go func() {
+			time.Sleep(echoWindow)
+			signals <- syscall.SIGTERM
+		}()
+		code := newSample().Main(h, func(context.Context, *Process) error { <-hang; return nil })
+		if code != 1 || !strings.HasSuffix(stderr.String(), "\nscribe: terminated again: ended at once\n") {
+			t.Errorf("code %d, stderr %s", code, stderr)
+		}
+		if n := strings.Count(stderr.String(), "stopping"); n != 1 {
+			t.Errorf("it stopped %d times", n)
+		}
+	})
 }
 
 func TestReload(t *testing.T) {
