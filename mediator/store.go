@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/logscribe/logscribe/internal/boltfile"
 )
 
 // StoreFile is the name of the mediator's file in its data folder.
@@ -117,15 +117,15 @@ func openStore(dir string) (*store, error) {
 		return nil, err
 	}
 	s := &store{file: filepath.Join(dir, StoreFile)}
-	db, err := bbolt.Open(s.file, 0o600, &bbolt.Options{Timeout: 100 * time.Millisecond, FreelistType: bbolt.FreelistMapType})
+	db, err := boltfile.Open(s.file)
 	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
+	case errors.Is(err, boltfile.ErrLocked):
 		return nil, fmt.Errorf("%s is in use by another process", s.file)
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", s.file, err)
 	}
 	s.db = db
-	if err := errors.Join(s.prepare(), syncDir(dir)); err != nil {
+	if err := s.prepare(); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("%s: %w", s.file, err)
 	}
@@ -205,12 +205,3 @@ func (s *store) put(change func(*bbolt.Tx) error) error {
 }
 
 func (s *store) close() error { return s.db.Close() }
-
-// syncDir makes a new file in the folder survive a loss of power.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

@@ -11,13 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/boltfile"
 	"github.com/logscribe/logscribe/internal/size"
 )
 
@@ -25,7 +24,7 @@ import (
 var (
 	ErrLocked  = errors.New("another agent holds the spool")
 	ErrVersion = errors.New("the spool was written by another release")
-	ErrDamaged = errors.New("the spool is damaged")
+	ErrDamaged = boltfile.ErrDamaged
 	ErrClosed  = errors.New("the spool is closed")
 )
 
@@ -131,16 +130,12 @@ func Open(path string, o Options) (*Spool, error) {
 }
 
 func openDB(path string) (*bolt.DB, error) {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{
-		Timeout:        100 * time.Millisecond,
-		NoFreelistSync: true, // the list of free pages is rebuilt at open; writing it would cost each transaction
-		FreelistType:   bolt.FreelistMapType,
-	})
+	db, err := boltfile.Open(path)
 	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
+	case errors.Is(err, boltfile.ErrLocked):
 		return nil, fmt.Errorf("open spool %s: %w; stop it, or give this one another spool", path, ErrLocked)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("open spool %s: %w: %w; move the file away to start with an empty spool", path, ErrDamaged, err)
+	case errors.Is(err, boltfile.ErrDamaged):
+		return nil, fmt.Errorf("open spool %s: %w; move the file away to start with an empty spool", path, err)
 	case err != nil:
 		return nil, fmt.Errorf("open spool: %w", err)
 	}

@@ -3,13 +3,15 @@ package store
 import (
 	"errors"
 	"fmt"
+
+	"github.com/logscribe/logscribe/internal/boltfile"
 )
 
 // The errors that the store's functions wrap.
 var (
 	ErrLocked  = errors.New("another Scribe holds it")
 	ErrVersion = errors.New("it was written by another release")
-	ErrDamaged = errors.New("it is damaged")
+	ErrDamaged = boltfile.ErrDamaged
 	ErrClosed  = errors.New("the store is closed")
 	// ErrLost says that appended lines were cut back before they were committed. Their producer must send them again.
 	ErrLost = errors.New("lines were appended but could not be committed")

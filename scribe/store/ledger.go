@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/boltfile"
 )
 
 // ledger is the store's durable memory, a bbolt file with three buckets:
@@ -108,18 +108,12 @@ func decodeMark(key, value []byte) (uint64, error) {
 }
 
 func openLedger(path string) (*ledger, error) {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{
-		Timeout:        100 * time.Millisecond,
-		NoFreelistSync: true,
-		FreelistType:   bolt.FreelistMapType,
-	})
+	db, err := boltfile.Open(path)
 	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
+	case errors.Is(err, boltfile.ErrLocked):
 		return nil, fmt.Errorf("open ledger %s: %w; stop it, or use another folder", path, ErrLocked)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("open ledger %s: %w: %w", path, ErrDamaged, err)
 	case err != nil:
-		return nil, fmt.Errorf("open ledger: %w", err)
+		return nil, fmt.Errorf("open ledger %s: %w", path, err)
 	}
 	db.MaxBatchDelay = batchDelay
 	l := &ledger{db: db}
