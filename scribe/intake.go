@@ -17,8 +17,12 @@ import (
 	"github.com/logscribe/logscribe/scribe/store"
 )
 
-// protocolVersion is the version of the protocol that this release speaks.
-const protocolVersion = 1
+const (
+	// protocolVersion is the version of the protocol that this release speaks.
+	protocolVersion = 1
+	// maxLogs bounds the logs of one stream.
+	maxLogs = 4096
+)
 
 // intake is one Append stream.
 type intake struct {
@@ -36,7 +40,8 @@ type streamLog struct {
 	epoch  uint64
 	ours   bool   // this Scribe may have lines of it
 	sent   uint64 // the last sequence that the stream brought
-	err    error  // why the log takes no more of this stream's blocks
+	ticket store.Ticket
+	err    error // why the log takes no more of this stream's blocks
 }
 
 var lineBuffers = sync.Pool{New: func() any { return new([]byte) }}
@@ -103,6 +108,12 @@ func (in *intake) hello(stream grpc.ClientStreamingServer[logscribev1.AppendRequ
 func (in *intake) take(ctx context.Context, request *logscribev1.AppendRequest) error {
 	switch m := request.Message.(type) {
 	case *logscribev1.AppendRequest_Open:
+		if in.logs[m.Open.Log] != nil {
+			return status.Errorf(codes.InvalidArgument, "a second Open of log %q in one stream", m.Open.Log)
+		}
+		if len(in.logs) == maxLogs {
+			return status.Errorf(codes.ResourceExhausted, "more than %d logs in one stream", maxLogs)
+		}
 		in.open(ctx, m.Open)
 		return nil
 	case *logscribev1.AppendRequest_Block:
@@ -121,13 +132,9 @@ func (in *intake) take(ctx context.Context, request *logscribev1.AppendRequest) 
 }
 
 func (in *intake) open(ctx context.Context, open *logscribev1.Open) {
-	l := in.logs[open.Log]
-	if l == nil {
-		l = &streamLog{name: open.Log}
-		in.logs[open.Log] = l
-		in.order = append(in.order, l)
-	}
-	l.oldest, l.epoch = open.Oldest, open.Epoch
+	l := &streamLog{name: open.Log, oldest: open.Oldest}
+	in.logs[open.Log] = l
+	in.order = append(in.order, l)
 	l.err = logname.Check(open.Log)
 	if l.err != nil {
 		l.err = status.Error(codes.InvalidArgument, l.err.Error())
@@ -160,11 +167,13 @@ func (in *intake) append(l *streamLog, m *logscribev1.Block) error {
 		in.lines = lines[:0]
 	}
 	l.sent = max(l.sent, b.Last())
-	written, err := in.scribe.store.Append(store.Block{Block: &b, Lines: lines, Epoch: l.epoch, Oldest: l.oldest})
-	if err == nil {
-		in.scribe.console.show(written)
+	written, ticket, err := in.scribe.store.Append(store.Block{Block: &b, Lines: lines, Epoch: l.epoch, Oldest: l.oldest})
+	if err != nil {
+		return err
 	}
-	return err
+	l.ticket = ticket
+	in.scribe.console.show(written)
+	return nil
 }
 
 // settle commits what the stream brought and returns its receipts.
@@ -180,16 +189,17 @@ func (in *intake) settle(ctx context.Context) (*logscribev1.AppendResponse, erro
 }
 
 func (in *intake) receipt(l *streamLog) *logscribev1.Receipt {
-	r := &logscribev1.Receipt{Log: l.name, Owner: in.scribe.id}
+	r := &logscribev1.Receipt{Log: l.name}
 	err := l.err
 	if l.ours {
+		r.Owner = in.scribe.id
 		var lookup error
 		if r.Committed, r.Epoch, lookup = in.scribe.store.Committed(l.name, in.producer); lookup != nil && err == nil {
 			err = lookup
 		}
 	}
 	if err == nil && r.Committed < l.sent {
-		err = status.Errorf(codes.Unavailable, "log %q: lines %d to %d were cut back, see the Scribe's log", l.name, r.Committed+1, l.sent)
+		err = l.ticket.Lost()
 	}
 	if err != nil {
 		answer := status.Convert(statusOf(err))

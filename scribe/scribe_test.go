@@ -200,6 +200,7 @@ func TestBrokenStreamsAreRefused(t *testing.T) {
 		"no hello":         {[]*logscribev1.AppendRequest{open("a", 1, 0)}, codes.InvalidArgument, "must begin with Hello"},
 		"two hellos":       {[]*logscribev1.AppendRequest{hello(), hello()}, codes.InvalidArgument, "second Hello"},
 		"unopened log":     {[]*logscribev1.AppendRequest{hello(), blockOf("a", 1, "1\n")}, codes.InvalidArgument, "before its Open"},
+		"a second open":    {[]*logscribev1.AppendRequest{hello(), open("a", 1, 0), open("a", 1, 0)}, codes.InvalidArgument, "second Open"},
 		"empty message":    {[]*logscribev1.AppendRequest{hello(), {}}, codes.InvalidArgument, "neither"},
 		"protocol 2":       {[]*logscribev1.AppendRequest{request(&logscribev1.Hello{Protocol: 2, Producer: producer[:]})}, codes.Unimplemented, "version 2"},
 		"codec 9":          {[]*logscribev1.AppendRequest{request(&logscribev1.Hello{Protocol: 1, Producer: producer[:], Codecs: []logscribev1.Codec{9}})}, codes.Unimplemented, "codec 9"},

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 
 	"golang.org/x/sync/errgroup"
 
@@ -63,7 +64,7 @@ func (s *Store) wantRound() {
 }
 
 // Commit returns once a round is over that covers all that was appended before the call. Committed and Ticket.Lost tell
-// what became of it. The error is ctx's or ErrClosed.
+// what became of it. The error is ctx's, ErrClosed, or the ledger's: then nothing may be acknowledged.
 func (s *Store) Commit(ctx context.Context) error {
 	s.mu.Lock()
 	r := s.running // covers what is not dirty any more
@@ -163,16 +164,15 @@ func (l *logFile) snapshot() *snapshot {
 	if l.file == nil {
 		return nil
 	}
-	err := l.intact() // before the size is taken, which it may correct
 	s := &snapshot{
-		log: l, err: err, file: l.file, full: l.full, size: l.size, rotated: l.lastStamp,
+		log: l, err: l.intact(), file: l.file, full: l.full, size: l.size, rotated: l.lastStamp,
 		marks: make(map[block.Producer]uint64, len(l.touched)),
 	}
 	for p := range l.touched {
 		s.marks[p] = l.marks[p].appended
 	}
 	clear(l.touched)
-	l.full = nil
+	l.full, l.pending = nil, false
 	l.inRound = true
 	return s
 }
@@ -237,8 +237,17 @@ func (s *Store) sync(snapshots []*snapshot, folders map[string]struct{}) {
 		return
 	}
 	for _, snap := range snapshots {
-		if _, ok := broken[logname.Dir(snap.log.name)]; ok && snap.err == nil {
+		if snap.err == nil && within(broken, snap.log.name) {
 			snap.err = errFolder
+		}
+	}
+}
+
+// within says whether the log lies in one of the folders, or below it.
+func within(folders map[string]struct{}, log string) bool {
+	for dir := logname.Dir(log); ; dir = path.Dir(dir) {
+		if _, ok := folders[dir]; ok || dir == "." {
+			return ok
 		}
 	}
 }

@@ -51,10 +51,7 @@ func (l *logFile) closeIfIdle() {
 		return
 	}
 	defer l.mu.Unlock()
-	l.store.mu.Lock()
-	_, dirty := l.store.dirty[l]
-	l.store.mu.Unlock()
-	if l.file != nil && !dirty && !l.inRound {
+	if l.file != nil && !l.pending && !l.inRound {
 		l.close()
 	}
 }

@@ -187,7 +187,7 @@ func (l *ledger) log(name string) (e entry, marks map[block.Producer]uint64, ok 
 	return e, marks, ok, err
 }
 
-// change rewrites the entries of logs in one transaction, which concurrent callers share. change must depend on nothing
+// change rewrites the entry of one log, in a transaction that concurrent callers share. change must depend on nothing
 // but the entry it is given: it may run more than once. A log that the ledger does not know has the zero entry.
 func (l *ledger) change(name string, change func(*entry)) error {
 	return l.db.Batch(func(tx *bolt.Tx) error { return changeEntry(tx, name, change) })

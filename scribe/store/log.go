@@ -35,6 +35,7 @@ type logFile struct {
 	touched   map[block.Producer]struct{} // whose marks changed since the last snapshot
 	full      []*os.File                  // rotated since the last snapshot, still open to be synced
 	synced    []*os.File                  // were synced ahead of their round while another one, which may hold them, ran
+	pending   bool                        // something was written since the last snapshot
 	inRound   bool                        // a round holds a snapshot; the log must not be opened anew meanwhile
 	roundOver *sync.Cond                  // on mu: inRound became false
 	resets    uint64                      // how often uncommitted bytes were cut back
@@ -55,6 +56,9 @@ type Ticket struct {
 	resets uint64
 }
 
+// ticket stands for what has been appended so far.
+func (l *logFile) ticket() Ticket { return Ticket{log: l, resets: l.resets} }
+
 // Lost returns an error that wraps ErrLost if the lines were cut back. After a Commit that began later than the
 // append, nil says that they are committed.
 func (t Ticket) Lost() error {
@@ -66,40 +70,40 @@ func (t Ticket) Lost() error {
 	return fmt.Errorf("%w: log %q: %w", ErrLost, t.log.name, t.log.lastErr)
 }
 
-// Append writes the lines of the block that its producer's earlier blocks have not brought yet, and returns them. They
-// are not durable before Commit. It refuses a block with a GapError or a FencedError; any other error says that
+// Append writes the lines of the block that its producer's earlier blocks have not brought yet, and returns them with
+// the ticket that tells what becomes of them; they are not durable before Commit. It refuses a block with a GapError or a FencedError; any other error says that
 // the log's file can't be written, and that what of it was not committed is lost.
-func (s *Store) Append(b Block) ([]byte, error) {
+func (s *Store) Append(b Block) ([]byte, Ticket, error) {
 	s.awaitRoom()
 	l := s.log(b.Log)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.ready(); err != nil {
-		return nil, err
+		return nil, Ticket{}, err
 	}
 	if err := l.fence(b.Epoch); err != nil {
-		return nil, err
+		return nil, Ticket{}, err
 	}
 	m := l.marks[b.Producer]
 	lines := b.Lines
 	switch next := m.appended + 1; {
 	case sabotage.On(sabotage.Dedup):
 	case b.Last() < next:
-		return nil, nil
+		return nil, l.ticket(), nil
 	case b.First < next:
 		lines = skipLines(lines, next-b.First)
 	case b.First > next && b.First == b.Oldest:
 		s.noteGap(&b, next)
 	case b.First > next:
-		return nil, &GapError{Log: b.Log, Next: next, First: b.First}
+		return nil, Ticket{}, &GapError{Log: b.Log, Next: next, First: b.First}
 	}
 	if err := l.write(lines); err != nil {
-		return nil, err
+		return nil, Ticket{}, err
 	}
 	m.appended = max(m.appended, b.Last())
 	l.marks[b.Producer] = m
 	l.touched[b.Producer] = struct{}{}
-	return lines, nil
+	return lines, l.ticket(), nil
 }
 
 // noteGap says which lines of a producer will not come any more. Where none came before, another Scribe may have them:
@@ -127,7 +131,7 @@ func (s *Store) AppendLines(name string, epoch uint64, lines []byte) (Ticket, er
 	if err := l.write(lines); err != nil {
 		return Ticket{}, err
 	}
-	return Ticket{log: l, resets: l.resets}, nil
+	return l.ticket(), nil
 }
 
 // fence returns a FencedError for an epoch that is over.
@@ -155,6 +159,7 @@ func (l *logFile) ready() error {
 
 // write appends whole lines to the active file, rotating it as often as it is full. After an error the log is reset.
 func (l *logFile) write(lines []byte) error {
+	l.pending = true
 	l.store.changed(l, len(lines))
 	for len(lines) > 0 {
 		n := l.fitting(lines)
@@ -197,8 +202,8 @@ func (l *logFile) fail(err error) error {
 	return fmt.Errorf("write log %q: %w", l.name, err)
 }
 
-// intact returns an error if the active file is not what was written to it: others have removed, replaced or written to
-// it. What is not committed then must not be acknowledged. A file that others have cut is said, and continued.
+// intact returns an error if the active file is not what was written to it: others have removed, replaced, cut or written
+// to it. What is not committed then must not be acknowledged.
 func (l *logFile) intact() error {
 	info, err := l.file.Stat()
 	if err != nil {
@@ -213,8 +218,7 @@ func (l *logFile) intact() error {
 	case info.Size() > l.size:
 		return fmt.Errorf("something else has written to the file: it has %d bytes instead of %d", info.Size(), l.size)
 	case info.Size() < l.size:
-		l.store.logger.Error("something else has cut a file", "file", logname.Active(l.name), "bytes", info.Size(), "written", l.size)
-		l.size = info.Size()
+		return fmt.Errorf("something else has cut the file: it has %d bytes instead of %d", info.Size(), l.size)
 	}
 	return nil
 }
@@ -224,7 +228,7 @@ func (l *logFile) close() {
 	for _, f := range l.full {
 		f.Close() // not acknowledged
 	}
-	l.full = nil
+	l.full, l.pending = nil, false
 	if l.file != nil {
 		l.file.Close()
 		l.file = nil
@@ -259,6 +263,13 @@ func (l *logFile) open() error {
 	r, err := s.recoverLog(l.name, e, stamps)
 	if err != nil {
 		return err
+	}
+	if r.committed != e.size { // others have cut the file; from here on, what is there counts
+		e.size = r.committed
+		if err := s.ledger.change(l.name, func(stored *entry) { stored.size = r.committed }); err != nil {
+			r.file.Close()
+			return err
+		}
 	}
 	s.open.Add(1)
 	l.file, l.size, l.entry, l.lastStamp = r.file, r.size, e, r.lastStamp

@@ -76,7 +76,7 @@ func (m *model) append(t *rapid.T, s *Store) {
 	first := next - min(rapid.Uint64Range(0, 5).Draw(t, "repeated"), next-1)
 	last := first + rapid.Uint64Range(0, 8).Draw(t, "more")
 	width := rapid.IntRange(8, 20).Draw(t, "width")
-	if _, err := s.Append(numbered("d/a", p, first, last, width)); err != nil {
+	if _, _, err := s.Append(numbered("d/a", p, first, last, width)); err != nil {
 		t.Fatal(err)
 	}
 	for n := next; n <= last; n++ {
@@ -152,7 +152,7 @@ func BenchmarkAppendCommit(b *testing.B) {
 			next := uint64(1)
 			for i := 0; b.Loop(); i++ {
 				header := block.Block{Log: "a", Producer: alice, First: next, Count: perBlock}
-				if _, err := s.Append(Block{Block: &header, Lines: raw}); err != nil {
+				if _, _, err := s.Append(Block{Block: &header, Lines: raw}); err != nil {
 					b.Fatal(err)
 				}
 				next += perBlock

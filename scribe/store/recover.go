@@ -93,6 +93,7 @@ func stampsBetween(name string, names []string, after, until int64) []int64 {
 type recovered struct {
 	file      *os.File // the active file, at its end
 	size      int64
+	committed int64 // as in the ledger, or less if others have cut the file
 	lastStamp int64 // no rotated file may be named for this time or before
 }
 
@@ -100,7 +101,7 @@ type recovered struct {
 // interrupted at any point and begun again.
 func (s *Store) recoverLog(name string, e entry, stamps []int64) (recovered, error) {
 	active := logname.Active(name)
-	r := recovered{lastStamp: e.rotated}
+	r := recovered{lastStamp: e.rotated, committed: e.size}
 	if n := len(stamps); n > 0 {
 		r.lastStamp = stamps[n-1]
 		for _, stamp := range slices.Backward(stamps[1:]) {
@@ -120,7 +121,11 @@ func (s *Store) recoverLog(name string, e entry, stamps []int64) (recovered, err
 		return r, err
 	}
 	s.folderChanged(logname.Dir(name))
-	if r.size, err = s.cutBack(file, name, e); err != nil {
+	if r.size, err = s.cutBack(file, name, e); err == nil {
+		r.committed = min(r.committed, r.size)
+		r.size, err = endLine(file, r.size)
+	}
+	if err != nil {
 		file.Close()
 		return r, err
 	}
@@ -147,7 +152,7 @@ func (s *Store) cutBack(file *os.File, name string, e entry) (int64, error) {
 		}
 		size = e.size
 	}
-	return endLine(file, size)
+	return size, nil
 }
 
 // endLine makes sure that a file which others left without a newline at its end gets one, so that the next line begins

@@ -75,7 +75,7 @@ func lines(p block.Producer, first, last uint64, width int) string {
 
 func mustAppend(t testing.TB, s *Store, b Block) []byte {
 	t.Helper()
-	written, err := s.Append(b)
+	written, _, err := s.Append(b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestGapIsRefusedUnlessItsLinesAreGone(t *testing.T) {
 	s := open(t, root, Options{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
 	mustAppend(t, s, numbered("a", alice, 1, 2, 10))
 	b := numbered("a", alice, 5, 6, 10)
-	_, err := s.Append(b)
+	_, _, err := s.Append(b)
 	gap, ok := errors.AsType[*GapError](err)
 	if !ok || gap.Next != 3 || gap.First != 5 {
 		t.Fatalf("got %v", err)
@@ -215,7 +215,7 @@ func TestOldEpochIsFenced(t *testing.T) {
 		}
 		b := numbered("a", alice, 1, 1, 10)
 		b.Epoch = epoch
-		if _, err := s.Append(b); isFenced(err) != fenced {
+		if _, _, err := s.Append(b); isFenced(err) != fenced {
 			t.Errorf("append in epoch %d: %v", epoch, err)
 		}
 	}
@@ -224,7 +224,7 @@ func TestOldEpochIsFenced(t *testing.T) {
 	}
 	b := numbered("a", alice, 2, 2, 10)
 	b.Epoch = 7
-	if _, err := s.Append(b); !isFenced(err) {
+	if _, _, err := s.Append(b); !isFenced(err) {
 		t.Errorf("a stream of the old owner went on: %v", err)
 	}
 }
@@ -365,7 +365,7 @@ func TestFailingLogHarmsNoOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := open(t, root, Options{})
-	if _, err := s.Append(numbered("file.log/a", alice, 1, 1, 10)); err == nil { // its folder is a file
+	if _, _, err := s.Append(numbered("file.log/a", alice, 1, 1, 10)); err == nil { // its folder is a file
 		t.Error("the impossible was done")
 	}
 	mustAppend(t, s, numbered("b", alice, 1, 1, 10))

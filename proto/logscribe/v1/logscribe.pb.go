@@ -259,8 +259,8 @@ type Open struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Log   string                 `protobuf:"bytes,1,opt,name=log,proto3" json:"log,omitempty"`
 	// The first sequence that the producer still holds. Where a block begins at this sequence, and the Scribe's last one
-	// lies before it by more than one, the lines between are gone for good: the Scribe counts and logs the gap and goes
-	// on. A gap anywhere else is refused.
+	// lies before it by more than one, the lines between are gone for good: the Scribe logs the gap and goes on. A gap
+	// anywhere else is refused.
 	Oldest uint64 `protobuf:"varint,2,opt,name=oldest,proto3" json:"oldest,omitempty"`
 	// The epoch of the Scribe's ownership. Mediators set it; other senders leave it 0.
 	Epoch uint64 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
@@ -495,7 +495,7 @@ type Receipt struct {
 	// a stream without one owner's trouble delaying another's logs.
 	Owner string `protobuf:"bytes,5,opt,name=owner,proto3" json:"owner,omitempty"`
 	// The highest epoch that the Scribe has seen for the log. With FAILED_PRECONDITION it tells a mediator, whose own
-	// record was lost, which epoch it has to exceed. Log tells it in the trailer "scribe-epoch", as a decimal number.
+	// record was lost, which epoch it has to reach. Log tells it in the trailer "scribe-epoch", as a decimal number.
 	Epoch         uint64 `protobuf:"varint,6,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
