@@ -28,5 +28,5 @@
 // # Use
 //
 // Sources call Append, from as many goroutines as they like: concurrent calls share a transaction. One shipper waits on
-// Appended, looks at Queues, reads blocks with Read and settles them with Settle.
+// Appended, takes what TakeAppended tells, reads blocks with Read and settles them with Settle.
 package spool

@@ -77,7 +77,6 @@ type Spool struct {
 	logger   *slog.Logger
 	db       *bolt.DB
 	producer block.Producer
-	fresh    bool
 
 	requests chan *request
 	settles  chan struct{} // capacity 1: Settle was called
@@ -171,7 +170,6 @@ func (s *Spool) load() error {
 func (s *Spool) loadMeta(meta *bolt.Bucket) error {
 	version, producer := meta.Get(keyVersion), meta.Get(keyProducer)
 	if version == nil && producer == nil {
-		s.fresh = true
 		s.producer = uuid.New()
 		if err := meta.Put(keyVersion, []byte{layoutVersion}); err != nil {
 			return err
@@ -193,9 +191,6 @@ func (s *Spool) Path() string { return s.path }
 
 // Producer returns the spool's identity.
 func (s *Spool) Producer() block.Producer { return s.producer }
-
-// Fresh says whether Open made the spool.
-func (s *Spool) Fresh() bool { return s.fresh }
 
 // Appended signals the one shipper that TakeAppended has something to tell.
 func (s *Spool) Appended() <-chan struct{} { return s.appended }

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -18,6 +19,8 @@ const (
 	maxGroup = 8 << 20
 	// settleDelay is how long settled blocks wait for an append whose transaction removes them on the way.
 	settleDelay = 50 * time.Millisecond
+	// roomRetry is how often a full spool tries again to remove what is settled.
+	roomRetry = time.Second
 )
 
 // request is one call of Append, answered exactly once by the writer.
@@ -56,7 +59,11 @@ func (s *Spool) write() {
 	for {
 		select {
 		case r := <-s.requests:
-			s.store(s.gather(r))
+			for r != nil {
+				var group []*request
+				group, r = s.gather(r)
+				s.store(group)
+			}
 		case <-s.settles:
 			if settle == nil {
 				settle = time.After(settleDelay)
@@ -71,25 +78,25 @@ func (s *Spool) write() {
 	}
 }
 
-// gather waits until there is room for the first request, and adds the requests that already wait behind it.
-func (s *Spool) gather(first *request) []*request {
+// gather waits until there is room for the first request, and adds those that wait behind it. It also returns a request
+// that it has received and that must wait for room of its own.
+func (s *Spool) gather(first *request) (group []*request, next *request) {
 	if !s.makeRoom(first) {
-		return nil
+		return nil, nil
 	}
 	group, bytes := []*request{first}, first.bytes
 	for bytes < maxGroup {
 		select {
 		case r := <-s.requests:
 			if s.whenFull == Block && s.lacksRoom(bytes+r.bytes) {
-				s.store(group) // the next one waits for room on its own
-				return s.gather(r)
+				return group, r
 			}
 			group, bytes = append(group, r), bytes+r.bytes
 		default:
-			return group
+			return group, nil
 		}
 	}
-	return group
+	return group, nil
 }
 
 func (s *Spool) lacksRoom(bytes int64) bool {
@@ -111,6 +118,7 @@ func (s *Spool) makeRoom(r *request) bool {
 		}
 		select {
 		case <-s.settles:
+		case <-time.After(roomRetry): // what is settled may not have left because the disk failed
 		case <-r.ctx.Done():
 			r.done <- r.ctx.Err()
 			return false
@@ -154,25 +162,6 @@ func (s *Spool) store(group []*request) {
 	}
 }
 
-// checkpointsFirst breaks the promise that checkpoints are stored together with their blocks, and leaves a moment in
-// which a kill shows it.
-func (s *Spool) checkpointsFirst(group []*request) {
-	for _, r := range group {
-		err := s.db.Update(func(tx *bolt.Tx) error {
-			for _, c := range r.batch.Checkpoints {
-				if err := putCheckpoint(tx.Bucket(bucketCheckpoints), c); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			s.logger.Error("can't store a checkpoint", "error", err)
-		}
-	}
-	time.Sleep(20 * time.Millisecond)
-}
-
 // adopt makes a committed transaction's result the state that others see.
 func (s *Spool) adopt(t *transaction, settled map[string]uint64) {
 	s.mu.Lock()
@@ -208,7 +197,12 @@ type transaction struct {
 func (t *transaction) run(tx *bolt.Tx, group []*request, settled map[string]uint64) error {
 	t.blocks = tx.Bucket(bucketBlocks)
 	for log, through := range settled {
-		if err := t.settle(log, through); err != nil {
+		err := t.settle(log, through)
+		if errors.Is(err, ErrDamaged) { // it holds up no other log
+			t.spool.logger.Error("settled blocks stay in the spool", "log", log, "error", err)
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -22,7 +22,7 @@ type lane struct {
 // recovered says that the lane's owner has taken lines.
 func (l *lane) recovered(logger *slog.Logger) {
 	l.backoff.reset()
-	l.trouble.over(logger, l.owner)
+	l.trouble.over(logger, "scribe", l.owner)
 }
 
 // logState is a log that the shipper has heard of.
@@ -31,6 +31,13 @@ type logState struct {
 	lane    *lane
 	phase   phase
 	backoff backoff
+	trouble trouble
+}
+
+// recovered says that the log's lines were taken.
+func (l *logState) recovered(logger *slog.Logger) {
+	l.backoff.reset()
+	l.trouble.over(logger, "log", l.name)
 }
 
 type phase int

@@ -158,8 +158,13 @@ func TestBadLogDelaysNoOther(t *testing.T) {
 		}
 	})
 	b.add(t, "bad", "1\n")
+	b.eventually(t, "the bad log has failed for some time", func() bool { return b.streams >= 5 })
+	began := time.Now()
 	b.add(t, "a", "1\n")
 	b.eventually(t, "the other log is settled", func() bool { return b.spool.Queue("a").Lines() == 0 })
+	if took := time.Since(began); took > backoffMin<<5/2 { // the bad log's next pause is at least as long
+		t.Errorf("the other log waited %v", took)
+	}
 	if b.spool.Queue("bad").Lines() != 1 {
 		t.Error("the bad log's line was settled")
 	}
@@ -205,8 +210,8 @@ func TestTroubleIsReportedFromTimeToTime(t *testing.T) {
 			tr.report(logger, "trouble", errBroken)
 			time.Sleep(time.Second)
 		}
-		tr.over(logger, "s")
-		tr.over(logger, "s")
+		tr.over(logger)
+		tr.over(logger)
 		if n := strings.Count(said.String(), "msg=trouble"); n != 4 {
 			t.Errorf("reported %d times in 100 s", n)
 		}

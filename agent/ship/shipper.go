@@ -135,8 +135,12 @@ func (s *Shipper) finish(ctx context.Context, l *lane, cursors []*cursor, receip
 		s.pauseLane(ctx, l)
 		return
 	}
-	for _, c := range cursors {
-		s.settle(ctx, l, c, receipts[c.log.name])
+	for _, sent := range []bool{false, true} { // those that had no turn come first in the next stream
+		for _, c := range cursors {
+			if c.sent == sent {
+				s.settle(ctx, l, c, receipts[c.log.name])
+			}
+		}
 	}
 }
 
@@ -145,9 +149,7 @@ func (s *Shipper) settle(ctx context.Context, from *lane, c *cursor, r *logscrib
 	owner, err := from, c.err
 	switch {
 	case r != nil:
-		if r.Committed > 0 {
-			s.spool.Settle(c.log.name, r.Committed)
-		}
+		s.settleSpool(c.log.name, r.Committed)
 		owner = s.lane(r.Owner)
 		if code := codes.Code(r.Code); code != codes.OK && err == nil {
 			err = status.Error(code, r.Detail)
@@ -157,7 +159,7 @@ func (s *Shipper) settle(ctx context.Context, from *lane, c *cursor, r *logscrib
 	}
 	switch status.Code(err) {
 	case codes.OK:
-		c.log.backoff.reset()
+		c.log.recovered(s.logger)
 		from.recovered(s.logger)
 		owner.recovered(s.logger)
 		s.more(c.log, owner)
@@ -166,9 +168,22 @@ func (s *Shipper) settle(ctx context.Context, from *lane, c *cursor, r *logscrib
 		s.queue(c.log, owner)
 		s.pauseLane(ctx, owner)
 	default: // this log alone waits
-		s.logger.Warn("a log can't be shipped now: its lines wait in the spool", "log", c.log.name, "error", err)
+		c.log.trouble.report(s.logger, "a log can't be shipped now: its lines wait in the spool", err, "log", c.log.name)
 		s.pauseLog(ctx, c.log, owner)
 	}
+}
+
+// settleSpool settles what the receipt calls committed.
+func (s *Shipper) settleSpool(log string, committed uint64) {
+	if committed == 0 {
+		return
+	}
+	if next := s.spool.Queue(log).Next; committed >= next {
+		s.logger.Error("a Scribe has more lines of this spool than the spool has numbered: it was copied, or restored from an "+
+			"old copy, and lines that were read since are missing; start with an empty spool",
+			"log", log, "committed", committed, "numbered", next-1)
+	}
+	s.spool.Settle(log, committed)
 }
 
 // more queues the log again if blocks are left of it.

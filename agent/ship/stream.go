@@ -43,6 +43,7 @@ type stream struct {
 type cursor struct {
 	log  *logState
 	next uint64 // the first sequence not sent
+	sent bool   // it had a turn
 	err  error  // the spool's trouble with this log
 }
 
@@ -92,6 +93,9 @@ func (st *stream) sendAll(cursors []*cursor) error {
 	for more := true; more && st.budget > 0; {
 		more = false
 		for _, c := range cursors {
+			if st.budget <= 0 {
+				break
+			}
 			sent, err := st.sendSome(c)
 			if err != nil {
 				return err
@@ -113,6 +117,7 @@ func (st *stream) sendSome(c *cursor) (bool, error) {
 	if c.err != nil {
 		return false, nil
 	}
+	c.sent = true
 	var err error
 	st.blocks, st.buf, err = st.shipper.spool.Read(st.blocks[:0], st.buf[:0], c.log.name, c.next, readChunk)
 	for i := range st.blocks {

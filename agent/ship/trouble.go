@@ -24,9 +24,9 @@ func (t *trouble) report(logger *slog.Logger, message string, err error, args ..
 	}
 }
 
-func (t *trouble) over(logger *slog.Logger, scribe string) {
+func (t *trouble) over(logger *slog.Logger, args ...any) {
 	if !t.since.IsZero() {
-		logger.Info("shipping again", "scribe", scribe, "after", time.Since(t.since).Round(time.Millisecond))
+		logger.Info("shipping again", append(args, "after", time.Since(t.since).Round(time.Millisecond))...)
 	}
 	*t = trouble{}
 }
