@@ -24,6 +24,8 @@ var forbidden = []struct{ from, to, why string }{
 	{"mediator", "spool", "the mediator keeps no lines"},
 	{"scribe", "spool", "the Scribe keeps lines in files"},
 	{"spool", "agent", "the spool never looks up"},
+	{"spool", "mediator", "the spool never looks up"},
+	{"spool", "scribe", "the spool never looks up"},
 	{"spool", "proto", "the spool knows nothing of the network"},
 	{"spool", "internal/transport", "the spool knows nothing of the network"},
 	{"scribe/store", "proto", "the store knows nothing of the network"},

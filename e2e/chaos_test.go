@@ -78,7 +78,7 @@ func newChaos(t testing.TB, b *build, sh shape, env ...string) *chaos {
 	x.env = env
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("to repeat this: -run TestChaos -chaos.seed=%d -chaos.duration=1s", sh.seed)
+			t.Logf("to repeat this: -run 'TestChaos$' -chaos.seed=%d -chaos.duration=1s", sh.seed)
 		}
 	})
 	front := ""

@@ -41,7 +41,7 @@
 //
 // Whoever may connect may also register as a Scribe: without mutual TLS the mediator's network must be trusted.
 // Mediators with a data folder each do not know of each other's decisions; they agree as long as the same Scribes are
-// up, and where they don't, the epochs that the Scribes have seen keep one log from being written under two of them.
+// up. Where they don't, a Scribe refuses only epochs that are older than one it has seen itself.
 // A lost data folder costs the memory of who owned what: logs that had failed over, or whose Scribes were not up when
 // they were first used, may then be given to another Scribe, with the earlier lines staying where they are.
 package mediator
