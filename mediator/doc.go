@@ -25,7 +25,7 @@
 //	relay.go       one Append stream from an agent
 //	upstream.go    one Append stream to a Scribe, on behalf of a relay
 //	head.go        what is read of a message before it is passed on
-//	log.go         the unary calls: Log, and Log of the original API
+//	log.go         the unary call: Log
 //	directory.go   the Registry service: Register, Resolve
 //	stats.go       what a Mediator tells of itself
 //

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/logscribe/logscribe/internal/logname"
-	"github.com/logscribe/logscribe/proto/legacy"
 	logscribev1 "github.com/logscribe/logscribe/proto/logscribe/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -82,26 +80,4 @@ func callError(ctx context.Context, err error) error {
 		return status.FromContextError(ctx.Err()).Err()
 	}
 	return status.Error(codes.Unavailable, err.Error())
-}
-
-// legacyService is the original project's API.
-type legacyService struct {
-	legacy.UnimplementedLogScribeServer
-	m *Mediator
-}
-
-// Log appends one line. An answer that is not an error is always "true".
-func (l legacyService) Log(ctx context.Context, request *legacy.LogRequest) (*legacy.LogResponse, error) {
-	line := request.GetLine()
-	if !strings.HasSuffix(line, "\n") {
-		line += "\n"
-	}
-	_, err := l.m.Log(ctx, &logscribev1.LogRequest{
-		Log:   logname.Join(request.GetPath(), request.GetFilename()),
-		Lines: []byte(line),
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &legacy.LogResponse{Res: "true"}, nil
 }

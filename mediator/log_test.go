@@ -30,7 +30,7 @@ func TestLog(t *testing.T) {
 			t.Errorf("%v: %v, %v", r, response, err)
 		}
 	}
-	want := map[string][]string{"web/access": {"one\ntwo\n", "three\n", "four\n"}, "root": {"\n"}, "a/b/deep": {"x\n"}}
+	want := map[string][]string{"web/access": {"one\ntwo\n", "three", "four\n"}, "root": {""}, "a/b/deep": {"x"}} // the Scribe adds newlines
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !reflect.DeepEqual(f.lines, want) {

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/logscribe/logscribe/internal/compat"
 	"github.com/logscribe/logscribe/internal/transport"
 	"github.com/logscribe/logscribe/proto/legacy"
 	logscribev1 "github.com/logscribe/logscribe/proto/logscribe/v1"
@@ -72,7 +73,7 @@ func (m *Mediator) open() error {
 	m.server = transport.NewServer(m.creds, append(m.cfg.options, grpc.ForceServerCodecV2(transport.Codec()))...)
 	logscribev1.RegisterScribeServer(m.server, m)
 	logscribev1.RegisterRegistryServer(m.server, directory{m: m})
-	legacy.RegisterLogScribeServer(m.server, legacyService{m: m})
+	legacy.RegisterLogScribeServer(m.server, compat.Server{To: m})
 	m.listener, err = net.Listen("tcp", m.cfg.Listen)
 	return err
 }

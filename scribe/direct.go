@@ -12,7 +12,6 @@ import (
 
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/internal/logname"
-	"github.com/logscribe/logscribe/proto/legacy"
 	logscribev1 "github.com/logscribe/logscribe/proto/logscribe/v1"
 	"github.com/logscribe/logscribe/scribe/store"
 )
@@ -57,19 +56,4 @@ func (s *Scribe) log(ctx context.Context, request *logscribev1.LogRequest) error
 		return err
 	}
 	return ticket.Lost()
-}
-
-// legacyServer serves the protocol of the original project.
-type legacyServer struct {
-	legacy.UnimplementedLogScribeServer
-	scribe *Scribe
-}
-
-// Log implements com.romanostrechlis.scribe.api.LogScribe.
-func (s legacyServer) Log(ctx context.Context, request *legacy.LogRequest) (*legacy.LogResponse, error) {
-	name := logname.Join(request.Path, request.Filename)
-	if err := s.scribe.log(ctx, &logscribev1.LogRequest{Log: name, Lines: []byte(request.Line)}); err != nil {
-		return nil, statusOf(err)
-	}
-	return &legacy.LogResponse{Res: "true"}, nil
 }

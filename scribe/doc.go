@@ -12,7 +12,7 @@
 //	scribe.go    Scribe: New, Run, Reload
 //	embedded.go  a Scribe inside an agent, reached in process
 //	intake.go    Append: one stream of blocks, its receipts
-//	direct.go    the unary calls: Log, and that of the original project
+//	direct.go    the unary call: Log
 //	console.go   the copy of all lines for -console
 //	register.go  being known to mediators
 //	status.go    errors of the store as codes of gRPC

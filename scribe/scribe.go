@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/logscribe/logscribe/internal/compat"
 	"github.com/logscribe/logscribe/internal/transport"
 	"github.com/logscribe/logscribe/proto/legacy"
 	logscribev1 "github.com/logscribe/logscribe/proto/logscribe/v1"
@@ -102,7 +103,7 @@ func newScribe(cfg Config, listener net.Listener) (*Scribe, error) {
 	}
 	s.server = transport.NewServer(s.serverTL)
 	logscribev1.RegisterScribeServer(s.server, s)
-	legacy.RegisterLogScribeServer(s.server, legacyServer{scribe: s})
+	legacy.RegisterLogScribeServer(s.server, compat.Server{To: s})
 	return s, nil
 }
 
