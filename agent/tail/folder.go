@@ -27,13 +27,14 @@ const (
 	clockTick = 50 * time.Millisecond
 )
 
-// candidates yields the names in the folder that begin with the stem of base.
-func (c *folderCache) candidates(folder, base string) iter.Seq[string] {
+// candidates yields the names in the folder that begin with the stem of base. The listing may be older by slack than it
+// would have to be.
+func (c *folderCache) candidates(folder, base string, slack time.Duration) iter.Seq[string] {
 	prefix := base
 	if i := strings.LastIndexByte(base, '.'); i > 0 {
 		prefix = base[:i]
 	}
-	names := c.names(folder)
+	names := c.names(folder, slack)
 	from, _ := slices.BinarySearch(names, prefix)
 	return func(yield func(string) bool) {
 		for _, name := range names[from:] {
@@ -44,12 +45,16 @@ func (c *folderCache) candidates(folder, base string) iter.Seq[string] {
 	}
 }
 
-func (c *folderCache) names(folder string) []string {
+func (c *folderCache) names(folder string, slack time.Duration) []string {
+	l, ok := c.listings[folder]
+	if ok && slack > 0 && time.Since(l.taken) < slack {
+		return l.names
+	}
 	st, err := statPath(folder)
 	if err != nil {
 		return nil
 	}
-	if l, ok := c.listings[folder]; ok && l.mtime == st.mtime && l.taken.UnixNano()-l.mtime > int64(clockTick) {
+	if ok && l.mtime == st.mtime && l.taken.UnixNano()-l.mtime > int64(clockTick) {
 		return l.names
 	}
 	taken := time.Now()

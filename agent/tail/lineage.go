@@ -128,9 +128,9 @@ func (s *Source) collectOnce(l *lineage) (at *fileStat, siblings []sibling) {
 	if st, err := s.cfg.stat(l.path); err == nil && st.regular {
 		at = &st
 	}
-	siblings = s.siblingsOf(l.path)
+	siblings = s.siblingsOf(l.path, 0)
 	if alias := s.aliasOf(l); alias != "" {
-		siblings = append(siblings, s.siblingsOf(alias)...)
+		siblings = append(siblings, s.siblingsOf(alias, 0)...)
 	}
 	return at, siblings
 }
@@ -144,11 +144,12 @@ func (s *Source) aliasOf(l *lineage) string {
 	return l.current.alias
 }
 
-// siblingsOf returns the regular files beside path that bear a rotated name of it.
-func (s *Source) siblingsOf(path string) []sibling {
+// siblingsOf returns the regular files beside path that bear a rotated name of it, without those whose name is younger
+// than slack.
+func (s *Source) siblingsOf(path string, slack time.Duration) []sibling {
 	folder, base := filepath.Dir(path), filepath.Base(path)
 	var siblings []sibling
-	for name := range s.folders.candidates(folder, base) {
+	for name := range s.folders.candidates(folder, base, slack) {
 		suffix, ok := rotationSuffix(base, name)
 		if !ok {
 			continue
@@ -341,7 +342,7 @@ func (s *Source) add(l *lineage, name string, st fileStat) *generation {
 // must be known, or else they would be taken for generations that were missed.
 func (s *Source) discover(ctx context.Context, l *lineage, st fileStat) []*generation {
 	var found []*generation
-	siblings := s.siblingsOf(l.path)
+	siblings := s.siblingsOf(l.path, time.Second) // those before its time; thousands may be found within a second
 	slices.SortStableFunc(siblings, oldestFirst)
 	for _, sib := range siblings {
 		if s.lineages[sib.path] != nil || sectionOf(s.sections, sib.path) != nil || s.identify(ctx, sib.path, sib.stat) != nil {

@@ -74,17 +74,15 @@ func (s *Source) poll(ctx context.Context, now time.Time) {
 		s.mu.Lock()
 		asleep, home, idleFor := g.dead || g.dormant || g.lineage == nil, g.away.IsZero(), now.Sub(g.active)
 		s.mu.Unlock()
-		interval := s.cfg.PollInterval
 		switch {
 		case asleep:
-			continue
 		case home:
-			s.look(ctx, g.lineage)
-			interval = s.pollInterval(idleFor, s.watch.covers(g.lineage.folder()))
+			s.schedule(g, now.Add(s.pollInterval(idleFor, s.watch.covers(g.lineage.folder()))))
+			s.look(ctx, g.lineage) // makes it due earlier if it has changed
 		default:
+			s.schedule(g, now.Add(s.cfg.PollInterval))
 			s.pollAway(ctx, g, now)
 		}
-		s.schedule(g, now.Add(interval))
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fsnotify/fsnotify"
 )
 
 // TestRotationUnderLoad has a writer that never waits, and renames its file all the time.
@@ -92,5 +94,52 @@ func TestRemovedFolderIsWatchedAgain(t *testing.T) {
 		f.write("d/app.log", "more\n")
 		f.wants("app", want+"more\n")
 		f.check(os.RemoveAll(f.path("d")))
+	}
+}
+
+// TestLostEvents takes the events away after the files were found, and then says so, as the kernel does.
+func TestLostEvents(t *testing.T) {
+	f := newFixture(t, "*.log")
+	f.cfg.PollInterval, f.cfg.ScanInterval = time.Hour, time.Hour
+	made := make(chan *watcher, 1)
+	f.cfg.watch = func() (*watcher, error) {
+		w, err := newWatcher()
+		made <- w
+		return w, err
+	}
+	f.write("app.log", "one\n")
+	f.up()
+	f.wants("app", "one\n")
+	w := <-made
+	if !f.eventually(func() bool { return f.source.scanned.Load() == 2 }) { // the second because a folder is watched now
+		t.Fatal("no second scan")
+	}
+	f.check(w.fs.Remove(f.dir))
+	f.write("app.log", "two\n")
+	f.write("new.log", "new\n")
+	w.fs.Errors <- fsnotify.ErrEventOverflow
+	f.wants("app", "one\ntwo\n")
+	f.wants("new", "new\n")
+	if n := f.source.Stats().Overflows; n != 1 {
+		t.Errorf("%d overflows are counted, want 1", n)
+	}
+}
+
+// A watch limit that is reached costs one warning; files are found and read all the same.
+func TestNoWatcher(t *testing.T) {
+	f := newFixture(t, "*/*.log").blind()
+	for i := range 20 {
+		f.check(os.Mkdir(f.path(fmt.Sprint(i)), 0o755))
+	}
+	f.cfg.Sections[0].Log = "{dir}"
+	f.up()
+	for i := range 20 {
+		f.write(fmt.Sprintf("%d/app.log", i), "one\n")
+	}
+	for i := range 20 {
+		f.wants(fmt.Sprint(i), "one\n")
+	}
+	if n := strings.Count(f.logged.String(), "cannot watch"); n != 1 {
+		t.Errorf("%d warnings, want 1", n)
 	}
 }

@@ -39,7 +39,7 @@ func (s *Source) stillThere(g *generation) bool {
 	if s.search(g) {
 		return true
 	}
-	for _, sib := range s.siblingsOf(g.path) {
+	for _, sib := range s.siblingsOf(g.path, time.Second) {
 		if sib.stat.identity.same(g.id) {
 			s.named(g, sib.path, sib.stat)
 			return true

@@ -132,14 +132,10 @@ func (s *Source) handle(ctx context.Context, e fsnotify.Event) {
 	case e.Has(fsnotify.Create):
 		s.created(ctx, e.Name)
 	case e.Has(fsnotify.Remove), e.Has(fsnotify.Rename):
-		s.removed(ctx, e.Name)
-	case e.Has(fsnotify.Write):
+		s.removed(ctx, e.Name, e.Has(fsnotify.Rename))
+	case e.Has(fsnotify.Write), e.Has(fsnotify.Chmod): // it may be readable now
 		if g := s.byName[e.Name]; g != nil {
 			s.enqueue(g)
-		}
-	case e.Has(fsnotify.Chmod): // also what a deletion looks like while a descriptor is open
-		if l := s.lineages[e.Name]; l != nil {
-			s.look(ctx, l)
 		}
 	}
 }
@@ -170,14 +166,19 @@ func (s *Source) created(ctx context.Context, path string) {
 	}
 }
 
-// removed handles a name that is gone.
-func (s *Source) removed(ctx context.Context, path string) {
+// removed handles a name that is gone. There is no hurry to account for a deleted file; ten thousand of them are better
+// seen together at the next poll.
+func (s *Source) removed(ctx context.Context, path string, renamed bool) {
 	if s.watch.check(path) || s.watch.check(filepath.Dir(path)) {
 		s.scanSoon()
 	}
-	if l := s.lineages[path]; l != nil {
+	l, g := s.lineages[path], s.byName[path]
+	switch {
+	case !renamed && g != nil && g.lineage != nil:
+		s.schedule(g, time.Now())
+	case l != nil:
 		s.look(ctx, l)
-	} else if g := s.byName[path]; g != nil && g.lineage != nil {
+	case g != nil && g.lineage != nil:
 		s.settle(ctx, g.lineage)
 	}
 }
