@@ -1,7 +1,8 @@
 // Package cut parts the bytes that a source has read into the lines of blocks.
 //
-// It never looks at lines singly: a block ends at the last newline that fits. A line that is longer than the source's
-// limit is cut into pieces, each of which becomes a line, so that no line can use up memory or hold up its neighbours.
+// It never looks at lines singly: it looks for newlines from the ends of windows, so that its work grows with the number
+// of blocks, not of lines. A line that is longer than the source's limit is cut into pieces, each of which becomes a
+// line, so that no line can use up memory or hold up its neighbours.
 package cut
 
 import (
@@ -10,20 +11,53 @@ import (
 	"github.com/logscribe/logscribe/internal/block"
 )
 
-// Next returns how many bytes of raw, from its beginning, make the next block: whole lines of block.TargetRawSize bytes
-// at most, or one line that is longer; 0 if raw holds no whole line yet. Where the line at the beginning is longer than
-// maxLine bytes, not counting its newline, Next returns maxLine and whole is false: a newline has to be added to these
-// bytes, and the line goes on behind them.
-func Next(raw []byte, maxLine int) (n int, whole bool) {
-	window := raw[:min(len(raw), block.TargetRawSize, maxLine+1)]
-	if n := bytes.LastIndexByte(window, '\n') + 1; n > 0 {
-		return n, true
+// Piece is what becomes one block: whole lines of block.TargetRawSize bytes at most, or one line that is longer.
+type Piece struct {
+	Size   int  // in bytes, 0 if the data has no whole line
+	Broken bool // it does not end in a newline: a piece of a line that is too long, or the end of the source
+}
+
+// Next returns the first piece of data. Lines of more than maxLine bytes, without their newline, are broken. With final,
+// data is all that will ever come.
+func Next(data []byte, maxLine int, final bool) Piece {
+	window := min(block.TargetRawSize, maxLine+1)
+	size := 0
+	for size+window <= block.TargetRawSize { // more than once only where maxLine is small
+		w := data[size:min(len(data), size+window)]
+		i := bytes.LastIndexByte(w, '\n')
+		size += i + 1
+		if i < 0 || len(w) < window {
+			break
+		}
 	}
-	if n := bytes.IndexByte(raw[len(window):min(len(raw), maxLine+1)], '\n') + 1; n > 0 {
-		return len(window) + n, true
+	if size > 0 {
+		return Piece{Size: size}
 	}
-	if len(raw) > maxLine {
-		return maxLine, false
+	// The first line does not end within the window.
+	if window < len(data) {
+		if i := bytes.IndexByte(data[window:min(len(data), maxLine+1)], '\n'); i >= 0 {
+			return Piece{Size: window + i + 1}
+		}
 	}
-	return 0, true
+	switch {
+	case len(data) > maxLine:
+		return Piece{Size: maxLine, Broken: true}
+	case final:
+		return Piece{Size: len(data), Broken: len(data) > 0}
+	}
+	return Piece{}
+}
+
+// Draft makes a block of the piece of data, and adds a newline to one that is broken; for that data must have room for
+// a byte beyond its length. The payload is appended to dst.
+func (p Piece) Draft(dst []byte, log string, data []byte, codec block.Codec) block.Draft {
+	if !p.Broken {
+		return block.NewDraft(dst, log, data[:p.Size], codec)
+	}
+	line := data[:p.Size+1]
+	saved := line[p.Size]
+	line[p.Size] = '\n'
+	draft := block.NewDraft(dst, log, line, codec)
+	line[p.Size] = saved
+	return draft
 }

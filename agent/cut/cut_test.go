@@ -29,39 +29,64 @@ func TestNext(t *testing.T) {
 		"a full block":                {full + "x\n", 1 << 20, len(full), true},
 		"a line longer than a block":  {"y" + full + "x\n", 1 << 20, len(full) + 1, true},
 	} {
-		if n, whole := cut.Next([]byte(c.raw), c.maxLine); n != c.n || whole != c.whole {
-			t.Errorf("%s: %d, %t; want %d, %t", name, n, whole, c.n, c.whole)
+		if p := cut.Next([]byte(c.raw), c.maxLine, false); p.Size != c.n || p.Broken == c.whole {
+			t.Errorf("%s: %+v; want %d, %t", name, p, c.n, c.whole)
 		}
 	}
 }
 
-// TestNothingIsLostOrInvented cuts random bytes, which come in random portions.
-func TestNothingIsLostOrInvented(t *testing.T) {
+// TestNextAndDraft compares with a plain loop over the lines.
+func TestNextAndDraft(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		input := rapid.SliceOfN(rapid.SampledFrom([]byte("ab\n")), 0, 200).Draw(t, "input")
-		maxLine := rapid.IntRange(1, 20).Draw(t, "maxLine")
-		var pending, output []byte
-		for rest := input; len(rest) > 0; {
-			n := rapid.IntRange(1, len(rest)).Draw(t, "portion")
-			pending, rest = append(pending, rest[:n]...), rest[n:]
-			for {
-				n, whole := cut.Next(pending, maxLine)
-				if n == 0 {
-					break
-				}
-				for line := range bytes.Lines(pending[:n]) {
-					if len(bytes.TrimSuffix(line, []byte("\n"))) > maxLine {
-						t.Fatalf("a line of %d bytes", len(line))
-					}
-				}
-				if whole && pending[n-1] != '\n' || !whole && n != maxLine {
-					t.Fatalf("cut %q, whole %t", pending[:n], whole)
-				}
-				output, pending = append(output, pending[:n]...), pending[n:]
-			}
+		maxLine := rapid.SampledFrom([]int{1, 2, 7, 1000, block.TargetRawSize - 1, block.TargetRawSize, 400_000}).Draw(t, "max")
+		var data []byte
+		for range rapid.IntRange(0, 30).Draw(t, "lines") {
+			n := rapid.SampledFrom([]int{0, 1, 2, 6, 7, 8, maxLine - 1, maxLine, maxLine + 1, 2 * maxLine, 3*maxLine + 1}).Draw(t, "n")
+			data = append(append(data, bytes.Repeat([]byte{'x'}, n)...), '\n')
 		}
-		if !bytes.Equal(append(output, pending...), input) {
-			t.Fatalf("%q became %q", input, output)
+		if rapid.Bool().Draw(t, "unfinished") {
+			data = append(data, bytes.Repeat([]byte{'y'}, rapid.IntRange(0, maxLine+3).Draw(t, "rest"))...)
+		}
+		final := rapid.Bool().Draw(t, "final")
+		want, wantUsed := plainCut(data, maxLine, final)
+
+		var got []byte
+		used := 0
+		data = append(data, 'z')[:len(data)] // room for a byte
+		for used < len(data) {
+			p := cut.Next(data[used:], maxLine, final)
+			if p.Size == 0 {
+				break
+			}
+			d := p.Draft(nil, "log", data[used:], block.None)
+			if d.RawSize > block.TargetRawSize && d.Count > 1 {
+				t.Fatalf("a block of %d lines has %d bytes", d.Count, d.RawSize)
+			}
+			got = append(got, d.Payload...)
+			used += p.Size
+		}
+		if used != wantUsed || !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes make %d, want %d that make %d", used, len(got), wantUsed, len(want))
 		}
 	})
+}
+
+func plainCut(data []byte, maxLine int, final bool) (out []byte, used int) {
+	for used < len(data) {
+		rest := data[used:]
+		i := bytes.IndexByte(rest, '\n')
+		switch {
+		case i >= 0 && i <= maxLine:
+			out = append(out, rest[:i+1]...)
+			used += i + 1
+		case len(rest) > maxLine:
+			out = append(append(out, rest[:maxLine]...), '\n')
+			used += maxLine
+		case final:
+			return append(append(out, rest...), '\n'), len(data)
+		default:
+			return out, used
+		}
+	}
+	return out, used
 }

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +39,8 @@ const (
 	// firstRetry and lastRetry bound the pauses between attempts to spool.
 	firstRetry = 10 * time.Millisecond
 	lastRetry  = 10 * time.Second
+	// warnEvery is how often long lines are warned of.
+	warnEvery = 10 * time.Second
 )
 
 // Spool is what the source needs of the spool.
@@ -62,6 +65,8 @@ type Source struct {
 	more chan struct{} // capacity 1: pending has grown, or the stream ended
 	room chan struct{} // capacity 1: pending was taken
 	done chan struct{} // closed when Run returns
+
+	warned time.Time // of a long line, the last time
 
 	mu      sync.Mutex // guards what follows
 	pending []byte
@@ -171,18 +176,19 @@ func signal(c chan struct{}) {
 
 // spool stores the whole lines of work, all of it if it is the last, and returns what is left.
 func (s *Source) spool(ctx context.Context, work []byte, last bool) ([]byte, error) {
+	work = slices.Grow(work, 1) // for a newline
 	var drafts []block.Draft
 	rest := work
 	for {
-		n, whole := cut.Next(rest, s.cfg.MaxLine)
-		if n == 0 && last && len(rest) > 0 {
-			n, whole = len(rest), false
-		}
-		if n == 0 {
+		p := cut.Next(rest, s.cfg.MaxLine, last)
+		if p.Size == 0 {
 			break
 		}
-		drafts = append(drafts, s.draft(rest[:n], whole))
-		rest = rest[n:]
+		if p.Broken && p.Size < len(rest) {
+			s.longLine()
+		}
+		drafts = append(drafts, p.Draft(nil, s.cfg.Log, rest, s.cfg.Codec))
+		rest = rest[p.Size:]
 	}
 	if len(drafts) > 0 {
 		if err := s.append(ctx, spool.Batch{Drafts: drafts}); err != nil {
@@ -210,15 +216,12 @@ func (s *Source) append(ctx context.Context, b spool.Batch) error {
 	}
 }
 
-// draft makes a block of lines; one that is not whole gets its newline.
-func (s *Source) draft(lines []byte, whole bool) block.Draft {
-	if !whole {
-		if len(lines) == s.cfg.MaxLine {
-			s.cfg.Logger.Warn("a line is longer than the limit: it is delivered in pieces", "log", s.cfg.Log, "limit_bytes", s.cfg.MaxLine)
-		}
-		lines = append(lines[:len(lines):len(lines)], '\n')
+// longLine says that a line is delivered in pieces, but not for each of them.
+func (s *Source) longLine() {
+	if now := time.Now(); now.Sub(s.warned) >= warnEvery {
+		s.warned = now
+		s.cfg.Logger.Warn("a line is longer than the limit: it is delivered in pieces", "log", s.cfg.Log, "limit_bytes", s.cfg.MaxLine)
 	}
-	return block.NewDraft(nil, s.cfg.Log, lines, s.cfg.Codec)
 }
 
 // tee copies what was read, until that fails.

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/s2"
+	"github.com/logscribe/logscribe/agent/cut"
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/spool"
 )
@@ -46,9 +47,9 @@ func newBatch(size int64) *batch {
 }
 
 // add appends a block. The payload of a block that finds no room in the arena gets its own memory.
-func (b *batch) add(p piece, log string, data []byte, codec block.Codec) {
+func (b *batch) add(p cut.Piece, log string, data []byte, codec block.Codec) {
 	used := len(*b.arena)
-	d := p.draft((*b.arena)[used:used], log, data, codec)
+	d := p.Draft((*b.arena)[used:used], log, data, codec)
 	if n := len(d.Payload); n > 0 && n <= cap(*b.arena)-used && &d.Payload[0] == &(*b.arena)[used : used+1][0] {
 		*b.arena = (*b.arena)[:used+n]
 	}

@@ -13,9 +13,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
-
-	"github.com/logscribe/logscribe/internal/block"
 )
 
 func TestTemplate(t *testing.T) {
@@ -183,62 +180,6 @@ func TestDamagedCheckpoints(t *testing.T) {
 			t.Errorf("%s: error %v, want %v", name, err, c.want)
 		}
 	}
-}
-
-// TestCutter compares with a plain loop over the lines.
-func TestCutter(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		c := cutter{maxLine: rapid.SampledFrom([]int{1, 2, 7, 1000, block.TargetRawSize - 1, block.TargetRawSize, 400_000}).Draw(t, "max")}
-		var data []byte
-		for range rapid.IntRange(0, 30).Draw(t, "lines") {
-			n := rapid.SampledFrom([]int{0, 1, 2, 6, 7, 8, c.maxLine - 1, c.maxLine, c.maxLine + 1, 2 * c.maxLine, 3*c.maxLine + 1}).Draw(t, "n")
-			data = append(append(data, bytes.Repeat([]byte{'x'}, n)...), '\n')
-		}
-		if rapid.Bool().Draw(t, "unfinished") {
-			data = append(data, bytes.Repeat([]byte{'y'}, rapid.IntRange(0, c.maxLine+3).Draw(t, "rest"))...)
-		}
-		final := rapid.Bool().Draw(t, "final")
-		want, wantUsed := plainCut(data, c.maxLine, final)
-
-		var got []byte
-		used := 0
-		data = append(data, 'z')[:len(data)] // room for a byte
-		for used < len(data) {
-			p := c.next(data[used:], final)
-			if p.size == 0 {
-				break
-			}
-			d := p.draft(nil, "log", data[used:], block.None)
-			if d.RawSize > block.TargetRawSize && d.Count > 1 {
-				t.Fatalf("a block of %d lines has %d bytes", d.Count, d.RawSize)
-			}
-			got = append(got, d.Payload...)
-			used += p.size
-		}
-		if used != wantUsed || !bytes.Equal(got, want) {
-			t.Fatalf("%d bytes make %d, want %d that make %d", used, len(got), wantUsed, len(want))
-		}
-	})
-}
-
-func plainCut(data []byte, maxLine int, final bool) (out []byte, used int) {
-	for used < len(data) {
-		rest := data[used:]
-		i := bytes.IndexByte(rest, '\n')
-		switch {
-		case i >= 0 && i <= maxLine:
-			out = append(out, rest[:i+1]...)
-			used += i + 1
-		case len(rest) > maxLine:
-			out = append(append(out, rest[:maxLine]...), '\n')
-			used += maxLine
-		case final:
-			return append(append(out, rest...), '\n'), len(data)
-		default:
-			return out, used
-		}
-	}
-	return out, used
 }
 
 func TestMatches(t *testing.T) {

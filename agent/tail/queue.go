@@ -55,7 +55,7 @@ func (s *Source) release(g *generation, again bool) {
 
 // worker reads ready generations until the source stops.
 func (s *Source) worker(ctx context.Context) {
-	r := &reader{source: s, cutter: cutter{maxLine: s.cfg.MaxLine}}
+	r := &reader{source: s}
 	for {
 		g := s.next()
 		if g == nil {

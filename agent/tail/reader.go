@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/logscribe/logscribe/agent/cut"
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/spool"
 )
@@ -16,7 +17,6 @@ import (
 // reader turns the bytes of the generations that its worker holds into batches. It has the worker's buffer.
 type reader struct {
 	source *Source
-	cutter cutter
 	buffer []byte
 }
 
@@ -115,7 +115,7 @@ func (s *Source) deferred(g *generation, want int64) bool {
 // unfinished says whether there is nothing but a line without an end from the position to limit, when that can be told
 // from the new bytes alone.
 func (r *reader) unfinished(f *os.File, g *generation, limit int64) bool {
-	if g.seen-g.position < quietScan || limit-g.position > int64(r.cutter.maxLine) || limit <= g.seen {
+	if g.seen-g.position < quietScan || limit-g.position > int64(r.source.cfg.MaxLine) || limit <= g.seen {
 		return false
 	}
 	buf := r.room(int(limit - g.seen))
@@ -162,13 +162,13 @@ func (r *reader) deliver(ctx context.Context, g *generation, f *os.File, data []
 	b := newBatch(weight)
 	used, long := 0, g.longLine
 	for used < len(data) {
-		p := r.cutter.next(data[used:], final)
-		if p.size == 0 {
+		p := cut.Next(data[used:], s.cfg.MaxLine, final)
+		if p.Size == 0 {
 			break
 		}
 		b.add(p, log, data[used:], codec)
-		used += p.size
-		tooLong := p.broken && (used < len(data) || !final)
+		used += p.Size
+		tooLong := p.Broken && (used < len(data) || !final)
 		if tooLong && !long {
 			s.longLine(g.path, log)
 		}
