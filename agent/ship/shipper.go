@@ -3,6 +3,7 @@ package ship
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -149,7 +150,9 @@ func (s *Shipper) settle(ctx context.Context, from *lane, c *cursor, r *logscrib
 	owner, err := from, c.err
 	switch {
 	case r != nil:
-		s.settleSpool(c.log.name, r.Committed)
+		if impossible := s.settleSpool(c.log.name, r.Committed); err == nil {
+			err = impossible
+		}
 		owner = s.lane(r.Owner)
 		if code := codes.Code(r.Code); code != codes.OK && err == nil {
 			err = status.Error(code, r.Detail)
@@ -173,17 +176,16 @@ func (s *Shipper) settle(ctx context.Context, from *lane, c *cursor, r *logscrib
 	}
 }
 
-// settleSpool settles what the receipt calls committed.
-func (s *Shipper) settleSpool(log string, committed uint64) {
-	if committed == 0 {
-		return
+// settleSpool settles what the receipt calls committed, unless that can't be.
+func (s *Shipper) settleSpool(log string, committed uint64) error {
+	if last := s.spool.Queue(log).Next - 1; committed > last {
+		return fmt.Errorf("the Scribe has %d lines of this spool and log, the spool has numbered only %d: it was copied, or "+
+			"restored from an old copy, and the Scribe takes its new lines for old ones; start with an empty spool", committed, last)
 	}
-	if next := s.spool.Queue(log).Next; committed >= next {
-		s.logger.Error("a Scribe has more lines of this spool than the spool has numbered: it was copied, or restored from an "+
-			"old copy, and lines that were read since are missing; start with an empty spool",
-			"log", log, "committed", committed, "numbered", next-1)
+	if committed > 0 {
+		s.spool.Settle(log, committed)
 	}
-	s.spool.Settle(log, committed)
+	return nil
 }
 
 // more queues the log again if blocks are left of it.
