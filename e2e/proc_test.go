@@ -31,6 +31,7 @@ type proc struct {
 	stopped bool          // by a signal
 	cpu     time.Duration // of the processes that ended
 	starts  int
+	silent  int // size of the stderr when the present process was started
 }
 
 // start starts a process. The one before must have ended.
@@ -61,11 +62,13 @@ func (p *proc) start() {
 		defer func(f *os.File) { f.Close() }(p.stdin)
 		p.stdin = nil
 	}
+	silent := len(p.stderr())
 	if err := cmd.Start(); err != nil {
 		p.t.Fatalf("start %s: %v", p.name, err)
 	}
 	ended := make(chan struct{})
 	p.cmd, p.ended, p.stopped = cmd, ended, false
+	p.silent = silent
 	p.starts++
 	go func() {
 		_ = cmd.Wait() // the state tells
@@ -140,6 +143,7 @@ func (p *proc) exitCode() int {
 // terminate asks the process to stop, and fails the test unless it does so cleanly and in time.
 func (p *proc) terminate(limit time.Duration) {
 	p.t.Helper()
+	p.awaitFirstWord()
 	began := time.Now()
 	p.signal(syscall.SIGTERM)
 	if code := p.wait(10 * limit); code != 0 {
@@ -148,6 +152,16 @@ func (p *proc) terminate(limit time.Duration) {
 	if took := time.Since(began); took > limit {
 		p.t.Errorf("%s took %v to stop, more than %v\n%s", p.name, took, limit, p.tail())
 	}
+}
+
+// awaitFirstWord waits until the present process has said something, as each does once it has started. Before that it may
+// not have got round to signals, and SIGTERM kills it as it would any program.
+func (p *proc) awaitFirstWord() {
+	p.t.Helper()
+	p.mu.Lock()
+	silent := p.silent
+	p.mu.Unlock()
+	eventually(10*time.Second, func() bool { return len(p.stderr()) > silent || !p.running() })
 }
 
 // stderr returns what all processes have written there.
