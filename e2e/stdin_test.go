@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/logscribe/logscribe/spool"
 )
 
 // pipe makes a program read a file through a pipe, as from an application. The writer ends with the program.
@@ -137,17 +140,18 @@ func TestStdinMediatorDown(t *testing.T) {
 // delivers it.
 func TestStdinKilled(t *testing.T) {
 	c := newCluster(t, &normal)
-	input, spool, nobody := c.manyLines(20_000), c.path("spool.db"), freeAddr(t)
-	agent := c.other("scribe-agent", "agent", "-mediator", nobody, "-log", "web/access", "-spool", spool)
+	input, kept, nobody := c.manyLines(20_000), c.path("spool.db"), freeAddr(t)
+	agent := c.other("scribe-agent", "agent", "-mediator", nobody, "-log", "web/access", "-spool", kept)
 	pipe(t, agent, input)
 	agent.start()
 	within(t, 20*time.Second, "a large spool", func() bool {
-		info, err := os.Stat(spool)
+		info, err := os.Stat(kept)
 		return err == nil && info.Size() > 100_000
 	})
 	agent.kill()
+	spooled := linesIn(t, kept)
 	scribe, root := c.addScribe("")
-	next := c.other("scribe-agent", "next", "-mediator", scribe, "-log", "web/access", "-spool", spool)
+	next := c.other("scribe-agent", "next", "-mediator", scribe, "-log", "web/access", "-spool", kept)
 	next.start()
 	if code := next.wait(20 * time.Second); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, next.tail())
@@ -156,9 +160,20 @@ func TestStdinKilled(t *testing.T) {
 	if d := compare(fileExpectation(t, "web/access", input), got); d != nil && !d.missing {
 		t.Error(d)
 	}
-	if len(got) == 0 || got[len(got)-1] != '\n' {
-		t.Errorf("%d bytes arrived", len(got))
+	if lines := int64(bytes.Count(got, []byte("\n"))); lines != spooled || len(got) > 0 && got[len(got)-1] != '\n' {
+		t.Errorf("%d lines arrived of %d that were spooled", lines, spooled)
 	}
+}
+
+// linesIn returns the number of lines in a spool that no agent has open.
+func linesIn(t *testing.T, path string) int64 {
+	t.Helper()
+	s, err := spool.Open(path, spool.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	return s.Lines()
 }
 
 // TestStdinThroughKills: the agent lives, and all else dies again and again.

@@ -17,7 +17,7 @@ import (
 //	2       4      number of lines
 //	6       4      size of the decoded payload in bytes
 //	10      4      CRC-32C as in package block
-//	14      8      when it was stored, milliseconds since 1970 UTC
+//	14      8      when it was stored, nanoseconds since 1970 UTC
 //	22      n      payload
 const (
 	recordVersion = 1
@@ -44,7 +44,7 @@ func encodeRecord(buf []byte, b *block.Block, stored time.Time) []byte {
 	buf = binary.BigEndian.AppendUint32(buf, b.Count)
 	buf = binary.BigEndian.AppendUint32(buf, b.RawSize)
 	buf = binary.BigEndian.AppendUint32(buf, b.CRC)
-	buf = binary.BigEndian.AppendUint64(buf, uint64(stored.UnixMilli()))
+	buf = binary.BigEndian.AppendUint64(buf, uint64(stored.UnixNano()))
 	return append(buf, b.Payload...)
 }
 
@@ -64,5 +64,5 @@ func decodeRecord(value []byte) (block.Block, time.Time, error) {
 		CRC:     binary.BigEndian.Uint32(value[10:]),
 		Payload: value[recordHeader:],
 	}
-	return b, time.UnixMilli(int64(binary.BigEndian.Uint64(value[14:]))), nil
+	return b, time.Unix(0, int64(binary.BigEndian.Uint64(value[14:]))), nil
 }
