@@ -10,10 +10,8 @@ import (
 // Of each generation one batch is in flight to the spool, and a second one may be prepared meanwhile. Their order is the
 // order of the Append calls, because the second call is made only after the first has returned.
 
-// submit has the batch of a held generation committed, after the one in flight if there is one.
-func (s *Source) submit(ctx context.Context, g *generation, b *batch) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// submitLocked has the batch of a held generation committed, after the one in flight if there is one.
+func (s *Source) submitLocked(ctx context.Context, g *generation, b *batch) {
 	if g.inflight {
 		g.prepared = b
 		return

@@ -191,8 +191,7 @@ func (r *reader) deliver(ctx context.Context, g *generation, f *os.File, data []
 		s.failedRead(g, err)
 		return false
 	}
-	s.advance(g, b, advance{used: used, seen: len(data), head: head, tail: tail, long: long})
-	s.submit(ctx, g, b)
+	s.advance(ctx, g, b, advance{used: used, seen: len(data), head: head, tail: tail, long: long})
 	return g.seen < size || final
 }
 
@@ -237,8 +236,10 @@ type advance struct {
 	long       bool
 }
 
-// advance moves the position and completes the batch with the checkpoint.
-func (s *Source) advance(g *generation, b *batch, a advance) {
+// advance moves the position, completes the batch with the checkpoint and submits it. All that is one step for others:
+// between a position that has moved and a batch that is in flight, the batch would seem to be committed, and a newer
+// generation's lines might overtake it.
+func (s *Source) advance(ctx context.Context, g *generation, b *batch, a advance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g.seen = g.position + int64(a.seen)
@@ -248,6 +249,7 @@ func (s *Source) advance(g *generation, b *batch, a advance) {
 	b.end = g.position
 	c := g.checkpointLocked()
 	b.Checkpoints = []spool.Checkpoint{{Key: checkpointKey(g.id.inode), Value: c.encode()}}
+	s.submitLocked(ctx, g, b)
 }
 
 // settle ends a look that found no whole line. A generation that is to be let go is, at its end.
