@@ -1,0 +1,32 @@
+package tail
+
+import "testing"
+
+// TestPositionAndBatchMoveTogether: once a position has moved, its batch counts as on its way, until it is committed.
+// Otherwise a newer generation that waits for these bytes might go on, and overtake them.
+func TestPositionAndBatchMoveTogether(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.spool.blocked = make(chan struct{})
+	s, err := New(f.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, b := &generation{dueIndex: -1}, newBatch(4)
+	if err := s.budget.Acquire(t.Context(), b.weight); err != nil {
+		t.Fatal(err)
+	}
+	settled := func() int64 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return g.settledLocked()
+	}
+	s.advance(t.Context(), g, b, advance{used: 4, seen: 4})
+	if got := settled(); got != 0 {
+		t.Errorf("%d bytes are settled before their batch is committed", got)
+	}
+	close(f.spool.blocked)
+	s.commits.Wait()
+	if got := settled(); got != 4 {
+		t.Errorf("%d bytes are settled after it", got)
+	}
+}
