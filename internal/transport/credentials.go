@@ -42,9 +42,6 @@ func newCredentials(t TLS, config func(TLS) (*tls.Config, error)) (*Credentials,
 	return c, nil
 }
 
-// Secure says whether connections are encrypted.
-func (c *Credentials) Secure() bool { return c != nil }
-
 // LogRefused makes a server log why it refused a client. Often nobody else can tell: the client of a TLS 1.3 handshake
 // has ended its part by then and sees, at best, a connection that breaks. One refusal a second is logged at most.
 func (c *Credentials) LogRefused(logger *slog.Logger) {
