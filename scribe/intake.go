@@ -152,6 +152,10 @@ func (in *intake) append(l *streamLog, m *logscribev1.Block) error {
 	b := block.Block{
 		Log: m.Log, Producer: in.producer, First: m.First, Count: m.Count,
 		Codec: block.Codec(m.Codec), RawSize: m.RawSize, CRC: m.Crc, Payload: m.Payload,
+		Reached: block.Checkpoint{Source: m.Source, Value: m.Checkpoint},
+	}
+	if b.Reached.Size() > block.MaxCheckpointSize {
+		return status.Errorf(codes.InvalidArgument, "log %q: a checkpoint of %d bytes, %d are allowed", b.Log, b.Reached.Size(), block.MaxCheckpointSize)
 	}
 	if b.First == 0 || b.Count == 0 || b.First > math.MaxUint64-uint64(b.Count) {
 		return status.Errorf(codes.InvalidArgument, "log %q: a block of %d lines at sequence %d", b.Log, b.Count, b.First)

@@ -82,7 +82,11 @@ func (m *model) append(t *rapid.T, s *spool.Spool) {
 			m.lines[log] = append(m.lines[log], line)
 			raw = append(append(raw, line...), '\n')
 		}
-		batch.Drafts = append(batch.Drafts, block.NewDraft(nil, log, raw, block.None))
+		d := block.NewDraft(nil, log, raw, block.None)
+		if rapid.Bool().Draw(t, "reached") {
+			d.Reached = block.Checkpoint{Source: log, Value: reached(len(m.lines[log]))}
+		}
+		batch.Drafts = append(batch.Drafts, d)
 	}
 	key, value := rapid.SampledFrom([]string{"x", "y"}).Draw(t, "key"), rapid.String().Draw(t, "value")
 	batch.Checkpoints = append(batch.Checkpoints, spool.Checkpoint{Key: key, Value: []byte(value)})
@@ -91,6 +95,9 @@ func (m *model) append(t *rapid.T, s *spool.Spool) {
 		t.Fatal(err)
 	}
 }
+
+// reached is the checkpoint after n lines.
+func reached(n int) []byte { return fmt.Append(nil, n) }
 
 func (m *model) settle(t *rapid.T, s *spool.Spool) {
 	log := rapid.SampledFrom([]string{"a", "b", "c/d"}).Draw(t, "log")
@@ -125,6 +132,9 @@ func (m *model) check(t *rapid.T, s *spool.Spool) {
 			raw, err := b.Lines(nil)
 			if err != nil || b.First != next {
 				t.Fatalf("log %s: a block at %d instead of %d: %v", log, b.First, next, err)
+			}
+			if r := b.Reached; r.Size() > 0 && (r.Source != log || !bytes.Equal(r.Value, reached(int(b.Last())))) {
+				t.Fatalf("log %s, block at %d: the checkpoint %+v", log, b.First, r)
 			}
 			for line := range bytes.Lines(raw) {
 				if want := all[next-1] + "\n"; string(line) != want {

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -49,6 +50,7 @@ func (s *Spool) Read(blocks []block.Block, buf []byte, log string, from uint64, 
 			at := len(buf)
 			buf = append(buf, b.Payload...)
 			b.Payload = buf[at:len(buf):len(buf)]
+			b.Reached.Value = bytes.Clone(b.Reached.Value)
 			blocks = append(blocks, b)
 			read += len(b.Payload)
 			from = b.Last() + 1

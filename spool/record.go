@@ -12,17 +12,37 @@ import (
 // spool's.
 //
 //	offset  width  meaning
-//	0       1      version of this record, 1
+//	0       1      version of this record: 1, or 2 if the block carries a checkpoint
 //	1       1      codec
 //	2       4      number of lines
 //	6       4      size of the decoded payload in bytes
 //	10      4      CRC-32C as in package block
 //	14      8      when it was stored, nanoseconds since 1970 UTC
 //	22      n      payload
+//
+// In version 2 the payload is preceded by the checkpoint:
+//
+//	offset  width  meaning
+//	22      2      length of the source
+//	24      4      length of the value
+//	28      s      source, UTF-8
+//	28+s    v      value
+//	28+s+v  n      payload
 const (
-	recordVersion = 1
-	recordHeader  = 22
+	recordVersion           = 1
+	recordVersionCheckpoint = 2
+	recordHeader            = 22
+	checkpointHeader        = 6
 )
+
+// recordSize returns the size of the draft's record in bytes.
+func recordSize(d *block.Draft) int64 {
+	n := recordHeader + len(d.Payload)
+	if d.Reached.Size() > 0 {
+		n += checkpointHeader + d.Reached.Size()
+	}
+	return int64(n)
+}
 
 // blockKey returns the key of the block that begins at sequence first of log number id.
 func blockKey(id uint32, first uint64) []byte {
@@ -40,29 +60,58 @@ func keySequence(key []byte, id uint32) (uint64, bool) {
 }
 
 func encodeRecord(buf []byte, b *block.Block, stored time.Time) []byte {
-	buf = append(buf, recordVersion, byte(b.Codec))
+	version := byte(recordVersion)
+	if b.Reached.Size() > 0 {
+		version = recordVersionCheckpoint
+	}
+	buf = append(buf, version, byte(b.Codec))
 	buf = binary.BigEndian.AppendUint32(buf, b.Count)
 	buf = binary.BigEndian.AppendUint32(buf, b.RawSize)
 	buf = binary.BigEndian.AppendUint32(buf, b.CRC)
 	buf = binary.BigEndian.AppendUint64(buf, uint64(stored.UnixNano()))
+	if version == recordVersionCheckpoint {
+		buf = binary.BigEndian.AppendUint16(buf, uint16(len(b.Reached.Source)))
+		buf = binary.BigEndian.AppendUint32(buf, uint32(len(b.Reached.Value)))
+		buf = append(buf, b.Reached.Source...)
+		buf = append(buf, b.Reached.Value...)
+	}
 	return append(buf, b.Payload...)
 }
 
 // decodeRecord returns the block in a record, without log, producer and first sequence, and when it was stored. The
-// payload is part of the record's memory.
-func decodeRecord(value []byte) (block.Block, time.Time, error) {
+// payload and the checkpoint's value are part of the record's memory.
+func decodeRecord(value []byte) (b block.Block, stored time.Time, err error) {
 	if len(value) < recordHeader {
 		return block.Block{}, time.Time{}, fmt.Errorf("%w: a block record of %d bytes is too short", ErrDamaged, len(value))
 	}
-	if value[0] != recordVersion {
-		return block.Block{}, time.Time{}, fmt.Errorf("%w: block record version %d, this release reads %d", ErrVersion, value[0], recordVersion)
+	if value[0] != recordVersion && value[0] != recordVersionCheckpoint {
+		return block.Block{}, time.Time{}, fmt.Errorf("%w: block record version %d, this release reads up to %d", ErrVersion, value[0], recordVersionCheckpoint)
 	}
-	b := block.Block{
+	b = block.Block{
 		Codec:   block.Codec(value[1]),
 		Count:   binary.BigEndian.Uint32(value[2:]),
 		RawSize: binary.BigEndian.Uint32(value[6:]),
 		CRC:     binary.BigEndian.Uint32(value[10:]),
 		Payload: value[recordHeader:],
 	}
+	if value[0] == recordVersionCheckpoint {
+		if b.Payload, b.Reached, err = cutCheckpoint(b.Payload); err != nil {
+			return block.Block{}, time.Time{}, err
+		}
+	}
 	return b, time.Unix(0, int64(binary.BigEndian.Uint64(value[14:]))), nil
+}
+
+// cutCheckpoint parts the rest of a record of version 2.
+func cutCheckpoint(rest []byte) (payload []byte, c block.Checkpoint, err error) {
+	if len(rest) < checkpointHeader {
+		return nil, c, fmt.Errorf("%w: a block record is too short for its checkpoint", ErrDamaged)
+	}
+	source, value := int(binary.BigEndian.Uint16(rest)), int64(binary.BigEndian.Uint32(rest[2:]))
+	rest = rest[checkpointHeader:]
+	if int64(source)+value > int64(len(rest)) {
+		return nil, c, fmt.Errorf("%w: a block record of %d bytes is too short for its checkpoint", ErrDamaged, len(rest))
+	}
+	c.Source, c.Value = string(rest[:source]), rest[source:int64(source)+value]
+	return rest[int64(source)+value:], c, nil
 }

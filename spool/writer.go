@@ -40,7 +40,10 @@ func (s *Spool) Append(ctx context.Context, batch Batch) error {
 		if err := logname.Check(d.Log); err != nil {
 			return err
 		}
-		r.bytes += int64(recordHeader + len(d.Payload))
+		if n := d.Reached.Size(); n > block.MaxCheckpointSize {
+			return fmt.Errorf("log %q: a checkpoint of %d bytes, %d are allowed", d.Log, n, block.MaxCheckpointSize)
+		}
+		r.bytes += recordSize(&d)
 	}
 	select {
 	case s.requests <- r:
@@ -259,7 +262,7 @@ func (t *transaction) nextIDLocked() uint32 {
 }
 
 func (t *transaction) add(d *block.Draft, now time.Time) error {
-	record := int64(recordHeader + len(d.Payload))
+	record := recordSize(d)
 	if t.spool.whenFull == DropOldest {
 		if err := t.dropFor(record); err != nil {
 			return err

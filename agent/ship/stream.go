@@ -138,6 +138,7 @@ func (st *stream) sendBlock(b *block.Block) error {
 	return st.send(&logscribev1.AppendRequest{Message: &logscribev1.AppendRequest_Block{Block: &logscribev1.Block{
 		Log: b.Log, First: b.First, Count: b.Count, Codec: logscribev1.Codec(b.Codec),
 		RawSize: b.RawSize, Crc: b.CRC, Payload: b.Payload,
+		Source: b.Reached.Source, Checkpoint: b.Reached.Value,
 	}}})
 }
 

@@ -20,6 +20,14 @@
 //	30      4      size of the decoded payload in bytes
 //	34      n      the log's name, UTF-8
 //
+// A block that carries a checkpoint has version 2 there, and this after the log's name:
+//
+//	offset  width  meaning
+//	34+n    2      n, the length of the log's name in bytes
+//	36+n    2      length of the checkpoint's source in bytes
+//	38+n    s      the checkpoint's source, UTF-8
+//	38+n+s  v      the checkpoint's value
+//
 // The payload comes first so that its part of the sum can be computed before the sequence is known (see Draft).
 package block
 
@@ -40,9 +48,15 @@ const (
 	MaxRawSize = 4 << 20
 	// MaxPayloadSize is the largest encoded payload that a receiver accepts: a codec may enlarge what it can't shrink.
 	MaxPayloadSize = MaxRawSize + MaxRawSize/8
+	// MaxCheckpointSize is the largest checkpoint that a receiver accepts, source and value together.
+	MaxCheckpointSize = 8 << 10
 )
 
-const headerVersion = 1
+// Versions of the header that the checksum covers.
+const (
+	headerVersion           = 1
+	headerVersionCheckpoint = 2
+)
 
 // ErrChecksum says that a block's checksum does not fit its content: it was damaged on its way or in storage.
 var ErrChecksum = errors.New("block checksum mismatch")
@@ -60,7 +74,19 @@ type Block struct {
 	RawSize  uint32 // of the decoded payload, in bytes
 	CRC      uint32
 	Payload  []byte
+	// Reached is the checkpoint of the source that the block's last line was read from, right behind that line.
+	Reached Checkpoint
 }
+
+// Checkpoint is how far a source has been read. Source names it; only the source itself understands the value. The zero
+// Checkpoint is none: not every source can be read again from a place.
+type Checkpoint struct {
+	Source string // UTF-8
+	Value  []byte
+}
+
+// Size returns the checkpoint's length in bytes.
+func (c *Checkpoint) Size() int { return len(c.Source) + len(c.Value) }
 
 // Last returns the sequence of the block's last line.
 func (b *Block) Last() uint64 { return b.First + uint64(b.Count) - 1 }
@@ -77,13 +103,23 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // sum extends the payload's checksum over the header.
 func (b *Block) sum(payload uint32) uint32 {
-	var buf [34 + 256]byte
-	h := append(buf[:0], headerVersion, byte(b.Codec))
+	var buf [34 + 256 + 4 + 512]byte
+	version := byte(headerVersion)
+	if b.Reached.Size() > 0 {
+		version = headerVersionCheckpoint
+	}
+	h := append(buf[:0], version, byte(b.Codec))
 	h = append(h, b.Producer[:]...)
 	h = binary.BigEndian.AppendUint64(h, b.First)
 	h = binary.BigEndian.AppendUint32(h, b.Count)
 	h = binary.BigEndian.AppendUint32(h, b.RawSize)
 	h = append(h, b.Log...)
+	if version == headerVersionCheckpoint {
+		h = binary.BigEndian.AppendUint16(h, uint16(len(b.Log)))
+		h = binary.BigEndian.AppendUint16(h, uint16(len(b.Reached.Source)))
+		h = append(h, b.Reached.Source...)
+		h = append(h, b.Reached.Value...)
+	}
 	return crc32.Update(payload, castagnoli, h)
 }
 
@@ -94,6 +130,7 @@ type Draft struct {
 	Codec   Codec
 	RawSize uint32
 	Payload []byte
+	Reached Checkpoint // as in Block
 
 	payloadSum uint32
 }
@@ -102,7 +139,7 @@ type Draft struct {
 func (d *Draft) Seal(producer Producer, first uint64) Block {
 	b := Block{
 		Log: d.Log, Producer: producer, First: first, Count: d.Count,
-		Codec: d.Codec, RawSize: d.RawSize, Payload: d.Payload,
+		Codec: d.Codec, RawSize: d.RawSize, Payload: d.Payload, Reached: d.Reached,
 	}
 	b.CRC = b.sum(d.payloadSum)
 	return b

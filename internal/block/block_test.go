@@ -20,6 +20,13 @@ func seal(raw string, codec block.Codec) block.Block {
 	return d.Seal(producer, 41)
 }
 
+// sealReached returns a block that carries a checkpoint.
+func sealReached() block.Block {
+	d := block.NewDraft(nil, "web/access", []byte("one\ntwo\n"), block.None)
+	d.Reached = block.Checkpoint{Source: "file/1-2", Value: []byte{1, 2, 3}}
+	return d.Seal(producer, 41)
+}
+
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		raw := append(rapid.SliceOf(rapid.Byte()).Draw(t, "raw"), '\n')
@@ -50,6 +57,9 @@ func TestChecksumIsStable(t *testing.T) {
 	if b.CRC != 0xc908e837 {
 		t.Errorf("checksum %08x", b.CRC)
 	}
+	if b = sealReached(); b.CRC != 0xbe082944 {
+		t.Errorf("with a checkpoint: %08x", b.CRC)
+	}
 }
 
 func TestEveryFieldIsCovered(t *testing.T) {
@@ -65,6 +75,21 @@ func TestEveryFieldIsCovered(t *testing.T) {
 	} {
 		b := seal("one\ntwo\n", block.S2)
 		damage(&b)
+		if err := b.Verify(); !errors.Is(err, block.ErrChecksum) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestEveryPartOfACheckpointIsCovered(t *testing.T) {
+	for name, damage := range map[string]func(*block.Checkpoint){
+		"source":  func(c *block.Checkpoint) { c.Source = "file/1-3" },
+		"value":   func(c *block.Checkpoint) { c.Value = []byte{1, 2, 4} },
+		"border":  func(c *block.Checkpoint) { c.Source, c.Value = c.Source+"\x01", []byte{2, 3} },
+		"missing": func(c *block.Checkpoint) { *c = block.Checkpoint{} },
+	} {
+		b := sealReached()
+		damage(&b.Reached)
 		if err := b.Verify(); !errors.Is(err, block.ErrChecksum) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -184,7 +184,10 @@ type Hello struct {
 	// The agent's name, for people.
 	Agent string `protobuf:"bytes,4,opt,name=agent,proto3" json:"agent,omitempty"`
 	// The agent's software version, for people.
-	Software      string `protobuf:"bytes,5,opt,name=software,proto3" json:"software,omitempty"`
+	Software string `protobuf:"bytes,5,opt,name=software,proto3" json:"software,omitempty"`
+	// What the agent is called in its configuration so that it can go on after the loss of its spool; empty for none.
+	// With it, Scribes keep the checkpoints that blocks carry.
+	Identity      string `protobuf:"bytes,6,opt,name=identity,proto3" json:"identity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -250,6 +253,13 @@ func (x *Hello) GetAgent() string {
 func (x *Hello) GetSoftware() string {
 	if x != nil {
 		return x.Software
+	}
+	return ""
+}
+
+func (x *Hello) GetIdentity() string {
+	if x != nil {
+		return x.Identity
 	}
 	return ""
 }
@@ -343,7 +353,11 @@ type Block struct {
 	// CRC-32C of the payload as sent followed by the block's header; docs/protocol.md gives the layout.
 	Crc uint32 `protobuf:"fixed32,6,opt,name=crc,proto3" json:"crc,omitempty"`
 	// The lines, each ended by a newline (0x0A), encoded by the codec. The bytes need not be text.
-	Payload       []byte `protobuf:"bytes,7,opt,name=payload,proto3" json:"payload,omitempty"`
+	Payload []byte `protobuf:"bytes,7,opt,name=payload,proto3" json:"payload,omitempty"`
+	// The checkpoint of the source that the last line was read from, right behind that line. Both are opaque to all but
+	// the agent, and empty if the source can't be read again from a place; 8 KiB together at most.
+	Source        string `protobuf:"bytes,8,opt,name=source,proto3" json:"source,omitempty"`
+	Checkpoint    []byte `protobuf:"bytes,9,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -423,6 +437,20 @@ func (x *Block) GetCrc() uint32 {
 func (x *Block) GetPayload() []byte {
 	if x != nil {
 		return x.Payload
+	}
+	return nil
+}
+
+func (x *Block) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Block) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
 	}
 	return nil
 }
@@ -680,6 +708,176 @@ func (*LogResponse) Descriptor() ([]byte, []int) {
 	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{7}
 }
 
+type ResumeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in Hello.
+	Identity string `protobuf:"bytes,1,opt,name=identity,proto3" json:"identity,omitempty"`
+	// The new spool's producer: its own streams are not ended.
+	Producer      []byte `protobuf:"bytes,2,opt,name=producer,proto3" json:"producer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeRequest) Reset() {
+	*x = ResumeRequest{}
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeRequest) ProtoMessage() {}
+
+func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
+func (*ResumeRequest) Descriptor() ([]byte, []int) {
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ResumeRequest) GetIdentity() string {
+	if x != nil {
+		return x.Identity
+	}
+	return ""
+}
+
+func (x *ResumeRequest) GetProducer() []byte {
+	if x != nil {
+		return x.Producer
+	}
+	return nil
+}
+
+type ResumeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The checkpoints of all sources that the identity's blocks carried. A mediator passes on what each Scribe answers, so
+	// a source may stand here more than once: the furthest counts.
+	Checkpoints []*SourceCheckpoint `protobuf:"bytes,1,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`
+	// Scribes that were not asked because they have not been seen for long. What they alone have may be sent again.
+	Absent        []string `protobuf:"bytes,2,rep,name=absent,proto3" json:"absent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeResponse) Reset() {
+	*x = ResumeResponse{}
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeResponse) ProtoMessage() {}
+
+func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
+func (*ResumeResponse) Descriptor() ([]byte, []int) {
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ResumeResponse) GetCheckpoints() []*SourceCheckpoint {
+	if x != nil {
+		return x.Checkpoints
+	}
+	return nil
+}
+
+func (x *ResumeResponse) GetAbsent() []string {
+	if x != nil {
+		return x.Absent
+	}
+	return nil
+}
+
+// SourceCheckpoint is the checkpoint of the last durable block of one log that came from one source.
+type SourceCheckpoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Log           string                 `protobuf:"bytes,1,opt,name=log,proto3" json:"log,omitempty"`
+	Source        string                 `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	Checkpoint    []byte                 `protobuf:"bytes,3,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceCheckpoint) Reset() {
+	*x = SourceCheckpoint{}
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceCheckpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceCheckpoint) ProtoMessage() {}
+
+func (x *SourceCheckpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceCheckpoint.ProtoReflect.Descriptor instead.
+func (*SourceCheckpoint) Descriptor() ([]byte, []int) {
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SourceCheckpoint) GetLog() string {
+	if x != nil {
+		return x.Log
+	}
+	return ""
+}
+
+func (x *SourceCheckpoint) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *SourceCheckpoint) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
 type RegisterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The Scribe's identity.
@@ -695,7 +893,7 @@ type RegisterRequest struct {
 
 func (x *RegisterRequest) Reset() {
 	*x = RegisterRequest{}
-	mi := &file_logscribe_v1_logscribe_proto_msgTypes[8]
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -707,7 +905,7 @@ func (x *RegisterRequest) String() string {
 func (*RegisterRequest) ProtoMessage() {}
 
 func (x *RegisterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_logscribe_v1_logscribe_proto_msgTypes[8]
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -720,7 +918,7 @@ func (x *RegisterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterRequest.ProtoReflect.Descriptor instead.
 func (*RegisterRequest) Descriptor() ([]byte, []int) {
-	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{8}
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RegisterRequest) GetId() string {
@@ -761,7 +959,7 @@ type RegisterResponse struct {
 
 func (x *RegisterResponse) Reset() {
 	*x = RegisterResponse{}
-	mi := &file_logscribe_v1_logscribe_proto_msgTypes[9]
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -773,7 +971,7 @@ func (x *RegisterResponse) String() string {
 func (*RegisterResponse) ProtoMessage() {}
 
 func (x *RegisterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_logscribe_v1_logscribe_proto_msgTypes[9]
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -786,7 +984,7 @@ func (x *RegisterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterResponse.ProtoReflect.Descriptor instead.
 func (*RegisterResponse) Descriptor() ([]byte, []int) {
-	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{9}
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RegisterResponse) GetAgainAfterMs() uint32 {
@@ -805,7 +1003,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_logscribe_v1_logscribe_proto_msgTypes[10]
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -817,7 +1015,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_logscribe_v1_logscribe_proto_msgTypes[10]
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -830,7 +1028,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{10}
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ResolveRequest) GetLog() string {
@@ -851,7 +1049,7 @@ type ResolveResponse struct {
 
 func (x *ResolveResponse) Reset() {
 	*x = ResolveResponse{}
-	mi := &file_logscribe_v1_logscribe_proto_msgTypes[11]
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -863,7 +1061,7 @@ func (x *ResolveResponse) String() string {
 func (*ResolveResponse) ProtoMessage() {}
 
 func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_logscribe_v1_logscribe_proto_msgTypes[11]
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -876,7 +1074,7 @@ func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveResponse.ProtoReflect.Descriptor instead.
 func (*ResolveResponse) Descriptor() ([]byte, []int) {
-	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{11}
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ResolveResponse) GetOwner() string {
@@ -909,18 +1107,19 @@ const file_logscribe_v1_logscribe_proto_rawDesc = "" +
 	"\x05hello\x18\x01 \x01(\v2\x13.logscribe.v1.HelloH\x00R\x05hello\x12(\n" +
 	"\x04open\x18\x02 \x01(\v2\x12.logscribe.v1.OpenH\x00R\x04open\x12+\n" +
 	"\x05block\x18\x03 \x01(\v2\x13.logscribe.v1.BlockH\x00R\x05blockB\t\n" +
-	"\amessage\"\x9e\x01\n" +
+	"\amessage\"\xba\x01\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12+\n" +
 	"\x06codecs\x18\x02 \x03(\x0e2\x13.logscribe.v1.CodecR\x06codecs\x12\x1a\n" +
 	"\bproducer\x18\x03 \x01(\fR\bproducer\x12\x14\n" +
 	"\x05agent\x18\x04 \x01(\tR\x05agent\x12\x1a\n" +
-	"\bsoftware\x18\x05 \x01(\tR\bsoftware\"\\\n" +
+	"\bsoftware\x18\x05 \x01(\tR\bsoftware\x12\x1a\n" +
+	"\bidentity\x18\x06 \x01(\tR\bidentity\"\\\n" +
 	"\x04Open\x12\x10\n" +
 	"\x03log\x18\x01 \x01(\tR\x03log\x12\x16\n" +
 	"\x06oldest\x18\x02 \x01(\x04R\x06oldest\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12\x14\n" +
-	"\x05owner\x18\x04 \x01(\tR\x05owner\"\xb7\x01\n" +
+	"\x05owner\x18\x04 \x01(\tR\x05owner\"\xef\x01\n" +
 	"\x05Block\x12\x10\n" +
 	"\x03log\x18\x01 \x01(\tR\x03log\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\x04R\x05first\x12\x14\n" +
@@ -928,7 +1127,11 @@ const file_logscribe_v1_logscribe_proto_rawDesc = "" +
 	"\x05codec\x18\x04 \x01(\x0e2\x13.logscribe.v1.CodecR\x05codec\x12\x19\n" +
 	"\braw_size\x18\x05 \x01(\rR\arawSize\x12\x10\n" +
 	"\x03crc\x18\x06 \x01(\aR\x03crc\x12\x18\n" +
-	"\apayload\x18\a \x01(\fR\apayload\"C\n" +
+	"\apayload\x18\a \x01(\fR\apayload\x12\x16\n" +
+	"\x06source\x18\b \x01(\tR\x06source\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\t \x01(\fR\n" +
+	"checkpoint\"C\n" +
 	"\x0eAppendResponse\x121\n" +
 	"\breceipts\x18\x01 \x03(\v2\x15.logscribe.v1.ReceiptR\breceipts\"\x91\x01\n" +
 	"\aReceipt\x12\x10\n" +
@@ -944,7 +1147,19 @@ const file_logscribe_v1_logscribe_proto_rawDesc = "" +
 	"\x05lines\x18\x02 \x01(\fR\x05lines\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12\x14\n" +
 	"\x05owner\x18\x04 \x01(\tR\x05owner\"\r\n" +
-	"\vLogResponse\"k\n" +
+	"\vLogResponse\"G\n" +
+	"\rResumeRequest\x12\x1a\n" +
+	"\bidentity\x18\x01 \x01(\tR\bidentity\x12\x1a\n" +
+	"\bproducer\x18\x02 \x01(\fR\bproducer\"j\n" +
+	"\x0eResumeResponse\x12@\n" +
+	"\vcheckpoints\x18\x01 \x03(\v2\x1e.logscribe.v1.SourceCheckpointR\vcheckpoints\x12\x16\n" +
+	"\x06absent\x18\x02 \x03(\tR\x06absent\"\\\n" +
+	"\x10SourceCheckpoint\x12\x10\n" +
+	"\x03log\x18\x01 \x01(\tR\x03log\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x03 \x01(\fR\n" +
+	"checkpoint\"k\n" +
 	"\x0fRegisterRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x12\n" +
@@ -963,10 +1178,11 @@ const file_logscribe_v1_logscribe_proto_rawDesc = "" +
 	"CODEC_NONE\x10\x00\x12\f\n" +
 	"\bCODEC_S2\x10\x01\x12\x0e\n" +
 	"\n" +
-	"CODEC_ZSTD\x10\x022\x8b\x01\n" +
+	"CODEC_ZSTD\x10\x022\xd0\x01\n" +
 	"\x06Scribe\x12E\n" +
 	"\x06Append\x12\x1b.logscribe.v1.AppendRequest\x1a\x1c.logscribe.v1.AppendResponse(\x01\x12:\n" +
-	"\x03Log\x12\x18.logscribe.v1.LogRequest\x1a\x19.logscribe.v1.LogResponse2\x9d\x01\n" +
+	"\x03Log\x12\x18.logscribe.v1.LogRequest\x1a\x19.logscribe.v1.LogResponse\x12C\n" +
+	"\x06Resume\x12\x1b.logscribe.v1.ResumeRequest\x1a\x1c.logscribe.v1.ResumeResponse2\x9d\x01\n" +
 	"\bRegistry\x12I\n" +
 	"\bRegister\x12\x1d.logscribe.v1.RegisterRequest\x1a\x1e.logscribe.v1.RegisterResponse\x12F\n" +
 	"\aResolve\x12\x1c.logscribe.v1.ResolveRequest\x1a\x1d.logscribe.v1.ResolveResponseB?Z=github.com/logscribe/logscribe/proto/logscribe/v1;logscribev1b\x06proto3"
@@ -984,7 +1200,7 @@ func file_logscribe_v1_logscribe_proto_rawDescGZIP() []byte {
 }
 
 var file_logscribe_v1_logscribe_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_logscribe_v1_logscribe_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_logscribe_v1_logscribe_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_logscribe_v1_logscribe_proto_goTypes = []any{
 	(Codec)(0),               // 0: logscribe.v1.Codec
 	(*AppendRequest)(nil),    // 1: logscribe.v1.AppendRequest
@@ -995,10 +1211,13 @@ var file_logscribe_v1_logscribe_proto_goTypes = []any{
 	(*Receipt)(nil),          // 6: logscribe.v1.Receipt
 	(*LogRequest)(nil),       // 7: logscribe.v1.LogRequest
 	(*LogResponse)(nil),      // 8: logscribe.v1.LogResponse
-	(*RegisterRequest)(nil),  // 9: logscribe.v1.RegisterRequest
-	(*RegisterResponse)(nil), // 10: logscribe.v1.RegisterResponse
-	(*ResolveRequest)(nil),   // 11: logscribe.v1.ResolveRequest
-	(*ResolveResponse)(nil),  // 12: logscribe.v1.ResolveResponse
+	(*ResumeRequest)(nil),    // 9: logscribe.v1.ResumeRequest
+	(*ResumeResponse)(nil),   // 10: logscribe.v1.ResumeResponse
+	(*SourceCheckpoint)(nil), // 11: logscribe.v1.SourceCheckpoint
+	(*RegisterRequest)(nil),  // 12: logscribe.v1.RegisterRequest
+	(*RegisterResponse)(nil), // 13: logscribe.v1.RegisterResponse
+	(*ResolveRequest)(nil),   // 14: logscribe.v1.ResolveRequest
+	(*ResolveResponse)(nil),  // 15: logscribe.v1.ResolveResponse
 }
 var file_logscribe_v1_logscribe_proto_depIdxs = []int32{
 	2,  // 0: logscribe.v1.AppendRequest.hello:type_name -> logscribe.v1.Hello
@@ -1007,19 +1226,22 @@ var file_logscribe_v1_logscribe_proto_depIdxs = []int32{
 	0,  // 3: logscribe.v1.Hello.codecs:type_name -> logscribe.v1.Codec
 	0,  // 4: logscribe.v1.Block.codec:type_name -> logscribe.v1.Codec
 	6,  // 5: logscribe.v1.AppendResponse.receipts:type_name -> logscribe.v1.Receipt
-	1,  // 6: logscribe.v1.Scribe.Append:input_type -> logscribe.v1.AppendRequest
-	7,  // 7: logscribe.v1.Scribe.Log:input_type -> logscribe.v1.LogRequest
-	9,  // 8: logscribe.v1.Registry.Register:input_type -> logscribe.v1.RegisterRequest
-	11, // 9: logscribe.v1.Registry.Resolve:input_type -> logscribe.v1.ResolveRequest
-	5,  // 10: logscribe.v1.Scribe.Append:output_type -> logscribe.v1.AppendResponse
-	8,  // 11: logscribe.v1.Scribe.Log:output_type -> logscribe.v1.LogResponse
-	10, // 12: logscribe.v1.Registry.Register:output_type -> logscribe.v1.RegisterResponse
-	12, // 13: logscribe.v1.Registry.Resolve:output_type -> logscribe.v1.ResolveResponse
-	10, // [10:14] is the sub-list for method output_type
-	6,  // [6:10] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	11, // 6: logscribe.v1.ResumeResponse.checkpoints:type_name -> logscribe.v1.SourceCheckpoint
+	1,  // 7: logscribe.v1.Scribe.Append:input_type -> logscribe.v1.AppendRequest
+	7,  // 8: logscribe.v1.Scribe.Log:input_type -> logscribe.v1.LogRequest
+	9,  // 9: logscribe.v1.Scribe.Resume:input_type -> logscribe.v1.ResumeRequest
+	12, // 10: logscribe.v1.Registry.Register:input_type -> logscribe.v1.RegisterRequest
+	14, // 11: logscribe.v1.Registry.Resolve:input_type -> logscribe.v1.ResolveRequest
+	5,  // 12: logscribe.v1.Scribe.Append:output_type -> logscribe.v1.AppendResponse
+	8,  // 13: logscribe.v1.Scribe.Log:output_type -> logscribe.v1.LogResponse
+	10, // 14: logscribe.v1.Scribe.Resume:output_type -> logscribe.v1.ResumeResponse
+	13, // 15: logscribe.v1.Registry.Register:output_type -> logscribe.v1.RegisterResponse
+	15, // 16: logscribe.v1.Registry.Resolve:output_type -> logscribe.v1.ResolveResponse
+	12, // [12:17] is the sub-list for method output_type
+	7,  // [7:12] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_logscribe_v1_logscribe_proto_init() }
@@ -1038,7 +1260,7 @@ func file_logscribe_v1_logscribe_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_logscribe_v1_logscribe_proto_rawDesc), len(file_logscribe_v1_logscribe_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   12,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Scribe_Append_FullMethodName = "/logscribe.v1.Scribe/Append"
 	Scribe_Log_FullMethodName    = "/logscribe.v1.Scribe/Log"
+	Scribe_Resume_FullMethodName = "/logscribe.v1.Scribe/Resume"
 )
 
 // ScribeClient is the client API for Scribe service.
@@ -44,6 +45,11 @@ type ScribeClient interface {
 	// Log appends lines that carry no sequence, for programs without a spool. It returns once they are synced to disk.
 	// A caller that repeats a Log whose answer it did not get may write its lines twice; Append does not have that gap.
 	Log(ctx context.Context, in *LogRequest, opts ...grpc.CallOption) (*LogResponse, error)
+	// Resume tells an agent that has lost its spool how far its sources had been read: for each source, the checkpoint of
+	// the last block that is durable. It first ends the streams of the identity's other producers, and answers once what
+	// they brought is committed or cut. A mediator asks all its Scribes, and fails with UNAVAILABLE while one can't be
+	// asked that may soon be.
+	Resume(ctx context.Context, in *ResumeRequest, opts ...grpc.CallOption) (*ResumeResponse, error)
 }
 
 type scribeClient struct {
@@ -77,6 +83,16 @@ func (c *scribeClient) Log(ctx context.Context, in *LogRequest, opts ...grpc.Cal
 	return out, nil
 }
 
+func (c *scribeClient) Resume(ctx context.Context, in *ResumeRequest, opts ...grpc.CallOption) (*ResumeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResumeResponse)
+	err := c.cc.Invoke(ctx, Scribe_Resume_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ScribeServer is the server API for Scribe service.
 // All implementations must embed UnimplementedScribeServer
 // for forward compatibility.
@@ -96,6 +112,11 @@ type ScribeServer interface {
 	// Log appends lines that carry no sequence, for programs without a spool. It returns once they are synced to disk.
 	// A caller that repeats a Log whose answer it did not get may write its lines twice; Append does not have that gap.
 	Log(context.Context, *LogRequest) (*LogResponse, error)
+	// Resume tells an agent that has lost its spool how far its sources had been read: for each source, the checkpoint of
+	// the last block that is durable. It first ends the streams of the identity's other producers, and answers once what
+	// they brought is committed or cut. A mediator asks all its Scribes, and fails with UNAVAILABLE while one can't be
+	// asked that may soon be.
+	Resume(context.Context, *ResumeRequest) (*ResumeResponse, error)
 	mustEmbedUnimplementedScribeServer()
 }
 
@@ -111,6 +132,9 @@ func (UnimplementedScribeServer) Append(grpc.ClientStreamingServer[AppendRequest
 }
 func (UnimplementedScribeServer) Log(context.Context, *LogRequest) (*LogResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Log not implemented")
+}
+func (UnimplementedScribeServer) Resume(context.Context, *ResumeRequest) (*ResumeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Resume not implemented")
 }
 func (UnimplementedScribeServer) mustEmbedUnimplementedScribeServer() {}
 func (UnimplementedScribeServer) testEmbeddedByValue()                {}
@@ -158,6 +182,24 @@ func _Scribe_Log_Handler(srv interface{}, ctx context.Context, dec func(interfac
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Scribe_Resume_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResumeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ScribeServer).Resume(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Scribe_Resume_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ScribeServer).Resume(ctx, req.(*ResumeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Scribe_ServiceDesc is the grpc.ServiceDesc for Scribe service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -168,6 +210,10 @@ var Scribe_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Log",
 			Handler:    _Scribe_Log_Handler,
+		},
+		{
+			MethodName: "Resume",
+			Handler:    _Scribe_Resume_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
