@@ -62,6 +62,18 @@ func (c *cluster) procs() []*proc {
 	return append(all, c.scribes...)
 }
 
+// procNamed returns the program of that name.
+func (c *cluster) procNamed(name string) *proc {
+	c.t.Helper()
+	for _, p := range c.procs() {
+		if p.name == name {
+			return p
+		}
+	}
+	c.t.Fatalf("no program %s", name)
+	return nil
+}
+
 func (c *cluster) path(elements ...string) string {
 	return filepath.Join(append([]string{c.dir}, elements...)...)
 }

@@ -51,13 +51,21 @@ func TestOneScribeDown(t *testing.T) {
 // manyLogs starts an agent with n files, each of them a log, and writes first lines.
 func (c *cluster) manyLogs(mediator string, n int) (files []*appended, wants []expectation) {
 	c.t.Helper()
+	return c.manyLogsIn(mediator, c.spool("agent1"), n)
+}
+
+// manyLogsIn is manyLogs with the spool at that path.
+func (c *cluster) manyLogsIn(mediator, spool string, n int) (files []*appended, wants []expectation) {
+	c.t.Helper()
 	for i := range n {
 		f := newAppended(c.t, c.path(fmt.Sprintf("app%d.log", i)))
 		f.add(10 + i)
 		files = append(files, f)
 		wants = append(wants, f.expectation(fmt.Sprintf("many/app%d", i)))
 	}
-	c.addAgent(mediator, []tailed{{paths: []string{c.path("*.log")}, log: "many/{stem}"}})
+	agent := c.newAgent(mediator, []tailed{{paths: []string{c.path("*.log")}, log: "many/{stem}"}})
+	agent.args = append(agent.args, "-spool", spool)
+	agent.start()
 	return files, wants
 }
 

@@ -43,16 +43,6 @@ func (b *busy) endWriter() {
 	b.group.Wait()
 }
 
-func (b *busy) byName(name string) *proc {
-	for _, p := range b.procs() {
-		if p.name == name {
-			return p
-		}
-	}
-	b.t.Fatalf("no program %s", name)
-	return nil
-}
-
 // writesOn waits until the writer has written that many bytes more.
 func (b *busy) writesOn(n int) {
 	b.t.Helper()
@@ -72,7 +62,7 @@ func TestStopped(t *testing.T) {
 			t.Parallel()
 			b := newBusy(t)
 			b.writer.pause = 50 * time.Millisecond
-			p := b.byName(name)
+			p := b.procNamed(name)
 			p.stop()
 			time.Sleep(stop)
 			p.cont()
@@ -94,7 +84,7 @@ func TestCleanStop(t *testing.T) {
 		t.Run(fmt.Sprintf("%sWithout%s", c.program, c.peer), func(t *testing.T) {
 			t.Parallel()
 			b := newBusy(t)
-			p, peer := b.byName(c.program), b.byName(c.peer)
+			p, peer := b.procNamed(c.program), b.procNamed(c.peer)
 			peer.stop()
 			b.writesOn(200_000) // so that streams are in progress, and stuck
 			p.terminate(stopLimit)

@@ -1,10 +1,12 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path"
 	"slices"
@@ -146,13 +148,24 @@ func (s *Store) cutBack(file *os.File, name string, e entry) (int64, error) {
 		s.logger.Error("a file is shorter than what was committed: something else cut or replaced it",
 			"file", logname.Active(name), "bytes", size, "committed", e.size)
 	case size > e.size && !sabotage.On(sabotage.Cut):
-		s.logger.Info("cut uncommitted bytes off", "file", logname.Active(name), "bytes", size-e.size, "committed", e.size)
+		s.logger.Log(context.Background(), s.cutLevel(), "cut uncommitted bytes off", "file", logname.Active(name), "bytes", size-e.size, "committed", e.size)
 		if err := file.Truncate(e.size); err != nil {
 			return 0, err
 		}
 		size = e.size
 	}
 	return size, nil
+}
+
+// cutLevel is the level at which a cut is logged. One that follows a failed write has been announced, and on a full disk
+// there are many of them.
+func (s *Store) cutLevel() slog.Level {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.complained.IsZero() || time.Since(s.complained) > complainEvery {
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
 }
 
 // endLine makes sure that a file which others left without a newline at its end gets one, so that the next line begins
