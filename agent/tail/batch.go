@@ -15,8 +15,9 @@ type batch struct {
 	end    int64 // the position that it reaches
 	raw    int64 // bytes of lines
 	lines  int64
-	weight int64 // its share of the budget
-	last   bool  // the generation is let go when it is committed
+	weight int64  // its share of the budget
+	last   bool   // the generation is let go when it is committed
+	source string // the key of the checkpoints in its drafts; "" until one has it
 	arena  *[]byte
 }
 
@@ -56,6 +57,15 @@ func (b *batch) add(p cut.Piece, log string, data []byte, codec block.Codec) {
 	b.Drafts = append(b.Drafts, d)
 	b.raw += int64(d.RawSize)
 	b.lines += int64(d.Count)
+}
+
+// reach gives the block that was added last the checkpoint at its end.
+func (b *batch) reach(c checkpoint, position int64, head, tail probe) {
+	c.position, c.head, c.tail = position, head, tail
+	if b.source == "" {
+		b.source = checkpointKey(c.id.inode)
+	}
+	b.Drafts[len(b.Drafts)-1].Reached = block.Checkpoint{Source: b.source, Value: c.encode()}
 }
 
 // recycle gives the arena back. The drafts must not be used any more.

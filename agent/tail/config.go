@@ -43,6 +43,10 @@ type Config struct {
 	Host     string // the value of {host}
 	Spool    Spool
 	Logger   *slog.Logger // default: slog.Default()
+	// CarryCheckpoints gives every block the checkpoint at its end, so that reading can go on there even if the spool is
+	// lost. The block's Reached.Source is the key under which the spool keeps the file's checkpoint, Reached.Value its
+	// value.
+	CarryCheckpoints bool
 
 	PollInterval time.Duration // between two looks at an active file, default 1s; idle files are looked at less often
 	ScanInterval time.Duration // between two evaluations of all globs, default 5s; longer where one takes long

@@ -35,11 +35,20 @@ type fakeSpool struct {
 	mu          sync.Mutex
 	logs        map[string][]byte
 	checkpoints map[string][]byte
+	reached     []reached // by the drafts, in order
 	appends     int
 	fail        int           // Appends that fail from now on
 	blocked     chan struct{} // if not nil, Append waits until it is closed
 	lottery     bool          // an Append whose context ends is stored or not, by chance; and they take time
 	appended    func()
+}
+
+// reached is what a draft said of itself: behind its lines, of which its log had so many bytes by then, the source is at
+// the checkpoint.
+type reached struct {
+	log        string
+	bytes      int
+	checkpoint block.Checkpoint
 }
 
 func newSpool() *fakeSpool {
@@ -85,6 +94,7 @@ func (s *fakeSpool) Append(ctx context.Context, b spool.Batch) error {
 			panic(err)
 		}
 		s.logs[d.Log] = append(s.logs[d.Log], raw...)
+		s.reached = append(s.reached, reached{d.Log, len(s.logs[d.Log]), d.Reached})
 	}
 	for _, c := range b.Checkpoints {
 		if c.Value == nil {

@@ -158,19 +158,25 @@ func (r *reader) chunk(f *os.File, g *generation, want int64) ([]byte, error) {
 func (r *reader) deliver(ctx context.Context, g *generation, f *os.File, data []byte, weight, size int64) (again bool) {
 	s := r.source
 	final := g.closing && g.position+int64(len(data)) >= size
-	log, codec := s.destination(g)
+	to := s.destination(g)
 	b := newBatch(weight)
 	used, long := 0, g.longLine
-	for used < len(data) {
+	var head, tail probe
+	var err error
+	for used < len(data) && err == nil {
 		p := cut.Next(data[used:], s.cfg.MaxLine, final)
 		if p.Size == 0 {
 			break
 		}
-		b.add(p, log, data[used:], codec)
+		b.add(p, to.log, data[used:], to.codec)
 		used += p.Size
+		if s.cfg.CarryCheckpoints {
+			head, tail, err = r.probes(f, g, data, used)
+			b.reach(to.checkpoint, g.position+int64(used), head, tail)
+		}
 		tooLong := p.Broken && (used < len(data) || !final)
 		if tooLong && !long {
-			s.longLine(g.path, log)
+			s.longLine(g.path, to.log)
 		}
 		long = tooLong
 	}
@@ -180,7 +186,9 @@ func (r *reader) deliver(ctx context.Context, g *generation, f *os.File, data []
 		s.looked(g, len(data))
 		return r.settle(ctx, g, g.position+int64(len(data)) == size)
 	}
-	head, tail, err := r.probes(f, g, data, used)
+	if !s.cfg.CarryCheckpoints {
+		head, tail, err = r.probes(f, g, data, used)
+	}
 	if err != nil {
 		b.recycle()
 		s.budget.Release(b.weight)
@@ -195,11 +203,17 @@ func (r *reader) deliver(ctx context.Context, g *generation, f *os.File, data []
 	return g.seen < size || final
 }
 
-// destination returns where the generation's lines go.
-func (s *Source) destination(g *generation) (log string, codec block.Codec) {
+// destination is where a generation's lines go, as it is when a batch of them is begun.
+type destination struct {
+	log        string
+	codec      block.Codec
+	checkpoint checkpoint // before the batch
+}
+
+func (s *Source) destination(g *generation) destination {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return g.log, g.codec
+	return destination{log: g.log, codec: g.codec, checkpoint: g.checkpointLocked()}
 }
 
 // looked records how far there is an unfinished line.
