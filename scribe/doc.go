@@ -4,6 +4,7 @@
 //
 //   - A receipt, or the answer of a unary call, is sent only after the store has committed what it speaks of.
 //   - A log's trouble is answered in that log's receipt; the other logs of its stream go on.
+//   - Once Resume has begun to answer, no block of an older spool of that identity is written any more.
 //   - A Scribe that has registered with mediators writes only for the owner of an epoch: what comes without one is
 //     checked with a mediator first.
 //
@@ -13,6 +14,7 @@
 //	embedded.go  a Scribe inside an agent, reached in process
 //	intake.go    Append: one stream of blocks, its receipts
 //	direct.go    the unary call: Log
+//	resume.go    Resume: agents that have an identity and begin with an empty spool
 //	console.go   the copy of all lines for -console
 //	register.go  being known to mediators
 //	status.go    errors of the store as codes of gRPC

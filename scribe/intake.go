@@ -28,6 +28,7 @@ const (
 type intake struct {
 	scribe   *Scribe
 	producer block.Producer
+	member   *membership // nil without an identity
 	logs     map[string]*streamLog
 	order    []*streamLog // as the stream opened them
 	lines    []byte       // the buffer of decoded lines
@@ -57,6 +58,7 @@ func (s *Scribe) Append(stream grpc.ClientStreamingServer[logscribev1.AppendRequ
 	if err := in.hello(stream); err != nil {
 		return err
 	}
+	defer in.member.leave()
 	for {
 		request, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -101,6 +103,9 @@ func (in *intake) hello(stream grpc.ClientStreamingServer[logscribev1.AppendRequ
 		return status.Errorf(codes.InvalidArgument, "the producer has %d bytes, a UUID has %d", len(hello.Producer), len(in.producer))
 	}
 	in.producer = block.Producer(hello.Producer)
+	if in.member, err = in.scribe.identities.join(hello); err != nil {
+		return statusOf(err)
+	}
 	return nil
 }
 
@@ -121,6 +126,10 @@ func (in *intake) take(ctx context.Context, request *logscribev1.AppendRequest) 
 		if l == nil {
 			return status.Errorf(codes.InvalidArgument, "a block of log %q came before its Open", m.Block.Log)
 		}
+		if !in.member.begin() {
+			return status.Errorf(codes.FailedPrecondition, "identity %q: its next spool has taken over", in.member.name())
+		}
+		defer in.member.end()
 		if l.err == nil {
 			l.err = in.append(l, m.Block)
 		}
@@ -171,7 +180,7 @@ func (in *intake) append(l *streamLog, m *logscribev1.Block) error {
 		in.lines = lines[:0]
 	}
 	l.sent = max(l.sent, b.Last())
-	written, ticket, err := in.scribe.store.Append(store.Block{Block: &b, Lines: lines, Epoch: l.epoch, Oldest: l.oldest})
+	written, ticket, err := in.scribe.store.Append(store.Block{Block: &b, Lines: lines, Epoch: l.epoch, Oldest: l.oldest, Identity: in.member.name()})
 	if err != nil {
 		return err
 	}

@@ -49,16 +49,17 @@ type Config struct {
 // Scribe is a running worker.
 type Scribe struct {
 	logscribev1.UnimplementedScribeServer
-	cfg      Config
-	logger   *slog.Logger
-	id       string
-	store    *store.Store
-	listener net.Listener
-	server   *transport.Server
-	serverTL *transport.Credentials
-	clientTL *transport.Credentials
-	registry *registration // nil without mediators
-	console  *console      // nil without one
+	cfg        Config
+	logger     *slog.Logger
+	id         string
+	store      *store.Store
+	identities *identities
+	listener   net.Listener
+	server     *transport.Server
+	serverTL   *transport.Credentials
+	clientTL   *transport.Credentials
+	registry   *registration // nil without mediators
+	console    *console      // nil without one
 }
 
 // New opens the store, which brings its files to their committed state, and listens. The Scribe serves once Run is
@@ -93,7 +94,8 @@ func newScribe(cfg Config, listener net.Listener) (*Scribe, error) {
 	if s.store, err = store.Open(cfg.Path, store.Options{MaxSize: cfg.MaxSize, Logger: s.logger}); err != nil {
 		return nil, err
 	}
-	if s.id, err = identity(cfg.ID, s.store); err != nil {
+	s.identities = newIdentities(s.store)
+	if s.id, err = nameOf(cfg.ID, s.store); err != nil {
 		return nil, errors.Join(err, s.store.Close())
 	}
 	if len(cfg.Mediators) > 0 {
@@ -107,7 +109,8 @@ func newScribe(cfg Config, listener net.Listener) (*Scribe, error) {
 	return s, nil
 }
 
-func identity(configured string, st *store.Store) (string, error) {
+// nameOf returns the Scribe's own identity.
+func nameOf(configured string, st *store.Store) (string, error) {
 	if configured != "" {
 		return configured, nil
 	}

@@ -20,7 +20,7 @@ func codeOf(err error) codes.Code {
 	switch {
 	case isA[*store.GapError](err):
 		return codes.OutOfRange
-	case isA[*store.FencedError](err):
+	case isA[*store.FencedError](err), isA[*store.SupersededError](err):
 		return codes.FailedPrecondition
 	case errors.Is(err, block.ErrChecksum):
 		return codes.DataLoss

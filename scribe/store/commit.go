@@ -34,6 +34,7 @@ type snapshot struct {
 	size    int64
 	rotated int64
 	marks   map[block.Producer]uint64
+	reached map[source][]byte
 	err     error
 }
 
@@ -166,12 +167,13 @@ func (l *logFile) snapshot() *snapshot {
 	}
 	s := &snapshot{
 		log: l, err: l.intact(), file: l.file, full: l.full, size: l.size, rotated: l.lastStamp,
-		marks: make(map[block.Producer]uint64, len(l.touched)),
+		marks: make(map[block.Producer]uint64, len(l.touched)), reached: l.reached,
 	}
 	for p := range l.touched {
 		s.marks[p] = l.marks[p].appended
 	}
 	clear(l.touched)
+	l.reached = nil
 	l.full, l.pending = nil, false
 	l.inRound = true
 	return s

@@ -11,6 +11,7 @@
 //     is skipped, a gap is refused unless the producer no longer holds what is missing.
 //   - A file never exceeds the maximal size, unless a single line does; lines are never parted.
 //   - Names of rotated files rise strictly within a log, whatever the clock does, and are never used twice.
+//   - The checkpoint of an agent's source is committed in the transaction that commits its block's last line.
 //   - A log that fails fails alone.
 //   - One process at a time: Open locks the ledger. Nothing outside the root is ever touched (os.Root).
 //

@@ -30,6 +30,17 @@ func (e *GapError) Error() string {
 	return fmt.Sprintf("log %q: lines %d to %d are missing", e.Log, e.Next, e.First-1)
 }
 
+// SupersededError refuses a stream of an identity whose spool another one has taken the place of.
+type SupersededError struct {
+	Identity           string
+	Generation, Newest uint64
+}
+
+func (e *SupersededError) Error() string {
+	return fmt.Sprintf("identity %q: this is generation %d of its spools, and generation %d has begun: another agent has the same "+
+		"identity, or an old spool was put back; give each agent an identity of its own", e.Identity, e.Generation, e.Newest)
+}
+
 // FencedError refuses an owner whose epoch is older than the newest seen.
 type FencedError struct {
 	Log         string

@@ -13,12 +13,16 @@ import (
 	"github.com/logscribe/logscribe/internal/boltfile"
 )
 
-// ledger is the store's durable memory, a bbolt file with three buckets:
+// ledger is the store's durable memory, a bbolt file with five buckets:
 //
-//	meta       "version" -> 1 byte, the version of this layout, 1
-//	           "root" -> 16 bytes, the identity of the root folder (UUID)
-//	logs       log name -> log record, see entry
-//	producers  log name, 0x00, producer (16 bytes) -> producer record, see encodeMark
+//	meta         "version" -> 1 byte, the version of this layout, 1
+//	             "root" -> 16 bytes, the identity of the root folder (UUID)
+//	logs         log name -> log record, see entry
+//	producers    log name, 0x00, producer (16 bytes) -> producer record, see encodeMark
+//	identities   an agent's identity -> identity record, see generation
+//	checkpoints  an agent's identity, 0x00, log name, 0x00, name of the source -> checkpoint record, see reached
+//
+// The last two are missing in ledgers of earlier releases, and made when such a ledger is opened.
 type ledger struct {
 	db   *bolt.DB
 	root uuid.UUID
@@ -30,9 +34,11 @@ const layoutVersion = 1
 const batchDelay = 200 * time.Microsecond
 
 var (
-	bucketMeta      = []byte("meta")
-	bucketLogs      = []byte("logs")
-	bucketProducers = []byte("producers")
+	bucketMeta        = []byte("meta")
+	bucketLogs        = []byte("logs")
+	bucketProducers   = []byte("producers")
+	bucketIdentities  = []byte("identities")
+	bucketCheckpoints = []byte("checkpoints")
 
 	keyVersion = []byte("version")
 	keyRoot    = []byte("root")
@@ -124,7 +130,7 @@ func openLedger(path string) (*ledger, error) {
 }
 
 func (l *ledger) init(tx *bolt.Tx) error {
-	for _, name := range [][]byte{bucketMeta, bucketLogs, bucketProducers} {
+	for _, name := range [][]byte{bucketMeta, bucketLogs, bucketProducers, bucketIdentities, bucketCheckpoints} {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}
@@ -220,6 +226,9 @@ func (l *ledger) commit(snapshots []*snapshot, now time.Time) error {
 				if err := producers.Put(key, encodeMark(sequence, now)); err != nil {
 					return err
 				}
+			}
+			if err := putReached(tx, s.log.name, s.reached, now); err != nil {
+				return err
 			}
 		}
 		return nil

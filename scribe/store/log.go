@@ -33,6 +33,7 @@ type logFile struct {
 	lastStamp int64      // time in the name of the last rotation, committed or not, microseconds since 1970 UTC
 	marks     map[block.Producer]mark
 	touched   map[block.Producer]struct{} // whose marks changed since the last snapshot
+	reached   map[source][]byte           // checkpoints of sources since the last snapshot; nil for none
 	full      []*os.File                  // rotated since the last snapshot, still open to be synced
 	synced    []*os.File                  // were synced ahead of their round while another one, which may hold them, ran
 	pending   bool                        // something was written since the last snapshot
@@ -48,6 +49,8 @@ type Block struct {
 	Lines  []byte // its decoded payload
 	Epoch  uint64 // of the stream it came with; 0 claims none
 	Oldest uint64 // the first sequence that its producer still holds
+	// Identity is that of the agent, whose checkpoints are then kept; empty for none.
+	Identity string
 }
 
 // Ticket stands for appended lines that are not committed yet.
@@ -103,7 +106,19 @@ func (s *Store) Append(b Block) ([]byte, Ticket, error) {
 	m.appended = max(m.appended, b.Last())
 	l.marks[b.Producer] = m
 	l.touched[b.Producer] = struct{}{}
+	l.noteReached(&b)
 	return lines, l.ticket(), nil
+}
+
+// noteReached has the checkpoint committed that the block's last line, which was just written, has reached.
+func (l *logFile) noteReached(b *Block) {
+	if b.Identity == "" || b.Reached.Source == "" {
+		return
+	}
+	if l.reached == nil {
+		l.reached = map[source][]byte{}
+	}
+	l.reached[source{b.Identity, b.Reached.Source}] = b.Reached.Value
 }
 
 // noteGap says which lines of a producer will not come any more. Where none came before, another Scribe may have them:
@@ -273,7 +288,7 @@ func (l *logFile) open() error {
 	}
 	s.open.Add(1)
 	l.file, l.size, l.entry, l.lastStamp = r.file, r.size, e, r.lastStamp
-	l.touched = map[block.Producer]struct{}{}
+	l.touched, l.reached = map[block.Producer]struct{}{}, nil
 	l.marks = make(map[block.Producer]mark, len(sequences))
 	for p, sequence := range sequences {
 		l.marks[p] = mark{appended: sequence, committed: sequence}

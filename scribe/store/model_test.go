@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -18,6 +19,8 @@ type model struct {
 	committed int // number of lines
 	last      map[block.Producer]uint64
 	safe      map[block.Producer]uint64 // last, as of the last commit
+	reached   map[string]string         // by source, the last checkpoint of the identity's blocks
+	known     map[string]string         // reached, as of the last commit
 }
 
 // TestModel drives a store with random blocks, resends, commits, clean stops and crashes, under a clock that jumps, and
@@ -36,7 +39,7 @@ func TestModel(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { s.Close() }()
-		m := model{last: map[block.Producer]uint64{}, safe: map[block.Producer]uint64{}}
+		m := model{last: map[block.Producer]uint64{}, safe: map[block.Producer]uint64{}, reached: map[string]string{}, known: map[string]string{}}
 		reopen := func() {
 			if s, err = Open(root, o); err != nil {
 				t.Fatal(err)
@@ -76,8 +79,12 @@ func (m *model) append(t *rapid.T, s *Store) {
 	first := next - min(rapid.Uint64Range(0, 5).Draw(t, "repeated"), next-1)
 	last := first + rapid.Uint64Range(0, 8).Draw(t, "more")
 	width := rapid.IntRange(8, 20).Draw(t, "width")
-	if _, _, err := s.Append(numbered("d/a", p, first, last, width)); err != nil {
+	source, value := rapid.SampledFrom([]string{"x", "y"}).Draw(t, "source"), fmt.Sprint(p[15], last)
+	if _, _, err := s.Append(reaching(numbered("d/a", p, first, last, width), "web-7", source, value)); err != nil {
 		t.Fatal(err)
+	}
+	if last >= next {
+		m.reached[source] = value
 	}
 	for n := next; n <= last; n++ {
 		m.appended = append(m.appended, line(p, n, width))
@@ -90,6 +97,7 @@ func (m *model) commit() {
 	for p, n := range m.last {
 		m.safe[p] = n
 	}
+	m.known = maps.Clone(m.reached)
 }
 
 func (m *model) crash() {
@@ -98,6 +106,7 @@ func (m *model) crash() {
 	for p, n := range m.safe {
 		m.last[p] = n
 	}
+	m.reached = maps.Clone(m.known)
 }
 
 // check holds files, sequences and sizes against the model.
@@ -106,6 +115,16 @@ func (m *model) check(t *rapid.T, s *Store, root string, maxSize int64) {
 		if got, _, err := s.Committed("d/a", p); err != nil || got != want {
 			t.Fatalf("committed is %d, %v; want %d", got, err, want)
 		}
+	}
+	remembered := map[string]string{}
+	err := s.Checkpoints("web-7", func(part []SourceCheckpoint) error {
+		for _, c := range part {
+			remembered[c.Source] = string(c.Value)
+		}
+		return nil
+	})
+	if err != nil || !maps.Equal(remembered, m.known) {
+		t.Fatalf("the checkpoints are %v, %v; want %v", remembered, err, m.known)
 	}
 	var got, want string
 	paths, err := filepath.Glob(filepath.Join(root, "d/a_*.log")) // sorted

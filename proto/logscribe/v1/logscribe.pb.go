@@ -186,8 +186,11 @@ type Hello struct {
 	// The agent's software version, for people.
 	Software string `protobuf:"bytes,5,opt,name=software,proto3" json:"software,omitempty"`
 	// What the agent is called in its configuration so that it can go on after the loss of its spool; empty for none.
-	// With it, Scribes keep the checkpoints that blocks carry.
-	Identity      string `protobuf:"bytes,6,opt,name=identity,proto3" json:"identity,omitempty"`
+	// With it, Scribes keep the checkpoints that blocks carry. At most 200 bytes without control characters.
+	Identity string `protobuf:"bytes,6,opt,name=identity,proto3" json:"identity,omitempty"`
+	// The generation of the identity that Resume gave to the producer's spool; 0 if it was not asked. A stream of an older
+	// generation than the Scribe has seen is refused: another spool has taken over.
+	Generation    uint64 `protobuf:"varint,7,opt,name=generation,proto3" json:"generation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -262,6 +265,13 @@ func (x *Hello) GetIdentity() string {
 		return x.Identity
 	}
 	return ""
+}
+
+func (x *Hello) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
 }
 
 // Open announces a log of the stream.
@@ -712,8 +722,11 @@ type ResumeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As in Hello.
 	Identity string `protobuf:"bytes,1,opt,name=identity,proto3" json:"identity,omitempty"`
-	// The new spool's producer: its own streams are not ended.
-	Producer      []byte `protobuf:"bytes,2,opt,name=producer,proto3" json:"producer,omitempty"`
+	// Made by the agent for its empty spool, the 16 bytes of a UUID: a call with the same one may be repeated, and begins
+	// no further generation.
+	Spool []byte `protobuf:"bytes,2,opt,name=spool,proto3" json:"spool,omitempty"`
+	// The time by the agent's clock, in milliseconds since 1970 UTC.
+	NowMs         int64 `protobuf:"varint,3,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -755,20 +768,32 @@ func (x *ResumeRequest) GetIdentity() string {
 	return ""
 }
 
-func (x *ResumeRequest) GetProducer() []byte {
+func (x *ResumeRequest) GetSpool() []byte {
 	if x != nil {
-		return x.Producer
+		return x.Spool
 	}
 	return nil
 }
 
+func (x *ResumeRequest) GetNowMs() int64 {
+	if x != nil {
+		return x.NowMs
+	}
+	return 0
+}
+
+// ResumeResponse is a part of the answer: the parts of all fields add up.
 type ResumeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The checkpoints of all sources that the identity's blocks carried. A mediator passes on what each Scribe answers, so
-	// a source may stand here more than once: the furthest counts.
+	// The checkpoints of the sources that the identity's blocks carried. A source may come more than once: from several
+	// logs, and from several Scribes.
 	Checkpoints []*SourceCheckpoint `protobuf:"bytes,1,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`
-	// Scribes that were not asked because they have not been seen for long. What they alone have may be sent again.
-	Absent        []string `protobuf:"bytes,2,rep,name=absent,proto3" json:"absent,omitempty"`
+	// The generation that has begun; of several the highest counts.
+	Generation uint64 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	// When the identity was first heard of, as now_ms had it then; of several the earliest counts. 0 tells nothing.
+	SinceMs int64 `protobuf:"varint,3,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"`
+	// Scribes that were not asked because they have been down for long. What they alone know is missing here.
+	Absent        []string `protobuf:"bytes,4,rep,name=absent,proto3" json:"absent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -808,6 +833,20 @@ func (x *ResumeResponse) GetCheckpoints() []*SourceCheckpoint {
 		return x.Checkpoints
 	}
 	return nil
+}
+
+func (x *ResumeResponse) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *ResumeResponse) GetSinceMs() int64 {
+	if x != nil {
+		return x.SinceMs
+	}
+	return 0
 }
 
 func (x *ResumeResponse) GetAbsent() []string {
@@ -1107,14 +1146,17 @@ const file_logscribe_v1_logscribe_proto_rawDesc = "" +
 	"\x05hello\x18\x01 \x01(\v2\x13.logscribe.v1.HelloH\x00R\x05hello\x12(\n" +
 	"\x04open\x18\x02 \x01(\v2\x12.logscribe.v1.OpenH\x00R\x04open\x12+\n" +
 	"\x05block\x18\x03 \x01(\v2\x13.logscribe.v1.BlockH\x00R\x05blockB\t\n" +
-	"\amessage\"\xba\x01\n" +
+	"\amessage\"\xda\x01\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12+\n" +
 	"\x06codecs\x18\x02 \x03(\x0e2\x13.logscribe.v1.CodecR\x06codecs\x12\x1a\n" +
 	"\bproducer\x18\x03 \x01(\fR\bproducer\x12\x14\n" +
 	"\x05agent\x18\x04 \x01(\tR\x05agent\x12\x1a\n" +
 	"\bsoftware\x18\x05 \x01(\tR\bsoftware\x12\x1a\n" +
-	"\bidentity\x18\x06 \x01(\tR\bidentity\"\\\n" +
+	"\bidentity\x18\x06 \x01(\tR\bidentity\x12\x1e\n" +
+	"\n" +
+	"generation\x18\a \x01(\x04R\n" +
+	"generation\"\\\n" +
 	"\x04Open\x12\x10\n" +
 	"\x03log\x18\x01 \x01(\tR\x03log\x12\x16\n" +
 	"\x06oldest\x18\x02 \x01(\x04R\x06oldest\x12\x14\n" +
@@ -1147,13 +1189,18 @@ const file_logscribe_v1_logscribe_proto_rawDesc = "" +
 	"\x05lines\x18\x02 \x01(\fR\x05lines\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12\x14\n" +
 	"\x05owner\x18\x04 \x01(\tR\x05owner\"\r\n" +
-	"\vLogResponse\"G\n" +
+	"\vLogResponse\"X\n" +
 	"\rResumeRequest\x12\x1a\n" +
-	"\bidentity\x18\x01 \x01(\tR\bidentity\x12\x1a\n" +
-	"\bproducer\x18\x02 \x01(\fR\bproducer\"j\n" +
+	"\bidentity\x18\x01 \x01(\tR\bidentity\x12\x14\n" +
+	"\x05spool\x18\x02 \x01(\fR\x05spool\x12\x15\n" +
+	"\x06now_ms\x18\x03 \x01(\x03R\x05nowMs\"\xa5\x01\n" +
 	"\x0eResumeResponse\x12@\n" +
-	"\vcheckpoints\x18\x01 \x03(\v2\x1e.logscribe.v1.SourceCheckpointR\vcheckpoints\x12\x16\n" +
-	"\x06absent\x18\x02 \x03(\tR\x06absent\"\\\n" +
+	"\vcheckpoints\x18\x01 \x03(\v2\x1e.logscribe.v1.SourceCheckpointR\vcheckpoints\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\x04R\n" +
+	"generation\x12\x19\n" +
+	"\bsince_ms\x18\x03 \x01(\x03R\asinceMs\x12\x16\n" +
+	"\x06absent\x18\x04 \x03(\tR\x06absent\"\\\n" +
 	"\x10SourceCheckpoint\x12\x10\n" +
 	"\x03log\x18\x01 \x01(\tR\x03log\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1e\n" +
@@ -1178,11 +1225,11 @@ const file_logscribe_v1_logscribe_proto_rawDesc = "" +
 	"CODEC_NONE\x10\x00\x12\f\n" +
 	"\bCODEC_S2\x10\x01\x12\x0e\n" +
 	"\n" +
-	"CODEC_ZSTD\x10\x022\xd0\x01\n" +
+	"CODEC_ZSTD\x10\x022\xd2\x01\n" +
 	"\x06Scribe\x12E\n" +
 	"\x06Append\x12\x1b.logscribe.v1.AppendRequest\x1a\x1c.logscribe.v1.AppendResponse(\x01\x12:\n" +
-	"\x03Log\x12\x18.logscribe.v1.LogRequest\x1a\x19.logscribe.v1.LogResponse\x12C\n" +
-	"\x06Resume\x12\x1b.logscribe.v1.ResumeRequest\x1a\x1c.logscribe.v1.ResumeResponse2\x9d\x01\n" +
+	"\x03Log\x12\x18.logscribe.v1.LogRequest\x1a\x19.logscribe.v1.LogResponse\x12E\n" +
+	"\x06Resume\x12\x1b.logscribe.v1.ResumeRequest\x1a\x1c.logscribe.v1.ResumeResponse0\x012\x9d\x01\n" +
 	"\bRegistry\x12I\n" +
 	"\bRegister\x12\x1d.logscribe.v1.RegisterRequest\x1a\x1e.logscribe.v1.RegisterResponse\x12F\n" +
 	"\aResolve\x12\x1c.logscribe.v1.ResolveRequest\x1a\x1d.logscribe.v1.ResolveResponseB?Z=github.com/logscribe/logscribe/proto/logscribe/v1;logscribev1b\x06proto3"

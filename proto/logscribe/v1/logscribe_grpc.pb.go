@@ -45,11 +45,12 @@ type ScribeClient interface {
 	// Log appends lines that carry no sequence, for programs without a spool. It returns once they are synced to disk.
 	// A caller that repeats a Log whose answer it did not get may write its lines twice; Append does not have that gap.
 	Log(ctx context.Context, in *LogRequest, opts ...grpc.CallOption) (*LogResponse, error)
-	// Resume tells an agent that has lost its spool how far its sources had been read: for each source, the checkpoint of
-	// the last block that is durable. It first ends the streams of the identity's other producers, and answers once what
-	// they brought is committed or cut. A mediator asks all its Scribes, and fails with UNAVAILABLE while one can't be
-	// asked that may soon be.
-	Resume(ctx context.Context, in *ResumeRequest, opts ...grpc.CallOption) (*ResumeResponse, error)
+	// Resume tells an agent that begins with an empty spool how far the sources of its identity have been read: for each
+	// source of each log, the checkpoint of the last block that is durable. It begins a new generation of the identity and
+	// ends the streams of older ones, for good; then it answers with what they had committed. An answer counts only once
+	// the stream has ended with OK. A mediator asks all its Scribes, and fails with UNAVAILABLE while one can't be asked
+	// that may soon be.
+	Resume(ctx context.Context, in *ResumeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ResumeResponse], error)
 }
 
 type scribeClient struct {
@@ -83,15 +84,24 @@ func (c *scribeClient) Log(ctx context.Context, in *LogRequest, opts ...grpc.Cal
 	return out, nil
 }
 
-func (c *scribeClient) Resume(ctx context.Context, in *ResumeRequest, opts ...grpc.CallOption) (*ResumeResponse, error) {
+func (c *scribeClient) Resume(ctx context.Context, in *ResumeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ResumeResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ResumeResponse)
-	err := c.cc.Invoke(ctx, Scribe_Resume_FullMethodName, in, out, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Scribe_ServiceDesc.Streams[1], Scribe_Resume_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	x := &grpc.GenericClientStream[ResumeRequest, ResumeResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Scribe_ResumeClient = grpc.ServerStreamingClient[ResumeResponse]
 
 // ScribeServer is the server API for Scribe service.
 // All implementations must embed UnimplementedScribeServer
@@ -112,11 +122,12 @@ type ScribeServer interface {
 	// Log appends lines that carry no sequence, for programs without a spool. It returns once they are synced to disk.
 	// A caller that repeats a Log whose answer it did not get may write its lines twice; Append does not have that gap.
 	Log(context.Context, *LogRequest) (*LogResponse, error)
-	// Resume tells an agent that has lost its spool how far its sources had been read: for each source, the checkpoint of
-	// the last block that is durable. It first ends the streams of the identity's other producers, and answers once what
-	// they brought is committed or cut. A mediator asks all its Scribes, and fails with UNAVAILABLE while one can't be
-	// asked that may soon be.
-	Resume(context.Context, *ResumeRequest) (*ResumeResponse, error)
+	// Resume tells an agent that begins with an empty spool how far the sources of its identity have been read: for each
+	// source of each log, the checkpoint of the last block that is durable. It begins a new generation of the identity and
+	// ends the streams of older ones, for good; then it answers with what they had committed. An answer counts only once
+	// the stream has ended with OK. A mediator asks all its Scribes, and fails with UNAVAILABLE while one can't be asked
+	// that may soon be.
+	Resume(*ResumeRequest, grpc.ServerStreamingServer[ResumeResponse]) error
 	mustEmbedUnimplementedScribeServer()
 }
 
@@ -133,8 +144,8 @@ func (UnimplementedScribeServer) Append(grpc.ClientStreamingServer[AppendRequest
 func (UnimplementedScribeServer) Log(context.Context, *LogRequest) (*LogResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Log not implemented")
 }
-func (UnimplementedScribeServer) Resume(context.Context, *ResumeRequest) (*ResumeResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method Resume not implemented")
+func (UnimplementedScribeServer) Resume(*ResumeRequest, grpc.ServerStreamingServer[ResumeResponse]) error {
+	return status.Error(codes.Unimplemented, "method Resume not implemented")
 }
 func (UnimplementedScribeServer) mustEmbedUnimplementedScribeServer() {}
 func (UnimplementedScribeServer) testEmbeddedByValue()                {}
@@ -182,23 +193,16 @@ func _Scribe_Log_Handler(srv interface{}, ctx context.Context, dec func(interfac
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Scribe_Resume_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ResumeRequest)
-	if err := dec(in); err != nil {
-		return nil, err
+func _Scribe_Resume_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ResumeRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
 	}
-	if interceptor == nil {
-		return srv.(ScribeServer).Resume(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Scribe_Resume_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ScribeServer).Resume(ctx, req.(*ResumeRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+	return srv.(ScribeServer).Resume(m, &grpc.GenericServerStream[ResumeRequest, ResumeResponse]{ServerStream: stream})
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Scribe_ResumeServer = grpc.ServerStreamingServer[ResumeResponse]
 
 // Scribe_ServiceDesc is the grpc.ServiceDesc for Scribe service.
 // It's only intended for direct use with grpc.RegisterService,
@@ -211,16 +215,17 @@ var Scribe_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Log",
 			Handler:    _Scribe_Log_Handler,
 		},
-		{
-			MethodName: "Resume",
-			Handler:    _Scribe_Resume_Handler,
-		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "Append",
 			Handler:       _Scribe_Append_Handler,
 			ClientStreams: true,
+		},
+		{
+			StreamName:    "Resume",
+			Handler:       _Scribe_Resume_Handler,
+			ServerStreams: true,
 		},
 	},
 	Metadata: "logscribe/v1/logscribe.proto",
