@@ -25,7 +25,7 @@ const maxSources = 1000
 type Generation struct {
 	Number uint64
 	// Since is when the identity was first heard of, by the agent's clock, in milliseconds since 1970 UTC; 0 if its lines
-	// came before it was asked.
+	// came before any spool had asked: then nobody can tell.
 	Since int64
 }
 
@@ -47,10 +47,7 @@ func (s *Store) BeginGeneration(identity string, spool uuid.UUID, now int64) (Ge
 			return err
 		}
 		if !known {
-			prefix := identityPrefix(identity)
-			if k, _ := tx.Bucket(bucketCheckpoints).Cursor().Seek(prefix); !bytes.HasPrefix(k, prefix) {
-				g.Since = now
-			}
+			g.Since = now
 		}
 		g.Number++
 		g.spool = spool
@@ -63,40 +60,44 @@ func (s *Store) BeginGeneration(identity string, spool uuid.UUID, now int64) (Ge
 }
 
 // Join says that a stream of that generation of the identity begins. An older one than the newest known is refused with
-// a SupersededError. A newer one, of which other Scribes have told the agent, is durable at return.
+// a SupersededError. One that is new here is durable at return: other Scribes have begun it, or it is 0, of a spool that
+// never asked.
 func (s *Store) Join(identity string, number uint64) error {
-	newest, err := s.newest(identity)
-	if err == nil && number > newest {
-		newest = number
-		err = s.ledger.db.Update(func(tx *bolt.Tx) error {
-			g, known, err := getGeneration(tx, identity)
-			if err != nil || g.Number >= number {
-				newest = g.Number
-				return err
-			}
-			if !known {
-				g.Since = s.now().UnixMilli()
-			}
-			g.Number, g.spool = number, uuid.UUID{}
-			return putGeneration(tx, identity, g)
-		})
+	g, known, err := s.generation(identity)
+	if err == nil && (!known || number > g.Number) {
+		g, err = s.enterGeneration(identity, number)
 	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("look up identity %q: %w", identity, err)
-	case number < newest:
-		return &SupersededError{Identity: identity, Generation: number, Newest: newest}
+	case number < g.Number:
+		return &SupersededError{Identity: identity, Generation: number, Newest: g.Number}
 	}
 	return nil
 }
 
-func (s *Store) newest(identity string) (number uint64, err error) {
+func (s *Store) generation(identity string) (g generation, known bool, err error) {
 	err = s.ledger.db.View(func(tx *bolt.Tx) error {
-		g, _, err := getGeneration(tx, identity)
-		number = g.Number
+		g, known, err = getGeneration(tx, identity)
 		return err
 	})
-	return number, err
+	return g, known, err
+}
+
+// enterGeneration stores a generation that a stream told of, and returns the newest.
+func (s *Store) enterGeneration(identity string, number uint64) (g generation, err error) {
+	err = s.ledger.db.Update(func(tx *bolt.Tx) error {
+		var known bool
+		if g, known, err = getGeneration(tx, identity); err != nil || known && g.Number >= number {
+			return err
+		}
+		if !known && number > 0 {
+			g.Since = s.now().UnixMilli()
+		}
+		g.Number, g.spool = number, uuid.UUID{}
+		return putGeneration(tx, identity, g)
+	})
+	return g, err
 }
 
 // checkpointsAtOnce is how many bytes of checkpoints are read in one transaction.
