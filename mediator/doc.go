@@ -26,6 +26,7 @@
 //	upstream.go    one Append stream to a Scribe, on behalf of a relay
 //	head.go        what is read of a message before it is passed on
 //	log.go         the unary call: Log
+//	resume.go      Resume: what all Scribes know of an agent that lost its spool
 //	directory.go   the Registry service: Register, Resolve
 //	stats.go       what a Mediator tells of itself
 //

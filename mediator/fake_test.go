@@ -33,12 +33,14 @@ type fakeScribe struct {
 
 	mu sync.Mutex
 	// guarded by mu
-	hung    chan struct{} // while not nil, nothing is read or answered until it is closed
-	refuse  error         // what streams end with after their first block
-	forget  bool          // give no receipts
-	seen    map[string]uint64
-	streams []*fakeStream
-	lines   map[string][]string // by log, from Log calls
+	hung       chan struct{} // while not nil, nothing is read or answered until it is closed
+	refuse     error         // what streams end with after their first block
+	forget     bool          // give no receipts
+	seen       map[string]uint64
+	streams    []*fakeStream
+	lines      map[string][]string             // by log, from Log calls
+	remembered []*logscribev1.SourceCheckpoint // what Resume answers
+	resumed    []string                        // the identities it was called with
 }
 
 // fakeStream is what came in one Append.

@@ -33,6 +33,7 @@ type Mediator struct {
 	registry       *registry
 	owners         *owners
 	stored         []registration // what the store knew at the start
+	began          time.Time
 
 	streams, blocks, bytes atomic.Uint64
 }
@@ -44,7 +45,7 @@ func New(cfg Config) (*Mediator, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Mediator{cfg: cfg}
+	m := &Mediator{cfg: cfg, began: cfg.now()}
 	if m.creds, err = cfg.TLS.Server(); err != nil {
 		return nil, fmt.Errorf("mediator: %w", err)
 	}
