@@ -6,6 +6,7 @@
 //   - A line leaves the spool only on a receipt.
 //   - A file's lines enter the spool together with the checkpoint that they reach, so that a restart goes on at the
 //     exact byte.
+//   - An agent with an identity begins with an empty spool where the Scribes say that the last one has brought its files.
 //   - An agent may be killed at any instant; a clean stop does no more than to stop sooner.
 //
 // # Layout, in the order of the data
@@ -14,6 +15,8 @@
 //	stdin/  source: one stream
 //	cut/    where the bytes of a source become the lines of blocks
 //	ship/   from the spool to the Scribes
+//
+// resume.go asks the Scribes before the sources begin, where an agent has an identity and an empty spool.
 //
 // The spool itself is the package spool at the top of the project.
 package agent
@@ -53,14 +56,13 @@ func (e *UndeliveredError) Error() string {
 
 // Agent is a running agent.
 type Agent struct {
-	cfg     Config
-	logger  *slog.Logger
-	spool   *spool.Spool
-	conn    *grpc.ClientConn
-	creds   *transport.Credentials
-	shipper *ship.Shipper
-	tail    *tail.Source  // nil without files
-	stdin   *stdin.Source // nil without standard input
+	cfg    Config
+	logger *slog.Logger
+	spool  *spool.Spool
+	conn   *grpc.ClientConn
+	creds  *transport.Credentials
+	tail   *tail.Source  // nil without files
+	stdin  *stdin.Source // nil without standard input
 }
 
 // New checks the configuration and opens the spool. The agent does nothing before Run.
@@ -97,9 +99,6 @@ func New(cfg Config) (_ *Agent, err error) {
 	if err := a.makeSources(); err != nil {
 		return nil, err
 	}
-	a.shipper = ship.New(ship.Config{
-		Spool: a.spool, Conn: a.conn, Name: a.cfg.Name, Software: cfg.Software, Logger: a.logger,
-	})
 	return a, nil
 }
 
@@ -131,6 +130,10 @@ func (a *Agent) makeSources() error {
 	if len(a.cfg.Files) == 0 {
 		return nil
 	}
+	return a.makeTail()
+}
+
+func (a *Agent) makeTail() error {
 	sections, err := a.cfg.sections()
 	if err != nil {
 		return err
@@ -150,17 +153,40 @@ func (a *Agent) Reload() error { return a.creds.Reload() }
 // read has a receipt. It returns an UndeliveredError if the drain timeout ends before that, and nil after a clean stop:
 // what is not delivered then stays in the spool, and is said.
 func (a *Agent) Run(ctx context.Context) error {
+	shipper, err := a.prepare(ctx)
+	if ctx.Err() != nil {
+		return a.close()
+	}
+	if err != nil {
+		return errors.Join(err, a.close())
+	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx)) // sources end first, then the shipper
 	defer stop()
 	var shipping errgroup.Group
-	shipping.Go(func() error { return a.shipper.Run(work) })
+	shipping.Go(func() error { return shipper.Run(work) })
 
-	err := a.read(ctx)
+	err = a.read(ctx)
 	if err == nil {
 		err = a.drain(ctx)
 	}
 	stop()
 	return errors.Join(err, shipping.Wait(), a.close())
+}
+
+// prepare does what must be done before the first line is read or shipped.
+func (a *Agent) prepare(ctx context.Context) (*ship.Shipper, error) {
+	if err := a.resume(ctx); err != nil {
+		return nil, err
+	}
+	cfg := ship.Config{Spool: a.spool, Conn: a.conn, Name: a.cfg.Name, Software: a.cfg.Software, Logger: a.logger}
+	if a.tail != nil { // what else is read can't be read again
+		var err error
+		cfg.Identity = a.cfg.Identity
+		if cfg.Generation, err = a.generation(); err != nil {
+			return nil, err
+		}
+	}
+	return ship.New(cfg), nil
 }
 
 // read runs the sources until ctx ends, or until standard input does if nothing else is read.

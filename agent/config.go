@@ -12,6 +12,7 @@ import (
 
 	"github.com/logscribe/logscribe/agent/tail"
 	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/identity"
 	"github.com/logscribe/logscribe/internal/logname"
 	"github.com/logscribe/logscribe/internal/transport"
 	"github.com/logscribe/logscribe/spool"
@@ -24,6 +25,9 @@ const maxLine = 1 << 20
 type Config struct {
 	// Name stands beside the producer in the Scribes' status; if empty, the host's name.
 	Name string
+	// Identity is what Scribes remember under how far the files were read, so that the agent can go on there if it loses
+	// its spool; empty for none. No two agents may have the same one.
+	Identity string
 	// Mediators are the addresses, HOST:PORT, of mediators or of a single Scribe; the first that answers is used.
 	Mediators []string
 	// Dialer, if set, makes the connections instead: it leads to an embedded Scribe. Mediators must be empty then.
@@ -71,6 +75,14 @@ func (c *Config) Validate() error {
 	if c.Stdin != nil {
 		if err := logname.Check(c.Stdin.Log); err != nil {
 			return err
+		}
+	}
+	if c.Identity != "" {
+		if err := identity.Check(c.Identity); err != nil {
+			return err
+		}
+		if len(c.Files) == 0 {
+			return errors.New("an identity goes with files: standard input can't be read again")
 		}
 	}
 	if _, err := spool.ParsePolicy(c.Spool.WhenFull); err != nil {

@@ -24,7 +24,11 @@ type Config struct {
 	Conn grpc.ClientConnInterface
 	// Name and Software tell the other side, for people, which agent this is.
 	Name, Software string
-	Logger         *slog.Logger
+	// Identity and Generation are the agent's identity, empty for none, and which one in the succession of its spools this
+	// is; 0 if the Scribes were never asked.
+	Identity   string
+	Generation uint64
+	Logger     *slog.Logger
 }
 
 // Shipper ships one spool.
@@ -45,6 +49,7 @@ func New(cfg Config) *Shipper {
 	producer := cfg.Spool.Producer()
 	hello := &logscribev1.Hello{
 		Protocol: protocolVersion, Producer: producer[:], Agent: cfg.Name, Software: cfg.Software,
+		Identity: cfg.Identity, Generation: cfg.Generation,
 	}
 	for _, c := range []block.Codec{block.None, block.S2, block.Zstd} {
 		hello.Codecs = append(hello.Codecs, logscribev1.Codec(c))

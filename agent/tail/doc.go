@@ -45,6 +45,7 @@
 //	generation.go, order.go              the state of one file, and who must wait for whom
 //	queue.go, reader.go, cut.go          ready files, the workers that read them, and the cutting into blocks
 //	batch.go, commit.go, register.go     the way into the spool
+//	resume.go                            going on after the loss of the spool
 //	descriptors.go, folder.go, stats.go  limits, caches, counters
 //
 // Three kinds of goroutine share a Source: the conductor owns what files there are; a worker holds one generation at a

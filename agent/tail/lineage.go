@@ -166,7 +166,7 @@ func (s *Source) siblingsOf(path string, slack time.Duration) []sibling {
 // seen, oldest first. A file that was last written before the oldest known generation was, or that was born before it,
 // was there before the path was first seen.
 func (s *Source) sift(ctx context.Context, l *lineage, siblings []sibling) []sibling {
-	floor, born := s.firstOf(l)
+	floor := s.floorOf(l)
 	type knownSibling struct {
 		*generation
 		sibling
@@ -179,7 +179,7 @@ func (s *Source) sift(ctx context.Context, l *lineage, siblings []sibling) []sib
 		case g != nil:
 			known = append(known, knownSibling{g, sib})
 		case s.lineages[sib.path] != nil, s.nearerThan(l, sib.path): // another lineage's
-		case sib.stat.mtime < floor, sib.stat.born != 0 && sib.stat.born < born:
+		case floor.above(sib.stat):
 		case !slices.ContainsFunc(missed, func(m sibling) bool { return m.stat.inode == sib.stat.inode }):
 			missed = append(missed, sib)
 		}
@@ -193,16 +193,23 @@ func (s *Source) sift(ctx context.Context, l *lineage, siblings []sibling) []sib
 	return missed
 }
 
-// firstOf returns when the lineage's oldest known generation was last written, and born; 0 if there is none.
-func (s *Source) firstOf(l *lineage) (written, born int64) {
+// floor is when a lineage's oldest known generation was last written, and born; zero if there is none.
+type floor struct{ written, born int64 }
+
+// above says whether a file was last written, or born, before that.
+func (f floor) above(st fileStat) bool {
+	return st.mtime < f.written || st.born != 0 && st.born < f.born
+}
+
+func (s *Source) floorOf(l *lineage) floor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, g := range l.generations {
 		if g.ordinal > 0 { // others were there before the path was first seen
-			return g.mtime, g.id.born
+			return floor{written: g.mtime, born: g.id.born}
 		}
 	}
-	return 0, 0
+	return floor{}
 }
 
 // nearerThan says whether path is rather a rotated name of another lineage: app-1-20260101.log is one of app-1.log, and

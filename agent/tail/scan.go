@@ -149,6 +149,7 @@ func (s *Source) applyUnknown(ctx context.Context, unknown []match) {
 	for _, m := range unknown {
 		if st, ok := s.isNew(ctx, m.path); ok {
 			m.stat = st
+			m.passed = s.passed(m)
 			if log, err := m.section.log.render(m.path); err == nil {
 				byLog[log] = append(byLog[log], m)
 			} else {
@@ -170,7 +171,7 @@ func (s *Source) applyUnknown(ctx context.Context, unknown []match) {
 			found = append(found, all...)
 			g := all[len(all)-1]
 			fresh = append(fresh, g)
-			if s.first && m.section.fromEnd {
+			if m.passed {
 				s.skip(g, m.stat.size)
 			}
 			if previous != nil {
@@ -182,7 +183,7 @@ func (s *Source) applyUnknown(ctx context.Context, unknown []match) {
 	var more []spool.Checkpoint
 	if s.first {
 		s.first = false
-		more = append(more, spool.Checkpoint{Key: startedKey, Value: []byte{1}})
+		more = append(more, spool.Checkpoint{Key: startedKey, Value: []byte{1}}, spool.Checkpoint{Key: resumedKey})
 	}
 	s.register(ctx, found, more...)
 	for _, g := range fresh {

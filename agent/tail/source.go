@@ -30,7 +30,8 @@ type Source struct {
 	kicked   chan struct{} // has an entry if searched or ended has one; conductor receives, anybody sends
 
 	// The conductor's alone.
-	first    bool // no scan was done yet with this spool
+	first    bool     // no scan was done yet with this spool
+	resumed  *resumed // what is known besides checkpoints; nil unless the first scan is still to come after a loss
 	lineages map[string]*lineage
 	byInode  map[inode]*generation
 	byName   map[string]*generation // by present name, and by the name behind a link
@@ -79,8 +80,10 @@ func (s *Source) load() error {
 	if err != nil {
 		return fmt.Errorf("load file checkpoints: %w", err)
 	}
-	s.first = len(stored) == 0
+	s.first = stored[startedKey] == nil
+	s.resumed = newResumed(stored[resumedKey])
 	delete(stored, startedKey)
+	delete(stored, resumedKey)
 	for key, value := range stored {
 		c, err := decodeCheckpoint(key, value)
 		if errors.Is(err, errCheckpointVersion) {

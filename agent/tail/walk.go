@@ -15,6 +15,7 @@ type match struct {
 	path    string
 	section *section
 	stat    fileStat
+	passed  bool // what it holds already is not to be read
 }
 
 // walk evaluates the globs of all sections once. It reads each folder at most once, and only folders in which a glob

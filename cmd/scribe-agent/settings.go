@@ -10,6 +10,7 @@ import (
 	"github.com/logscribe/logscribe/agent"
 	"github.com/logscribe/logscribe/agent/tail"
 	"github.com/logscribe/logscribe/internal/cli"
+	"github.com/logscribe/logscribe/internal/identity"
 	"github.com/logscribe/logscribe/internal/logname"
 	"github.com/logscribe/logscribe/internal/transport"
 )
@@ -18,6 +19,7 @@ import (
 type config struct {
 	mediators    []string
 	name         string
+	identity     string
 	tls          transport.TLS
 	log          string
 	tee          bool
@@ -72,6 +74,8 @@ func (c *config) registerDestination(p *cli.Program) {
 		Key("").Arg("DIR").NotEmpty()
 	c.from.size = p.Size(&c.size, "size", "1MB", "with -local: rotate a log's file before it grows beyond this size; -1B never").
 		Key("")
+	p.String(&c.identity, "identity", "", "remember on the Scribes, under this name, how far the files were read, so that nothing is lost or "+
+		"sent twice if the spool is lost; no two agents may have the same one (default none)").Arg("NAME").NotEmpty().Check(identity.Check)
 	p.String(&c.name, "name", "", "this agent's name in the Scribes' status (default the host's name)").Arg("NAME")
 }
 
@@ -184,7 +188,7 @@ func (c *config) checkDestination() error {
 // plan returns the settings in the form that package agent takes, without what only a running process has.
 func (c *config) plan() agent.Config {
 	cfg := agent.Config{
-		Name: c.name, Mediators: c.mediators, TLS: c.tls, DrainTimeout: c.drainTimeout, Software: cli.Version(),
+		Name: c.name, Identity: c.identity, Mediators: c.mediators, TLS: c.tls, DrainTimeout: c.drainTimeout, Software: cli.Version(),
 		Spool: agent.SpoolConfig{Path: c.spool, MaxSize: c.maxSize, WhenFull: c.whenFull, Compression: c.compression},
 	}
 	for _, f := range c.files {
