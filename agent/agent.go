@@ -142,7 +142,9 @@ func (a *Agent) makeTail() error {
 	if err != nil {
 		return fmt.Errorf("find this host's name: %w", err)
 	}
-	a.tail, err = tail.New(tail.Config{Sections: sections, Host: host, Spool: a.spool, Logger: a.logger, MaxLine: maxLine})
+	a.tail, err = tail.New(tail.Config{
+		Sections: sections, Host: host, Spool: a.spool, Logger: a.logger, MaxLine: maxLine, CarryCheckpoints: a.cfg.Identity != "",
+	})
 	return err
 }
 

@@ -309,7 +309,7 @@ func (f *fixture) checkpoints() []checkpoint {
 	f.check(err)
 	var all []checkpoint
 	for k, v := range stored {
-		if k != startedKey {
+		if k != startedKey && k != resumedKey {
 			c, err := decodeCheckpoint(k, v)
 			f.check(err)
 			all = append(all, c)

@@ -26,6 +26,7 @@ func TestModel(t *testing.T) {
 			"start":    m.start,
 			"truncate": m.truncate,
 			"recreate": m.recreate,
+			"lose":     m.lose,
 			"pause":    func(*rapid.T) { time.Sleep(time.Duration(rapid.IntRange(0, 5).Draw(t, "ms")) * time.Millisecond) },
 		})
 		m.settled(t)
@@ -38,6 +39,7 @@ type model struct {
 	dates   bool
 	counter int
 	files   []*modelFile
+	scribes remembering
 }
 
 type modelFile struct {
@@ -68,7 +70,8 @@ func newModel(t *rapid.T) *model {
 	}
 	f.cfg.MaxOpen = rapid.SampledFrom([]int{1, 500}).Draw(t, "max open")
 	f.cfg.Grace = rapid.SampledFrom([]time.Duration{10 * time.Millisecond, time.Minute}).Draw(t, "grace")
-	m := &model{f: f, dates: rapid.Bool().Draw(t, "dates")}
+	f.cfg.CarryCheckpoints = true
+	m := &model{f: f, scribes: remembering{}, dates: rapid.Bool().Draw(t, "dates")}
 	for _, n := range []string{"app", "worker", "worker-1"} {
 		m.files = append(m.files, &modelFile{log: n, name: n + ".log"})
 	}
@@ -171,7 +174,25 @@ func (m *model) start(t *rapid.T) {
 	m.f.up()
 }
 
-// truncate cuts a file that was read to its end.
+// lose takes the spool away, after some of its blocks have been delivered.
+func (m *model) lose(t *rapid.T) {
+	m.f.down()
+	for _, file := range m.files {
+		delivered := len(m.scribes[file.log])
+		m.scribes.take(m.f.spool, file.log, rapid.IntRange(max(1, delivered), len(m.f.spool.blocksOf(file.log))).Draw(t, "delivered"))
+	}
+	m.f.loseSpool(m.scribes, 0)
+	m.f.up()
+}
+
+// deliver has all that is in the spool delivered.
+func (m *model) deliver() {
+	for _, file := range m.files {
+		m.scribes.take(m.f.spool, file.log, len(m.f.spool.blocksOf(file.log)))
+	}
+}
+
+// truncate cuts a file that was read to its end, and whose lines are delivered.
 func (m *model) truncate(t *rapid.T) {
 	file := m.file(t)
 	if !file.exists {
@@ -179,6 +200,7 @@ func (m *model) truncate(t *rapid.T) {
 	}
 	m.finish(file)
 	m.settled(t)
+	m.deliver()
 	if rapid.Bool().Draw(t, "while down") {
 		m.f.down()
 	}
@@ -187,7 +209,7 @@ func (m *model) truncate(t *rapid.T) {
 	m.put(file, fmt.Sprintf("%d first after truncation\n", m.counter))
 }
 
-// recreate deletes a file that was read to its end, and makes a new one.
+// recreate deletes such a file, and makes a new one.
 func (m *model) recreate(t *rapid.T) {
 	file := m.file(t)
 	if !file.exists {
@@ -195,6 +217,7 @@ func (m *model) recreate(t *rapid.T) {
 	}
 	m.finish(file)
 	m.settled(t)
+	m.deliver()
 	if rapid.Bool().Draw(t, "while down") {
 		m.f.down()
 	}
