@@ -98,6 +98,8 @@ func TestBadConfigIsNamed(t *testing.T) {
 	defer s.Close()
 	for want, change := range map[string]func(*Config){
 		`bad log name "../a"`:                 func(c *Config) { c.Stdin.Log = "../a" },
+		`bad identity "a\n"`:                  func(c *Config) { c.Identity = "a\n" },
+		"an identity goes with files":         func(c *Config) { c.Identity = "a" },
 		"nothing to read":                     func(c *Config) { c.Stdin = nil },
 		"nowhere to send":                     func(c *Config) { c.Mediators = nil },
 		`spool.when_full: unknown policy "x"`: func(c *Config) { c.Spool.WhenFull = "x" },

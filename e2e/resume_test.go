@@ -1,0 +1,194 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestLostSpool deletes the spool of an agent that has an identity, in the middle of its work, in every way that an
+// operator or a disk may: each line must stand once all the same, and in its order. One of the logs is fed by two files,
+// and all files are rotated.
+func TestLostSpool(t *testing.T) {
+	for name, lose := range map[string]func(*lossy){
+		"Killed":  func(x *lossy) { x.agent().kill(); x.removeSpool() },
+		"Stopped": func(x *lossy) { x.agent().terminate(stopLimit); x.removeSpool() },
+		"TwiceInARow": func(x *lossy) {
+			x.agent().kill()
+			x.removeSpool()
+			x.agent().start()
+			time.Sleep(rand.N(300 * time.Millisecond)) // killed while it asks, or just after
+			x.agent().kill()
+			x.removeSpool()
+		},
+		"ScribeDown": func(x *lossy) {
+			down := x.scribes[rand.IntN(len(x.scribes))]
+			down.kill()
+			x.agent().kill()
+			x.removeSpool()
+			x.agent().start()
+			within(t, 10*time.Second, "the agent waits for the Scribe", func() bool {
+				return x.agent().saw("nothing is read until all Scribes have told") && x.agent().saw(down.name)
+			})
+			time.Sleep(time.Second)
+			down.start()
+		},
+		"MediatorKilled": func(x *lossy) {
+			x.agent().kill()
+			x.removeSpool()
+			x.mediator.kill()
+			x.mediator.start()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x := newLossy(t)
+			x.write(func() {
+				for range 3 {
+					time.Sleep(500*time.Millisecond + rand.N(500*time.Millisecond))
+					lose(x)
+					if !x.agent().running() {
+						x.agent().start()
+					}
+				}
+			})
+			x.check(x.wants, patience)
+			if n := strings.Count(x.agent().stderr(), "files are read on from where the Scribes have them"); n < 3 {
+				t.Errorf("the agent went on after a loss %d times, not 3", n)
+			}
+		})
+	}
+}
+
+// lossy is an agent with an identity, whose logs belong to two Scribes.
+type lossy struct {
+	*cluster
+	writers []*writer
+	wants   []expectation
+}
+
+func newLossy(t *testing.T) *lossy {
+	t.Helper()
+	x := &lossy{cluster: newCluster(t, &normal)}
+	mediator := x.addMediator("-health-interval", "500ms")
+	x.addScribe(mediator, "-size", "100kB")
+	x.addScribe(mediator, "-size", "100kB")
+	seed := newSeed()
+	t.Logf("seed %d", seed)
+	var files []tailed
+	for i := range 8 {
+		log, tag := fmt.Sprintf("lossy/%d", i), ""
+		if i >= 6 {
+			log, tag = "lossy/shared", fmt.Sprintf("<%d>", i)
+		}
+		w := newWriter(t, x.path("in", fmt.Sprint(i), "app.log"), seed+uint64(i))
+		w.tag, w.numbered, w.rotation = tag, i%2 == 0, rotation(i%2)
+		glob := w.path
+		if i%4 < 2 {
+			glob += "*"
+		}
+		x.writers = append(x.writers, w)
+		files = append(files, tailed{paths: []string{glob}, log: log})
+		if s := (source{tag: tag, bytes: w.bytes}); i == 7 {
+			x.wants[6].sources = append(x.wants[6].sources, s)
+		} else {
+			x.wants = append(x.wants, expectation{log: log, sources: []source{s}})
+		}
+	}
+	x.addAgent(mediator, files, `identity = "web-7"`)
+	return x
+}
+
+func (x *lossy) agent() *proc { return x.agents[0] }
+
+func (x *lossy) removeSpool() {
+	x.t.Helper()
+	if err := os.Remove(x.spool("agent1")); err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+// write runs the writers until the function returns.
+func (x *lossy) write(meanwhile func()) {
+	x.t.Helper()
+	for _, w := range x.writers {
+		w.begin()
+	}
+	within(x.t, 30*time.Second, "the first lines arrive", func() bool { return x.arrived(x.wants) })
+	x.byOwner(x.wants) // both Scribes have some
+	ctx, cancel := context.WithCancel(context.Background())
+	var writers sync.WaitGroup
+	for _, w := range x.writers {
+		writers.Go(func() { w.run(ctx) })
+	}
+	defer writers.Wait()
+	defer cancel()
+	meanwhile()
+}
+
+// TestLostSpoolWithoutMediator has the Scribe in the agent's own process, or sends straight to one.
+func TestLostSpoolWithoutMediator(t *testing.T) {
+	for name, build := range map[string]func(*cluster, []tailed) *proc{
+		"Local": func(c *cluster, files []tailed) *proc {
+			c.roots = []string{c.path("local")}
+			p := c.newAgent("", files, `identity = "web-7"`)
+			p.args = append(p.args, "-local", c.roots[0], "-mediator=")
+			return p
+		},
+		"Direct": func(c *cluster, files []tailed) *proc {
+			addr, _ := c.addScribe("")
+			return c.newAgent(addr, files, `identity = "web-7"`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t, &normal)
+			f := newAppended(t, c.path("app.log"))
+			wants := []expectation{f.expectation("app")}
+			p := build(c, []tailed{{paths: []string{c.path("app.log")}, log: "app"}})
+			for range 3 {
+				f.add(1000)
+				p.start()
+				within(t, 20*time.Second, "the lines", func() bool { return c.arrived(wants) })
+				f.add(2000)
+				p.kill()
+				if err := os.Remove(c.spool("agent1")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p.start()
+			c.check(wants, patience)
+		})
+	}
+}
+
+// TestSameIdentityTwice starts a second agent with the identity of a first one: the first is refused from then on, and
+// says so; it loses nothing, and goes on once it has an identity of its own.
+func TestSameIdentityTwice(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, &normal)
+	mediator := c.addMediator("-health-interval", "500ms")
+	c.addScribe(mediator)
+	var files []*appended
+	var wants []expectation
+	for i := range 2 {
+		f := newAppended(t, c.path(fmt.Sprintf("app%d.log", i)))
+		f.add(100)
+		files, wants = append(files, f), append(wants, f.expectation(fmt.Sprintf("app%d", i)))
+		c.addAgent(mediator, []tailed{{paths: []string{f.file.Name()}, log: wants[i].log}}, `identity = "web-7"`)
+		within(t, 20*time.Second, "its lines", func() bool { return c.arrived(wants[i:]) })
+	}
+	files[0].add(100)
+	within(t, 20*time.Second, "the first agent says what is wrong", func() bool {
+		return c.agents[0].saw("another agent has the same identity")
+	})
+	c.agents[0].terminate(stopLimit)
+	c.agents[0].args = append(c.agents[0].args, "-identity", "web-8")
+	c.agents[0].start()
+	c.check(wants, patience)
+}
