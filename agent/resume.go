@@ -17,8 +17,9 @@ import (
 	"github.com/logscribe/logscribe/spool"
 )
 
-// An agent that has an identity, and a spool from which no file was ever tailed, asks the Scribes before it reads: the
-// spool may have taken the place of one that was lost. Until it has an answer it reads and ships nothing.
+// An agent that has an identity, and a spool without a checkpoint of any file, asks the Scribes before it reads: the spool
+// may have taken the place of one that was lost, or what is left of a damaged one. Until it has an answer it reads and
+// ships nothing.
 
 const (
 	// askTimeout bounds one attempt.
@@ -74,7 +75,11 @@ func (a *Agent) resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	checkpoints := tail.Resumed(answer.checkpoints, answer.since)
+	left, err := a.spool.Reached()
+	if err != nil {
+		a.logger.Error("a damaged block hides how far a file was read; lines may be sent again", "error", err)
+	}
+	checkpoints := tail.Resumed(append(answer.checkpoints, left...), answer.since)
 	if len(answer.absent) > 0 {
 		a.logger.Warn("Scribes that are down were not asked: what only they have may be sent again", "absent", strings.Join(answer.absent, ", "))
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/logscribe/logscribe/internal/transport"
 	logscribev1 "github.com/logscribe/logscribe/proto/logscribe/v1"
+	"github.com/logscribe/logscribe/spool"
 )
 
 // forgetful is a Scribe that answers Resume as it is told, and takes streams without giving receipts.
@@ -165,6 +167,47 @@ func TestNothingIsReadBeforeAnAnswer(t *testing.T) {
 	runAgent(t, cfg, func(*Agent) { f.await(t, "the line again", func() bool { return len(f.hellos) > 1 }) })
 	if h := f.hellos[len(f.hellos)-1]; len(f.asked) != asked || h.Generation != 3 {
 		t.Errorf("asked %d more times, with %v", len(f.asked)-asked, h)
+	}
+}
+
+// TestBlocksOfARepairedSpool are those of a spool that has lost its checkpoints: they are not read a second time.
+func TestBlocksOfARepairedSpool(t *testing.T) {
+	f, addr := startForgetful(t, func(_ int, stream grpc.ServerStreamingServer[logscribev1.ResumeResponse]) error {
+		return stream.Send(&logscribev1.ResumeResponse{Generation: 3, SinceMs: 1})
+	})
+	cfg := tailing(t, addr)
+	runAgent(t, cfg, func(*Agent) { f.await(t, "the line", func() bool { return len(f.sources) > 0 }) })
+	s, err := spool.Open(cfg.Spool.Path, spool.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := s.Checkpoints("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var gone []spool.Checkpoint
+	for key := range all {
+		gone = append(gone, spool.Checkpoint{Key: key})
+	}
+	if err := errors.Join(s.Append(t.Context(), spool.Batch{Checkpoints: gone}), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.OpenFile(cfg.Files[0].Paths[0], os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.WriteString("2\n"); err != nil {
+		t.Fatal(err)
+	}
+	file.Close()
+	runAgent(t, cfg, func(a *Agent) {
+		await(t, "the second line", func() bool { return a.spool.Lines() >= 2 })
+		if n := a.spool.Lines(); n != 2 {
+			t.Errorf("the spool has %d lines", n)
+		}
+	})
+	if len(f.asked) != 2 {
+		t.Errorf("asked %d times", len(f.asked))
 	}
 }
 
