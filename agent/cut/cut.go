@@ -14,7 +14,8 @@ import (
 // Piece is what becomes one block: whole lines of block.TargetRawSize bytes at most, or one line that is longer.
 type Piece struct {
 	Size   int  // in bytes, 0 if the data has no whole line
-	Broken bool // it does not end in a newline: a piece of a line that is too long, or the end of the source
+	Broken bool // it does not end in a newline: Cut, or the end of the source
+	Cut    bool // it is a piece of a line that is too long, and not the last
 }
 
 // Next returns the first piece of data. Lines of more than maxLine bytes, without their newline, are broken. With final,
@@ -41,23 +42,27 @@ func Next(data []byte, maxLine int, final bool) Piece {
 	}
 	switch {
 	case len(data) > maxLine:
-		return Piece{Size: maxLine, Broken: true}
+		return Piece{Size: maxLine, Broken: true, Cut: true}
 	case final:
 		return Piece{Size: len(data), Broken: len(data) > 0}
 	}
 	return Piece{}
 }
 
-// Draft makes a block of the piece of data, and adds a newline to one that is broken; for that data must have room for
-// a byte beyond its length. The payload is appended to dst.
-func (p Piece) Draft(dst []byte, log string, data []byte, codec block.Codec) block.Draft {
+// Draft makes a block of the piece of data. To one that is broken it adds a newline, and the mark before it if it is cut;
+// for that data must have room for them beyond its length. The payload is appended to dst.
+func (p Piece) Draft(dst []byte, log string, data []byte, codec block.Codec, mark string) block.Draft {
 	if !p.Broken {
 		return block.NewDraft(dst, log, data[:p.Size], codec)
 	}
-	line := data[:p.Size+1]
-	saved := line[p.Size]
-	line[p.Size] = '\n'
+	ending := "\n"
+	if p.Cut {
+		ending = mark + ending
+	}
+	line := data[:p.Size+len(ending)]
+	saved := bytes.Clone(line[p.Size:])
+	copy(line[p.Size:], ending)
 	draft := block.NewDraft(dst, log, line, codec)
-	line[p.Size] = saved
+	copy(line[p.Size:], saved)
 	return draft
 }

@@ -58,7 +58,7 @@ func TestNextAndDraft(t *testing.T) {
 			if p.Size == 0 {
 				break
 			}
-			d := p.Draft(nil, "log", data[used:], block.None)
+			d := p.Draft(nil, "log", data[used:], block.None, "")
 			if d.RawSize > block.TargetRawSize && d.Count > 1 {
 				t.Fatalf("a block of %d lines has %d bytes", d.Count, d.RawSize)
 			}

@@ -2,10 +2,11 @@
 //
 // # Invariants
 //
-//   - Bytes pass as they are. Newlines are added only after a last line that has none, and within a line that is longer
-//     than the limit, which is delivered in pieces.
+//   - Without rules for lines (package line), bytes pass as they are. Newlines are added only after a last line that has
+//     none, and within a line that is longer than the limit, which is delivered in pieces.
 //   - What was read and is not spooled yet is bounded: while the spool waits, so does the reader, and then its writer.
-//   - A line that has come whole goes to the spool at once; while the spool is busy, further lines gather.
+//   - A line that has come whole goes to the spool at once; while the spool is busy, further lines gather. Only an event
+//     of several lines waits for the line that ends it, or until nothing has followed for a while.
 //
 // # Limitations
 //
@@ -23,7 +24,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/logscribe/logscribe/agent/cut"
+	"github.com/logscribe/logscribe/agent/line"
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/spool"
 )
@@ -54,7 +55,10 @@ type Config struct {
 	Tee     io.Writer // gets a copy of all that is read; nil for none
 	Log     string
 	Codec   block.Codec
-	MaxLine int // bytes; longer lines are delivered in pieces
+	Lines   *line.Processor // what is done to lines; nil for nothing
+	Host    string          // for prefixes
+	MaxLine int             // bytes; longer lines are delivered in pieces
+	CutMark string          // put behind each piece but the last
 	Spool   Spool
 	Logger  *slog.Logger
 }
@@ -62,20 +66,35 @@ type Config struct {
 // Source reads one stream.
 type Source struct {
 	cfg  Config
+	from line.Source
 	more chan struct{} // capacity 1: pending has grown, or the stream ended
 	room chan struct{} // capacity 1: pending was taken
 	done chan struct{} // closed when Run returns
 
+	// Run's alone.
+	maker  line.Maker
+	taken  int64     // bytes of the stream that are spooled or dropped
 	warned time.Time // of a long line, the last time
 
-	mu      sync.Mutex // guards what follows
-	pending []byte
-	ended   error // why the reader stopped: io.EOF at the end of the stream
+	mu       sync.Mutex // guards what follows
+	pending  []byte
+	ended    error // why the reader stopped: io.EOF at the end of the stream
+	filtered line.Counts
 }
 
 // New returns a source, which reads nothing before Run.
 func New(cfg Config) *Source {
-	return &Source{cfg: cfg, more: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{})}
+	from := line.Source{
+		Processor: cfg.Lines, Log: cfg.Log, Codec: cfg.Codec, MaxLine: cfg.MaxLine, CutMark: cfg.CutMark, Host: cfg.Host,
+	}
+	return &Source{cfg: cfg, from: from, more: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{})}
+}
+
+// Filtered returns what was done to lines. It is safe for concurrent use.
+func (s *Source) Filtered() line.Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.filtered
 }
 
 // Run reads to the end of the stream and returns nil once all lines are spooled. After ctx has ended it goes on for a
@@ -91,35 +110,55 @@ func (s *Source) Run(ctx context.Context) error {
 	defer end()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, end) })()
 	var work []byte
+	ending := line.More
 	for {
 		var ended error
+		waited := len(work)
 		work, ended = s.take(work)
-		if grace.Err() != nil {
+		switch {
+		case grace.Err() != nil:
 			return s.last(ctx, work)
+		case ended != nil:
+			ending = line.Last
+		case len(work) > waited:
+			ending = line.More
 		}
-		rest, err := s.spool(grace, work, ended != nil)
+		var err error
+		work, err = s.spool(grace, work, ending)
 		switch {
 		case err != nil && grace.Err() != nil:
 			return s.last(ctx, work)
 		case err != nil:
 			return err
 		}
-		work = rest
 		if ended != nil {
 			return readError(ended)
 		}
-		select {
-		case <-s.more:
-		case <-grace.Done():
-		}
+		ending = s.wait(grace)
 	}
+}
+
+// wait waits until there is more to do, and says what stands behind what was read. An event that is held back has its
+// time from the last look at it on, which is when the stream last brought something.
+func (s *Source) wait(ctx context.Context) line.Ending {
+	var idle <-chan time.Time
+	if s.maker.Held {
+		idle = time.After(s.cfg.Lines.Timeout())
+	}
+	select {
+	case <-s.more:
+	case <-ctx.Done():
+	case <-idle:
+		return line.Idle
+	}
+	return line.More
 }
 
 // last spools what was read before the grace period ended, in time of its own.
 func (s *Source) last(ctx context.Context, work []byte) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
 	defer cancel()
-	_, err := s.spool(ctx, work, true)
+	_, err := s.spool(ctx, work, line.Last)
 	return err
 }
 
@@ -174,28 +213,54 @@ func signal(c chan struct{}) {
 	}
 }
 
-// spool stores the whole lines of work, all of it if it is the last, and returns what is left.
-func (s *Source) spool(ctx context.Context, work []byte, last bool) ([]byte, error) {
-	work = slices.Grow(work, 1) // for a newline
-	var drafts []block.Draft
+// spool stores the whole lines of work, all of it if it is the last, and returns what is left, also after an error.
+func (s *Source) spool(ctx context.Context, work []byte, ending line.Ending) ([]byte, error) {
+	work = slices.Grow(work, s.from.Room())
+	s.maker.Begin(s.from, s.maker.State, ending)
 	rest := work
+	var err error
 	for {
-		p := cut.Next(rest, s.cfg.MaxLine, last)
-		if p.Size == 0 {
+		state, counts := s.maker.State, s.maker.Counts
+		drafts, n := s.drafts(rest)
+		if len(drafts) > 0 {
+			err = s.append(ctx, spool.Batch{Drafts: drafts})
+		}
+		if err != nil {
+			s.maker.State, s.maker.Counts = state, counts
+			err = fmt.Errorf("%d bytes of input could not be spooled: %w", len(rest), err)
 			break
 		}
-		if p.Broken && p.Size < len(rest) {
-			s.longLine()
+		if n == 0 {
+			break
 		}
-		drafts = append(drafts, p.Draft(nil, s.cfg.Log, rest, s.cfg.Codec))
-		rest = rest[p.Size:]
+		rest = rest[n:]
+		s.taken += int64(n)
 	}
-	if len(drafts) > 0 {
-		if err := s.append(ctx, spool.Batch{Drafts: drafts}); err != nil {
-			return nil, fmt.Errorf("%d bytes of input could not be spooled: %w", len(work)-len(rest), err)
+	s.mu.Lock()
+	s.filtered.Add(s.maker.Counts)
+	s.mu.Unlock()
+	return append(work[:0], rest...), err
+}
+
+// drafts makes blocks of the first bytes of data, and returns how many they are. What the blocks' lines become is bounded
+// too: a prefix may make much of little.
+func (s *Source) drafts(data []byte) (drafts []block.Draft, size int) {
+	for raw := 0; raw < maxPending; {
+		long := s.maker.Counts.Cut
+		d, n := s.maker.Next(nil, data[size:])
+		if n == 0 {
+			break
 		}
+		if s.maker.Counts.Cut > long {
+			s.longLine(s.taken + int64(size))
+		}
+		if d.Count > 0 {
+			drafts = append(drafts, d)
+		}
+		raw += int(d.RawSize)
+		size += n
 	}
-	return append(work[:0], rest...), nil
+	return drafts, size
 }
 
 // append tries until the batch is stored: a full disk makes the source wait, as a full spool does.
@@ -217,10 +282,11 @@ func (s *Source) append(ctx context.Context, b spool.Batch) error {
 }
 
 // longLine says that a line is delivered in pieces, but not for each of them.
-func (s *Source) longLine() {
+func (s *Source) longLine(offset int64) {
 	if now := time.Now(); now.Sub(s.warned) >= warnEvery {
 		s.warned = now
-		s.cfg.Logger.Warn("a line is longer than the limit: it is delivered in pieces", "log", s.cfg.Log, "limit_bytes", s.cfg.MaxLine)
+		s.cfg.Logger.Warn("a line is longer than the limit: it is delivered in pieces",
+			"log", s.cfg.Log, "offset", offset, "max_line", s.cfg.MaxLine)
 	}
 }
 

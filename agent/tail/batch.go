@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/s2"
-	"github.com/logscribe/logscribe/agent/cut"
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/spool"
 )
@@ -47,10 +46,15 @@ func newBatch(size int64) *batch {
 	return b
 }
 
-// add appends a block. The payload of a block that finds no room in the arena gets its own memory.
-func (b *batch) add(p cut.Piece, log string, data []byte, codec block.Codec) {
+// free returns the arena's free part, for the payload of the next block.
+func (b *batch) free() []byte {
 	used := len(*b.arena)
-	d := p.Draft((*b.arena)[used:used], log, data, codec)
+	return (*b.arena)[used:used]
+}
+
+// add appends a block. The payload of one that found no room in the arena has its own memory.
+func (b *batch) add(d block.Draft) {
+	used := len(*b.arena)
 	if n := len(d.Payload); n > 0 && n <= cap(*b.arena)-used && &d.Payload[0] == &(*b.arena)[used : used+1][0] {
 		*b.arena = (*b.arena)[:used+n]
 	}

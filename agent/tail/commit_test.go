@@ -1,6 +1,10 @@
 package tail
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/logscribe/logscribe/internal/block"
+)
 
 // TestPositionAndBatchMoveTogether: once a position has moved, its batch counts as on its way, until it is committed.
 // Otherwise a newer generation that waits for these bytes might go on, and overtake them.
@@ -12,6 +16,7 @@ func TestPositionAndBatchMoveTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	g, b := &generation{dueIndex: -1}, newBatch(4)
+	b.add(block.NewDraft(nil, "app", []byte("one\n"), block.None))
 	if err := s.budget.Acquire(t.Context(), b.weight); err != nil {
 		t.Fatal(err)
 	}

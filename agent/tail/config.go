@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/logscribe/logscribe/agent/line"
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/spool"
 )
@@ -26,6 +27,8 @@ type Section struct {
 	FromEnd bool
 	// Codec is how the blocks' payloads are encoded.
 	Codec block.Codec
+	// Lines is what is done to lines before they go into the spool.
+	Lines line.Rules
 }
 
 // Spool is what the source needs of the spool.
@@ -53,6 +56,7 @@ type Config struct {
 	Grace        time.Duration // how long a renamed or deleted file must be quiet before it is let go, default 1m
 	ForgetAfter  time.Duration // how long a file must be gone before its checkpoint is removed, default 10m
 	MaxLine      int           // bytes of a line, without its newline, beyond which it is cut into pieces, default 1 MiB
+	CutMark      string        // put behind each piece of such a line but the last
 	MaxOpen      int           // descriptors kept open for files that have nothing to read, default 512
 
 	chunk int                                 // bytes read at a time, default 2 MiB
@@ -97,8 +101,11 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxLine == 0 {
 		c.MaxLine = 1 << 20
 	}
-	if c.MaxLine < 1 || c.MaxLine >= block.MaxRawSize {
-		return c, fmt.Errorf("tail: max line %d is not between 1 and %d bytes", c.MaxLine, block.MaxRawSize-1)
+	if err := line.CheckMaxLine(int64(c.MaxLine)); err != nil {
+		return c, fmt.Errorf("tail: max line: %w", err)
+	}
+	if err := line.CheckCutMark(c.CutMark); err != nil {
+		return c, fmt.Errorf("tail: cut mark: %w", err)
 	}
 	if c.MaxOpen <= 0 {
 		c.MaxOpen = 512

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/logscribe/logscribe/agent/line"
 	"github.com/logscribe/logscribe/internal/block"
 )
 
@@ -22,6 +23,7 @@ type generation struct {
 	path    string // where it was found first, or rather: where its writer thought it was
 	log     string
 	codec   block.Codec
+	lines   *line.Processor // nil if they pass as they are
 
 	// Where it is.
 	name    string    // its name now; "" if none is known
@@ -34,13 +36,15 @@ type generation struct {
 	dead    bool // it is no more, and its checkpoint is removed
 
 	// How far it is read. committed <= position <= seen.
-	position   int64 // handed to the committer up to here; the end of a line
-	committed  int64 // durable up to here
-	seen       int64 // looked at up to here: position, or further by an unfinished line
-	head, tail probe // of the bytes before position
-	checked    int64 // modification time of the file before it was last looked into; 0 if that tells nothing
-	longLine   bool  // position is within a line that is being cut into pieces
+	position   int64      // handed to the committer up to here; the end of a line
+	committed  int64      // durable up to here
+	seen       int64      // looked at up to here: position, or further by an unfinished line
+	head, tail probe      // of the bytes before position
+	checked    int64      // modification time of the file before it was last looked into; 0 if that tells nothing
+	within     line.State // what position leaves open
+	held       bool       // whole lines behind position belong to an event that may still grow
 	active     time.Time
+	unsaved    time.Time // since when position is beyond what was last submitted; zero if it isn't
 
 	// Reading. file is opened and closed by the holder, or by whoever finds the generation idle.
 	file    *os.File
@@ -92,10 +96,14 @@ func fromCheckpoint(c checkpoint) *generation {
 	}
 }
 
-// settledLocked returns up to where the generation is done with: looked at, and in the spool.
+// settledLocked returns up to where the generation is done with: looked at, and in the spool. An event that may still
+// grow is not done with: it comes before the lines of a newer generation.
 func (g *generation) settledLocked() int64 {
-	if g.inflight {
+	switch {
+	case g.inflight:
 		return g.committed
+	case g.held:
+		return g.position
 	}
 	return g.seen
 }

@@ -285,7 +285,7 @@ func (s *Source) named(g *generation, name string, st fileStat) {
 // may be as long as it was before.
 func (s *Source) changedLocked(g *generation, st fileStat, now time.Time) bool {
 	retry := g.failing && now.Sub(g.failed) >= min(s.cfg.ScanInterval, time.Minute)
-	return st.size != g.seen || st.mtime != g.checked || retry
+	return st.size != g.seen || st.mtime != g.checked || retry || s.dueLocked(g, now) || g.overdueLocked(now)
 }
 
 // wakeLocked ends a generation's sleep.

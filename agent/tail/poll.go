@@ -73,6 +73,9 @@ func (s *Source) poll(ctx context.Context, now time.Time) {
 		g := heap.Pop(&s.polls).(*generation)
 		s.mu.Lock()
 		asleep, home, idleFor := g.dead || g.dormant || g.lineage == nil, g.away.IsZero(), now.Sub(g.active)
+		if g.held || !g.unsaved.IsZero() {
+			idleFor = 0 // time alone is a reason to look again
+		}
 		s.mu.Unlock()
 		switch {
 		case asleep:

@@ -9,15 +9,15 @@ import (
 	"os"
 	"time"
 
-	"github.com/logscribe/logscribe/agent/cut"
+	"github.com/logscribe/logscribe/agent/line"
 	"github.com/logscribe/logscribe/internal/block"
-	"github.com/logscribe/logscribe/spool"
 )
 
 // reader turns the bytes of the generations that its worker holds into batches. It has the worker's buffer.
 type reader struct {
 	source *Source
 	buffer []byte
+	maker  line.Maker
 }
 
 // quietScan is the length of an unfinished line from which on new bytes alone are searched for its newline, so that a
@@ -50,7 +50,8 @@ func (r *reader) read(ctx context.Context, g *generation) (again bool) {
 	if !ok {
 		return false
 	}
-	want := min(limit-g.position, int64(s.cfg.chunk))
+	to := s.destination(g, size)
+	want := min(limit-g.position, int64(max(s.cfg.chunk, to.Processor.Window(s.cfg.MaxLine))))
 	if want < 0 || s.deferred(g, want) {
 		return false
 	}
@@ -71,7 +72,7 @@ func (r *reader) read(ctx context.Context, g *generation) (again bool) {
 		s.failedRead(g, err)
 		return false
 	}
-	return r.deliver(ctx, g, f, data, want, size)
+	return r.deliver(ctx, g, f, data, to, want, size)
 }
 
 // mayRead is false if the generation waits for another, or has a batch waiting behind the one in flight already.
@@ -131,8 +132,9 @@ func (r *reader) unfinished(f *os.File, g *generation, limit int64) bool {
 }
 
 func (r *reader) room(n int) []byte {
-	if len(r.buffer) < n+1 { // a byte more, for a newline that is to be added
-		r.buffer = make([]byte, max(n+1, min(2*n, r.source.cfg.chunk+tailSize)+1, 64<<10))
+	more := len(r.source.cfg.CutMark) + 1 // for what is to be added to a line
+	if len(r.buffer) < n+more {
+		r.buffer = make([]byte, max(n+more, min(2*n, r.source.cfg.chunk+tailSize)+more, 64<<10))
 	}
 	return r.buffer[:n]
 }
@@ -155,41 +157,21 @@ func (r *reader) chunk(f *os.File, g *generation, want int64) ([]byte, error) {
 }
 
 // deliver makes a batch of the whole lines in data and has it committed.
-func (r *reader) deliver(ctx context.Context, g *generation, f *os.File, data []byte, weight, size int64) (again bool) {
+func (r *reader) deliver(ctx context.Context, g *generation, f *os.File, data []byte, to destination, weight, size int64) (again bool) {
 	s := r.source
-	final := g.closing && g.position+int64(len(data)) >= size
-	to := s.destination(g)
-	b := newBatch(weight)
-	used, long := 0, g.longLine
-	var head, tail probe
-	var err error
-	for used < len(data) && err == nil {
-		p := cut.Next(data[used:], s.cfg.MaxLine, final)
-		if p.Size == 0 {
-			break
-		}
-		b.add(p, to.log, data[used:], to.codec)
-		used += p.Size
-		if s.cfg.CarryCheckpoints {
-			head, tail, err = r.probes(f, g, data, used)
-			b.reach(to.checkpoint, g.position+int64(used), head, tail)
-		}
-		tooLong := p.Broken && (used < len(data) || !final)
-		if tooLong && !long {
-			s.longLine(g.path, to.log)
-		}
-		long = tooLong
+	ending := to.ending
+	if g.position+int64(len(data)) < size {
+		ending = line.More
 	}
-	if used == 0 {
+	b := newBatch(weight)
+	step, err := r.fill(b, g, f, data, to, ending)
+	switch {
+	case step.used == 0:
 		b.recycle()
 		s.budget.Release(b.weight)
-		s.looked(g, len(data))
+		s.looked(g, len(data), r.maker.Held)
 		return r.settle(ctx, g, g.position+int64(len(data)) == size)
-	}
-	if !s.cfg.CarryCheckpoints {
-		head, tail, err = r.probes(f, g, data, used)
-	}
-	if err != nil {
+	case err != nil:
 		b.recycle()
 		s.budget.Release(b.weight)
 		if err == io.EOF { // cut short since the read
@@ -199,26 +181,79 @@ func (r *reader) deliver(ctx context.Context, g *generation, f *os.File, data []
 		s.failedRead(g, err)
 		return false
 	}
-	s.advance(ctx, g, b, advance{used: used, seen: len(data), head: head, tail: tail, long: long})
-	return g.seen < size || final
+	s.count(to.Log, r.maker.Counts)
+	s.advance(ctx, g, b, step)
+	return g.seen < size || ending == line.Last
 }
 
-// destination is where a generation's lines go, as it is when a batch of them is begun.
+// maxBatch bounds what the lines of a batch become, in bytes: a prefix may make much of little.
+const maxBatch = defaultChunk
+
+// fill makes blocks of the data, which begins at the position.
+func (r *reader) fill(b *batch, g *generation, f *os.File, data []byte, to destination, ending line.Ending) (step advance, err error) {
+	m, used := &r.maker, 0
+	m.Begin(to.Source, g.within, ending)
+	for used < len(data) && b.raw < maxBatch {
+		long := m.Counts.Cut
+		d, n := m.Next(b.free(), data[used:])
+		if n == 0 {
+			step.seen = len(data)
+			break
+		}
+		if m.Counts.Cut > long {
+			r.source.longLine(g.path, to.Log, g.position+int64(used))
+		}
+		used += n
+		if d.Count == 0 {
+			continue // all of them were dropped
+		}
+		b.add(d)
+		if r.source.cfg.CarryCheckpoints {
+			head, tail, err := r.probes(f, g, data, used)
+			if err != nil {
+				return advance{used: used}, err
+			}
+			b.reach(to.checkpoint, g.position+int64(used), head, tail)
+		}
+	}
+	step.used, step.seen = used, max(step.seen, used)
+	step.within, step.held = m.State, m.Held
+	if used > 0 {
+		step.head, step.tail, err = r.probes(f, g, data, used)
+	}
+	return step, err
+}
+
+// destination is what a generation's lines become and where they go, as it is when a batch of them is begun.
 type destination struct {
-	log        string
-	codec      block.Codec
-	checkpoint checkpoint // before the batch
+	line.Source
+	ending     line.Ending // if the batch reaches the end of the file
+	checkpoint checkpoint  // before the batch
 }
 
-func (s *Source) destination(g *generation) destination {
+func (s *Source) destination(g *generation, size int64) destination {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return destination{log: g.log, codec: g.codec, checkpoint: g.checkpointLocked()}
+	to := destination{
+		Source: line.Source{
+			Processor: g.lines, Log: g.log, Codec: g.codec, MaxLine: s.cfg.MaxLine, CutMark: s.cfg.CutMark,
+			Host: s.cfg.Host, File: g.path,
+		},
+		checkpoint: g.checkpointLocked(),
+	}
+	switch {
+	case g.closing:
+		to.ending = line.Last
+	case g.seen == size && s.dueLocked(g, time.Now()):
+		to.ending = line.Idle
+	}
+	return to
 }
 
-// looked records how far there is an unfinished line.
-func (s *Source) looked(g *generation, n int) {
+// looked records how far there is an unfinished line, or an event that may still grow.
+func (s *Source) looked(g *generation, n int, held bool) {
 	s.mu.Lock()
+	g.held = held
 	if seen := g.position + int64(n); seen != g.seen {
 		g.seen = seen
 		g.active = time.Now()
@@ -247,23 +282,28 @@ func (r *reader) probes(f *os.File, g *generation, data []byte, used int) (head,
 type advance struct {
 	used, seen int // bytes from the old position
 	head, tail probe
-	long       bool
+	within     line.State
+	held       bool
 }
 
 // advance moves the position, completes the batch with the checkpoint and submits it. All that is one step for others:
 // between a position that has moved and a batch that is in flight, the batch would seem to be committed, and a newer
-// generation's lines might overtake it.
+// generation's lines might overtake it. Where all lines were dropped, there may be nothing to commit for a while.
 func (s *Source) advance(ctx context.Context, g *generation, b *batch, a advance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g.seen = g.position + int64(a.seen)
+	if seen := g.position + int64(a.seen); seen != g.seen {
+		g.seen = seen
+		g.active = time.Now()
+	}
 	g.position += int64(a.used)
-	g.head, g.tail, g.longLine = a.head, a.tail, a.long
-	g.active = time.Now()
-	b.end = g.position
-	c := g.checkpointLocked()
-	b.Checkpoints = []spool.Checkpoint{{Key: checkpointKey(g.id.inode), Value: c.encode()}}
-	s.submitLocked(ctx, g, b)
+	g.head, g.tail, g.within, g.held = a.head, a.tail, a.within, a.held
+	if len(b.Drafts) == 0 && s.mayWaitLocked(g, time.Now()) {
+		b.recycle()
+		s.budget.Release(b.weight)
+		return
+	}
+	s.saveLocked(ctx, g, b)
 }
 
 // settle ends a look that found no whole line. A generation that is to be let go is, at its end.
@@ -271,7 +311,7 @@ func (r *reader) settle(ctx context.Context, g *generation, atEnd bool) (again b
 	s := r.source
 	s.mu.Lock()
 	closing := g.closing && atEnd
-	inflight := g.inflight
+	inflight := g.inflight || s.savedLocked(ctx, g, closing)
 	s.mu.Unlock()
 	if !closing || inflight {
 		return !atEnd
@@ -292,17 +332,17 @@ func (s *Source) restartLocked(g *generation, size int64) {
 	s.log.Warn("file was truncated or rewritten in place; reading it from its beginning",
 		"path", g.path, "log", g.log, "position", g.position, "size", size)
 	g.position, g.seen, g.cleared = 0, 0, 0
-	g.head, g.tail, g.longLine = probe{}, probe{}, false
+	g.head, g.tail, g.within, g.held = probe{}, probe{}, line.State{}, false
 	if !g.inflight {
 		g.committed = 0
 	}
 	s.releaseLocked(g, func(waiter) bool { return true }) // their target is a place that is no more
 }
 
-func (s *Source) longLine(path, log string) {
+func (s *Source) longLine(path, log string, offset int64) {
 	s.stats.longLines.Add(1)
 	if s.quiet.may("long line", 10*time.Second) {
-		s.log.Warn("line is too long and is cut into pieces", "path", path, "log", log, "max_line", s.cfg.MaxLine)
+		s.log.Warn("line is too long and is cut into pieces", "path", path, "offset", offset, "log", log, "max_line", s.cfg.MaxLine)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
+	"github.com/logscribe/logscribe/agent/line"
 	"github.com/logscribe/logscribe/internal/block"
 )
 
@@ -17,6 +18,7 @@ type section struct {
 	log      template
 	fromEnd  bool
 	codec    block.Codec
+	lines    *line.Processor
 }
 
 func parseSections(sections []Section, host string) ([]*section, error) {
@@ -37,6 +39,9 @@ func parseSection(s Section, host string) (*section, error) {
 	var err error
 	if p.log, err = parseTemplate(s.Log, host); err != nil {
 		return nil, err
+	}
+	if p.lines, err = line.New(s.Lines); err != nil {
+		return nil, fmt.Errorf("lines: %w", err)
 	}
 	if len(s.Paths) == 0 {
 		return nil, errors.New("no paths")

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/logscribe/logscribe/agent/line"
 )
 
 // Source tails files into a spool. Its one conductor, the goroutine of Run, decides which files there are and what
@@ -45,7 +47,8 @@ type Source struct {
 	work          sync.Cond // signalled when ready grows
 	ready         []*generation
 	stopping      bool
-	opened        *list.List     // of *generation with a descriptor, most recently used first
+	opened        *list.List // of *generation with a descriptor, most recently used first
+	filtered      map[string]line.Counts
 	registrations []registration // oldest first; while there is one, a registrar runs
 	searched      []*generation  // their name leads to another file or to none
 	ended         []*generation  // dead or dormant since a moment ago
@@ -65,7 +68,7 @@ func New(cfg Config) (*Source, error) {
 		cfg: cfg, sections: sections, log: cfg.Logger, quiet: newLimiter(),
 		budget: semaphore.NewWeighted(max(budget, 2*int64(cfg.chunk))), kicked: make(chan struct{}, 1),
 		lineages: map[string]*lineage{}, byInode: map[inode]*generation{}, byName: map[string]*generation{},
-		moved: map[uint64][]*generation{}, opened: list.New(),
+		moved: map[uint64][]*generation{}, opened: list.New(), filtered: map[string]line.Counts{},
 	}
 	s.work.L = &s.mu
 	if err := s.load(); err != nil {
@@ -111,7 +114,7 @@ func (s *Source) load() error {
 }
 
 func (s *Source) joinLocked(g *generation, l *lineage) {
-	g.lineage, g.codec = l, l.section.codec
+	g.lineage, g.codec, g.lines = l, l.section.codec, l.section.lines
 	l.generations = append(l.generations, g)
 }
 

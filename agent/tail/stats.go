@@ -1,9 +1,12 @@
 package tail
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/logscribe/logscribe/agent/line"
 )
 
 // Stats are what the source has done since New, and what it has now.
@@ -38,6 +41,25 @@ func (s *Source) Stats() Stats {
 		Truncations: c.truncations.Load(), AppendErrors: c.appendErrors.Load(), BadCheckpoints: c.badCheckpoints.Load(),
 		Overflows: c.overflows.Load(), Tailed: int(c.tailed.Load()), Open: open, Unreadable: int(c.unreadable.Load()),
 	}
+}
+
+// Filtered returns what the sections' rules did to lines, by log, for those logs to which they did anything. After a
+// crash, what had not reached the spool is counted again by the next source.
+func (s *Source) Filtered() map[string]line.Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.filtered)
+}
+
+func (s *Source) count(log string, done line.Counts) {
+	if done == (line.Counts{}) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.filtered[log]
+	all.Add(done)
+	s.filtered[log] = all
 }
 
 // updateStats counts the files.

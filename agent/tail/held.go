@@ -1,0 +1,59 @@
+package tail
+
+import (
+	"context"
+	"time"
+
+	"github.com/logscribe/logscribe/spool"
+)
+
+// What a section does to lines makes two things depend on time alone: an event that nothing has followed for a while is
+// complete, and a position that moved over dropped lines, without a batch to go with, is stored after a while.
+
+// saveDelay is how long a position may be ahead of its checkpoint in the spool if all lines between were dropped. They
+// would only be read, and dropped, once more.
+const saveDelay = 2 * time.Second
+
+// dueLocked says whether an event has waited for its next line for long enough. In a file that was rotated away it does
+// not wait longer than the file's grace period.
+func (s *Source) dueLocked(g *generation, now time.Time) bool {
+	wait := g.lines.Timeout()
+	if !g.away.IsZero() {
+		wait = min(wait, s.cfg.Grace)
+	}
+	return g.held && now.Sub(g.active) >= wait
+}
+
+// mayWaitLocked says whether the position, that has moved over dropped lines, may go into the spool with a later batch.
+func (s *Source) mayWaitLocked(g *generation, now time.Time) bool {
+	if g.unsaved.IsZero() {
+		g.unsaved = now
+	}
+	return !g.overdueLocked(now)
+}
+
+// overdueLocked says whether the position must be stored, though there is nothing to go with it.
+func (g *generation) overdueLocked(now time.Time) bool {
+	return !g.unsaved.IsZero() && now.Sub(g.unsaved) >= saveDelay
+}
+
+// saveLocked completes the batch with the checkpoint of the position and submits it.
+func (s *Source) saveLocked(ctx context.Context, g *generation, b *batch) {
+	b.end = g.position
+	c := g.checkpointLocked()
+	b.Checkpoints = []spool.Checkpoint{{Key: checkpointKey(g.id.inode), Value: c.encode()}}
+	g.unsaved = time.Time{}
+	s.submitLocked(ctx, g, b)
+}
+
+// savedLocked submits the checkpoint of a held generation that is overdue, or that closes, and of which no batch is in
+// flight. It is looked at again after that.
+func (s *Source) savedLocked(ctx context.Context, g *generation, closing bool) bool {
+	deleted := closing && g.links == 0 // its checkpoint is about to go
+	if g.inflight || g.unsaved.IsZero() || deleted || !closing && !g.overdueLocked(time.Now()) {
+		return false
+	}
+	g.more = true
+	s.saveLocked(ctx, g, &batch{})
+	return true
+}
