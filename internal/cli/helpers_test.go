@@ -28,7 +28,12 @@ type sampleFile struct {
 	where      string
 	paths      []string
 	log, start string
+	prefix     string
+	lines      int
+	redact     []*samplePair
 }
+
+type samplePair struct{ pattern, with string }
 
 func newSample() *sample {
 	s := &sample{Program: New("scribe", "writes lines.", "scribe [flags]")}
@@ -50,6 +55,14 @@ func newSample() *sample {
 		t.Strings(&f.paths, "paths", "globs").Required()
 		t.String(&f.log, "log", "", "log").Required()
 		t.Choice(&f.start, "start", "beginning", "where from", "beginning", "end")
+		t.String(&f.prefix, "prefix", "", "put before lines").Key("lines.prefix")
+		t.Count(&f.lines, "max-lines", "500", "lines of an event").Key("lines.multiline.max_lines")
+		t.Table("lines.redact", func(t *Settings) {
+			p := &samplePair{}
+			f.redact = append(f.redact, p)
+			t.String(&p.pattern, "pattern", "", "what").Required()
+			t.String(&p.with, "with", "", "by what")
+		})
 	})
 	s.AddCommand("validate")
 	s.Common()

@@ -193,6 +193,19 @@ func (s *Settings) Port(to *int, name, def, usage string) *Setting {
 	}))
 }
 
+// Count registers a whole number above zero.
+func (s *Settings) Count(to *int, name, def, usage string) *Setting {
+	k := kind{arg: "N", want: "a whole number above zero", toml: isInteger, bare: true}
+	return s.add(name, def, usage, k, scalar(func(t string) error {
+		n, err := strconv.Atoi(t)
+		if err != nil || n < 1 {
+			return fmt.Errorf("bad number %q: use a whole number above zero", t)
+		}
+		*to = n
+		return nil
+	}))
+}
+
 // Size registers a size in bytes. In the file, a whole number is bytes.
 func (s *Settings) Size(to *int64, name, def, usage string) *Setting {
 	k := kind{arg: "SIZE", want: `a size such as "1MB"`, toml: isInteger}

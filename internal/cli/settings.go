@@ -15,13 +15,15 @@ type Settings struct {
 type table struct {
 	name     string
 	register func(*Settings)
+	last     *Settings // of the last table in the file so far; nil before the first
 }
 
 // Group starts a group of settings, which stand together in the usage text below the title.
 func (s *Settings) Group(title string) { s.group = title }
 
 // Table registers an array of tables, [[name]] in the file. For each of them register is called, in the file's order,
-// to register the settings of the table, which are then set.
+// to register the settings of the table, which are then set. Such a setting may have a table of its own within it: the
+// key "lines.prefix" of a [[file]] stands in [file.lines]. So may an array: [[file.lines.redact]].
 func (s *Settings) Table(name string, register func(*Settings)) {
 	s.tables = append(s.tables, &table{name: name, register: register})
 }
@@ -84,7 +86,7 @@ func (s *Settings) names(name func(*Setting) string) []string {
 
 // Key is one key of the TOML file, for tests of example files.
 type Key struct {
-	Table   string // "[spool]", "[[file]]", or "" for a key above all tables
+	Table   string // "[spool]", "[[file]]", "[file.lines]", or "" for a key above all tables
 	Name    string
 	Default string
 }
@@ -104,10 +106,20 @@ func (s *Settings) Keys() []Key {
 		inner := &Settings{}
 		t.register(inner)
 		for _, k := range inner.Keys() {
-			keys = append(keys, Key{"[[" + t.name + "]]", k.Name, k.Default})
+			k.Table = within(t.name, k.Table)
+			keys = append(keys, k)
 		}
 	}
 	return keys
+}
+
+// within returns the header of a table that stands in an array's tables; "" for their own.
+func within(array, header string) string {
+	if header == "" {
+		return "[[" + array + "]]"
+	}
+	name := strings.TrimLeft(header, "[")
+	return header[:len(header)-len(name)] + array + "." + name
 }
 
 func flagOf(s *Setting) string { return s.flag }

@@ -84,8 +84,8 @@ start = "end"
 		t.Errorf("got ca %q, mediators %q", s.ca, s.peers)
 	}
 	want := []*sampleFile{
-		{"scribe.toml:15", []string{"/srv/{a,b}/*.log", "[a]"}, "a", "end"},
-		{"scribe.toml:19", []string{"/one,two"}, "{host}/b", "beginning"},
+		{where: "scribe.toml:15", paths: []string{"/srv/{a,b}/*.log", "[a]"}, log: "a", start: "end", lines: 500},
+		{where: "scribe.toml:19", paths: []string{"/one,two"}, log: "{host}/b", start: "beginning", lines: 500},
 	}
 	if !reflect.DeepEqual(s.files, want) {
 		t.Errorf("got tables %+v %+v", s.files[0], s.files[1])
@@ -100,6 +100,65 @@ func TestInlineTables(t *testing.T) {
 	}
 	if s.full != "drop_oldest" || len(s.files) != 2 || s.files[1].log != "d" || s.files[1].where != "scribe.toml:3" {
 		t.Errorf("got %q and %d tables", s.full, len(s.files))
+	}
+}
+
+// TestTablesWithinTables writes the same settings as tables of their own and in one line, each for one of two files.
+func TestTablesWithinTables(t *testing.T) {
+	s := newSample()
+	_, err := call{toml: `
+[[file]]
+paths = "a"
+log = "a"
+[file.lines]
+prefix = "p"
+[file.lines.multiline]
+max_lines = 7
+[[file.lines.redact]]
+pattern = "x"
+[[file.lines.redact]]
+pattern = "y"
+with = "z"
+
+[[file]]
+paths = "b"
+log = "b"
+lines = { prefix = "q", multiline = { max_lines = 8 }, redact = [{ pattern = "x" }, { pattern = "y", with = "z" }] }
+
+[[file]]
+paths = "c"
+log = "c"
+[file.lines]
+multiline.max_lines = 9
+redact = [
+  { pattern = "x" },
+  { pattern = "y", with = "z" },
+]
+`}.parse(t, s.Program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pairs := []*samplePair{{"x", ""}, {"y", "z"}}
+	for i, want := range []sampleFile{{prefix: "p", lines: 7}, {prefix: "q", lines: 8}, {prefix: "", lines: 9}} {
+		if f := s.files[i]; f.prefix != want.prefix || f.lines != want.lines || !reflect.DeepEqual(f.redact, pairs) {
+			t.Errorf("file %d: got %+v with %d pairs", i+1, f, len(f.redact))
+		}
+	}
+}
+
+func TestKeysOfTablesWithinTables(t *testing.T) {
+	var got []string
+	for _, k := range newSample().Keys() {
+		if strings.HasPrefix(strings.TrimLeft(k.Table, "["), "file") {
+			got = append(got, k.Table+" "+k.Name)
+		}
+	}
+	want := []string{
+		"[[file]] paths", "[[file]] log", "[[file]] start", "[file.lines] prefix", "[file.lines.multiline] max_lines",
+		"[[file.lines.redact]] pattern", "[[file.lines.redact]] with",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q", got)
 	}
 }
 

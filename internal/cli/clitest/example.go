@@ -16,7 +16,7 @@ import (
 // in comments has one.
 var (
 	keyLine    = regexp.MustCompile(`^(#?)([a-z_]+) *= *(.*?)(?:\s+#.*)?$`)
-	headerLine = regexp.MustCompile(`^#?(\[\[?[a-z_]+\]\]?)$`)
+	headerLine = regexp.MustCompile(`^#?(\[\[?[a-z_.]+\]\]?)$`)
 )
 
 // line is a key in an example file.
