@@ -13,7 +13,8 @@
 //
 //	tail/   source: files, found by globs and followed through rotation
 //	stdin/  source: one stream
-//	cut/    where the bytes of a source become the lines of blocks
+//	line/   what is done to lines on the way: chosen, joined, redacted, and made blocks
+//	cut/    where bytes that nothing is done to are parted into blocks
 //	ship/   from the spool to the Scribes
 //
 // resume.go asks the Scribes before the sources begin, where an agent has an identity and an empty spool.
@@ -32,6 +33,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	"github.com/logscribe/logscribe/agent/line"
 	"github.com/logscribe/logscribe/agent/ship"
 	"github.com/logscribe/logscribe/agent/stdin"
 	"github.com/logscribe/logscribe/agent/tail"
@@ -117,15 +119,10 @@ func (a *Agent) dial() (err error) {
 }
 
 func (a *Agent) makeSources() error {
-	codec, err := block.ParseCodec(a.cfg.Spool.Compression)
-	if err != nil {
-		return err
-	}
 	if a.cfg.Stdin != nil {
-		a.stdin = stdin.New(stdin.Config{
-			Reader: a.cfg.Stdin.Reader, Tee: a.cfg.Stdin.Tee, Log: a.cfg.Stdin.Log,
-			Codec: codec, MaxLine: maxLine, Spool: a.spool, Logger: a.logger,
-		})
+		if err := a.makeStdin(); err != nil {
+			return err
+		}
 	}
 	if len(a.cfg.Files) == 0 {
 		return nil
@@ -133,19 +130,48 @@ func (a *Agent) makeSources() error {
 	return a.makeTail()
 }
 
+func (a *Agent) makeStdin() error {
+	codec, err := block.ParseCodec(a.cfg.Spool.Compression)
+	if err != nil {
+		return err
+	}
+	rules, err := line.New(a.cfg.Stdin.Lines)
+	if err != nil {
+		return err
+	}
+	host, err := hostname()
+	if err != nil {
+		return err
+	}
+	a.stdin = stdin.New(stdin.Config{
+		Reader: a.cfg.Stdin.Reader, Tee: a.cfg.Stdin.Tee, Log: a.cfg.Stdin.Log, Codec: codec, Lines: rules, Host: host,
+		MaxLine: int(a.cfg.maxLine()), CutMark: a.cfg.CutMark, Spool: a.spool, Logger: a.logger,
+	})
+	return nil
+}
+
 func (a *Agent) makeTail() error {
 	sections, err := a.cfg.sections()
 	if err != nil {
 		return err
 	}
-	host, err := os.Hostname()
+	host, err := hostname()
 	if err != nil {
-		return fmt.Errorf("find this host's name: %w", err)
+		return err
 	}
 	a.tail, err = tail.New(tail.Config{
-		Sections: sections, Host: host, Spool: a.spool, Logger: a.logger, MaxLine: maxLine, CarryCheckpoints: a.cfg.Identity != "",
+		Sections: sections, Host: host, Spool: a.spool, Logger: a.logger, CarryCheckpoints: a.cfg.Identity != "",
+		MaxLine: int(a.cfg.maxLine()), CutMark: a.cfg.CutMark,
 	})
 	return err
+}
+
+func hostname() (string, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("find this host's name: %w", err)
+	}
+	return host, nil
 }
 
 // Reload reads the certificates again. After an error the old ones stay in use.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/logscribe/logscribe/agent/line"
 	"github.com/logscribe/logscribe/agent/tail"
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/internal/identity"
@@ -18,8 +19,8 @@ import (
 	"github.com/logscribe/logscribe/spool"
 )
 
-// maxLine is the length in bytes up to which lines are delivered whole.
-const maxLine = 1 << 20
+// defaultMaxLine is the length in bytes up to which lines are delivered whole, unless the user says otherwise.
+const defaultMaxLine = 1 << 20
 
 // Config is what an Agent is made from.
 type Config struct {
@@ -36,6 +37,10 @@ type Config struct {
 	TLS    transport.TLS
 	Files  []FileConfig
 	Stdin  *StdinConfig // nil reads no standard input
+	// MaxLine is the length of a line, in bytes without its newline, beyond which it comes in pieces; 0 is 1 MiB.
+	MaxLine int64
+	// CutMark is put behind each piece of such a line but the last.
+	CutMark string
 	// DrainTimeout bounds the wait for receipts after the end of standard input.
 	DrainTimeout time.Duration
 	Logger       *slog.Logger // nil discards
@@ -57,11 +62,13 @@ type FileConfig struct {
 	Exclude []string // globs
 	Log     string   // a template: {host} {stem} {name} {dir}
 	Start   string   // "beginning" or "end"
+	Lines   line.Rules
 }
 
 // StdinConfig is a [[stdin]] table.
 type StdinConfig struct {
 	Log    string
+	Lines  line.Rules
 	Reader io.Reader
 	Tee    io.Writer // nil for none
 }
@@ -76,6 +83,18 @@ func (c *Config) Validate() error {
 		if err := logname.Check(c.Stdin.Log); err != nil {
 			return err
 		}
+		if err := line.CheckStreamPrefix(c.Stdin.Lines.Prefix); err != nil {
+			return fmt.Errorf("stdin: lines: prefix: %w", err)
+		}
+		if _, err := line.New(c.Stdin.Lines); err != nil {
+			return fmt.Errorf("stdin: lines: %w", err)
+		}
+	}
+	if err := line.CheckMaxLine(c.maxLine()); err != nil {
+		return fmt.Errorf("max_line: %w", err)
+	}
+	if err := line.CheckCutMark(c.CutMark); err != nil {
+		return fmt.Errorf("cut_mark: %w", err)
 	}
 	if c.Identity != "" {
 		if err := identity.Check(c.Identity); err != nil {
@@ -95,6 +114,13 @@ func (c *Config) Validate() error {
 	return err
 }
 
+func (c *Config) maxLine() int64 {
+	if c.MaxLine == 0 {
+		return defaultMaxLine
+	}
+	return c.MaxLine
+}
+
 // sections returns the [[file]] tables as the tail package takes them.
 func (c *Config) sections() ([]tail.Section, error) {
 	codec, err := block.ParseCodec(c.Spool.Compression)
@@ -103,7 +129,10 @@ func (c *Config) sections() ([]tail.Section, error) {
 	}
 	var all []tail.Section
 	for _, f := range c.Files {
-		s := tail.Section{Paths: f.Paths, Exclude: f.Exclude, Log: f.Log, Codec: codec}
+		s := tail.Section{Paths: f.Paths, Exclude: f.Exclude, Log: f.Log, Codec: codec, Lines: f.Lines}
+		if _, err := line.New(f.Lines); err != nil {
+			return nil, fmt.Errorf("lines: %w", err)
+		}
 		switch f.Start {
 		case "", "beginning":
 		case "end":

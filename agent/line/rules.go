@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/size"
 )
 
 // Limits of what may be configured, in bytes. What is added to an event, its prefix, a mark and what redact puts in, must
@@ -188,7 +189,8 @@ func checkText(text string, limit int) error {
 // CheckMaxLine checks Source.MaxLine.
 func CheckMaxLine(n int64) error {
 	if n < 1 || n > MaxEvent {
-		return fmt.Errorf("%d bytes: use 1B to %dMiB; a block holds %dMiB, with what is added to a line", n, MaxEvent>>20, block.MaxRawSize>>20)
+		return fmt.Errorf("bad size %s: use 1B to %s; a block holds %s, with all that is added to its lines",
+			size.Format(n), size.Format(MaxEvent), size.Format(block.MaxRawSize))
 	}
 	return nil
 }

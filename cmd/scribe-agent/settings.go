@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/logscribe/logscribe/agent"
+	"github.com/logscribe/logscribe/agent/line"
 	"github.com/logscribe/logscribe/agent/tail"
 	"github.com/logscribe/logscribe/internal/cli"
 	"github.com/logscribe/logscribe/internal/identity"
@@ -30,6 +31,8 @@ type config struct {
 	maxSize      int64
 	whenFull     string
 	compression  string
+	maxLine      int64
+	cutMark      string
 	files        []*fileTable
 	stdins       []*stdinTable
 
@@ -42,10 +45,14 @@ type fileTable struct {
 	where          string
 	paths, exclude []string
 	log, start     string
+	lines          linesTable
 }
 
 // stdinTable is a [[stdin]] table.
-type stdinTable struct{ where, log string }
+type stdinTable struct {
+	where, log string
+	lines      linesTable
+}
 
 // program registers the settings.
 func (c *config) program() *cli.Program {
@@ -57,6 +64,7 @@ func (c *config) program() *cli.Program {
 	p.AddCommand("validate")
 	c.registerDestination(p)
 	c.registerStdin(p)
+	c.registerLines(p)
 	c.registerSpool(p)
 	p.ClientTLS(&c.tls)
 	p.Table("file", c.registerFile)
@@ -106,12 +114,14 @@ func (c *config) registerFile(t *cli.Settings) {
 	t.Strings(&f.exclude, "exclude", "globs of files that are left out").Check(checkGlob)
 	t.String(&f.log, "log", "", "the files' log").Required().Check(checkTemplate)
 	t.Choice(&f.start, "start", "beginning", "where files that exist at the first start are read from", "beginning", "end")
+	f.lines.register(t, line.CheckPrefix)
 }
 
 func (c *config) registerStdinTable(t *cli.Settings) {
 	s := &stdinTable{where: t.Where()}
 	c.stdins = append(c.stdins, s)
 	t.String(&s.log, "log", "", "the log").Required().Check(logname.Check)
+	s.lines.register(t, line.CheckStreamPrefix)
 }
 
 // checkGlob and checkTemplate let the tail package judge. A section of one plain file makes it look at nothing else.
@@ -136,6 +146,9 @@ func sectionError(err error) error {
 // check checks what concerns several settings, and finds the spool.
 func (c *config) check() error {
 	if err := c.checkSources(); err != nil {
+		return err
+	}
+	if err := c.checkLines(); err != nil {
 		return err
 	}
 	if err := c.checkDestination(); err != nil {
@@ -189,13 +202,16 @@ func (c *config) checkDestination() error {
 func (c *config) plan() agent.Config {
 	cfg := agent.Config{
 		Name: c.name, Identity: c.identity, Mediators: c.mediators, TLS: c.tls, DrainTimeout: c.drainTimeout, Software: cli.Version(),
+		MaxLine: c.maxLine, CutMark: c.cutMark,
 		Spool: agent.SpoolConfig{Path: c.spool, MaxSize: c.maxSize, WhenFull: c.whenFull, Compression: c.compression},
 	}
 	for _, f := range c.files {
-		cfg.Files = append(cfg.Files, agent.FileConfig{Paths: f.paths, Exclude: f.exclude, Log: f.log, Start: f.start})
+		cfg.Files = append(cfg.Files, agent.FileConfig{
+			Paths: f.paths, Exclude: f.exclude, Log: f.log, Start: f.start, Lines: f.lines.rules(),
+		})
 	}
 	if len(c.stdins) > 0 {
-		cfg.Stdin = &agent.StdinConfig{Log: c.stdins[0].log}
+		cfg.Stdin = &agent.StdinConfig{Log: c.stdins[0].log, Lines: c.stdins[0].lines.rules()}
 	}
 	return cfg
 }

@@ -19,6 +19,7 @@ func (c *config) validate(out io.Writer) error {
 	fmt.Fprintf(out, "spool        %s, up to %s, then %s; compression %s\n", absolute(c.spool), size.Format(c.maxSize), c.whenFull, c.compression)
 	for _, s := range c.stdins {
 		fmt.Fprintf(out, "stdin        -> %s\n", s.log)
+		printLines(out, &s.lines)
 	}
 	host, err := os.Hostname()
 	if err != nil {
@@ -64,6 +65,7 @@ func (c *config) printFiles(out io.Writer, host string) (problems int, err error
 	}
 	for i, f := range c.files {
 		fmt.Fprintf(out, "\n[[file]]     %s, from the %s: %s -> %s\n", f.where, f.start, strings.Join(f.paths, " "), f.log)
+		printLines(out, &f.lines)
 		found := false
 		for _, m := range matches {
 			if m.Section != i {
@@ -82,6 +84,13 @@ func (c *config) printFiles(out io.Writer, host string) (problems int, err error
 		}
 	}
 	return problems, nil
+}
+
+// printLines says what is done to the lines of a table, if anything is.
+func printLines(out io.Writer, l *linesTable) {
+	if steps := l.String(); steps != "" {
+		fmt.Fprintf(out, "lines        %s\n", steps)
+	}
 }
 
 // readable returns an error if the file can't be opened.
