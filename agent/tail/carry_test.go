@@ -32,10 +32,7 @@ func TestBlocksCarryCheckpoints(t *testing.T) {
 		if r.checkpoint.Size() > block.MaxCheckpointSize {
 			t.Errorf("a checkpoint of %d bytes", r.checkpoint.Size())
 		}
-		alone := newSpool()
-		alone.checkpoints[startedKey] = []byte{1}
-		alone.checkpoints[r.checkpoint.Source] = bytes.Clone(r.checkpoint.Value)
-		f.spool, f.cfg.Spool = alone, alone
+		f.spool, f.cfg.Spool = alone(r)
 		f.up()
 		if rest := text[r.bytes:]; rest != "" {
 			f.wants("app", rest)
@@ -48,6 +45,14 @@ func TestBlocksCarryCheckpoints(t *testing.T) {
 		}
 		f.down()
 	}
+}
+
+// alone returns a spool in which there is nothing but the checkpoint that a block carries.
+func alone(r reached) (*fakeSpool, Spool) {
+	s := newSpool()
+	s.checkpoints[startedKey] = []byte{1}
+	s.checkpoints[r.checkpoint.Source] = bytes.Clone(r.checkpoint.Value)
+	return s, s
 }
 
 func TestBlocksCarryNoCheckpointsUnlessAsked(t *testing.T) {

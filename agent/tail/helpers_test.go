@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
+	"github.com/logscribe/logscribe/agent/line"
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/spool"
 )
@@ -37,6 +38,7 @@ type fakeSpool struct {
 	checkpoints map[string][]byte
 	reached     []reached // by the drafts, in order
 	appends     int
+	last        int           // bytes of lines in the last one
 	fail        int           // Appends that fail from now on
 	blocked     chan struct{} // if not nil, Append waits until it is closed
 	lottery     bool          // an Append whose context ends is stored or not, by chance; and they take time
@@ -84,6 +86,7 @@ func (s *fakeSpool) Append(ctx context.Context, b spool.Batch) error {
 		return errSpool
 	}
 	s.appends++
+	s.last = 0
 	for _, d := range b.Drafts {
 		sealed := d.Seal(block.Producer{}, 1)
 		if err := sealed.Verify(); err != nil {
@@ -94,6 +97,7 @@ func (s *fakeSpool) Append(ctx context.Context, b spool.Batch) error {
 			panic(err)
 		}
 		s.logs[d.Log] = append(s.logs[d.Log], raw...)
+		s.last += len(raw)
 		s.reached = append(s.reached, reached{d.Log, len(s.logs[d.Log]), d.Reached})
 	}
 	for _, c := range b.Checkpoints {
@@ -148,6 +152,8 @@ type fixture struct {
 	source *Source
 	stop   func()
 	logged *syncBuffer
+	// counted is what the last source that was stopped did to lines.
+	counted map[string]line.Counts
 
 	patience time.Duration
 }
@@ -228,6 +234,7 @@ func (f *fixture) up() {
 func (f *fixture) down() {
 	if f.source != nil {
 		f.stop()
+		f.counted = f.source.Filtered()
 		f.source = nil
 	}
 }

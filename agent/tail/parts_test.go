@@ -57,7 +57,7 @@ func TestNewRefusesBadConfig(t *testing.T) {
 		"no paths":                 func(c *Config) { c.Sections[0].Paths = nil },
 		"{no}":                     func(c *Config) { c.Sections[0].Log = "{no}" },
 		"unknown codec 9":          func(c *Config) { c.Sections[0].Codec = 9 },
-		"max line: bad size -1B":             func(c *Config) { c.MaxLine = -1 },
+		"max line: bad size -1B":   func(c *Config) { c.MaxLine = -1 },
 		"poll interval -1s":        func(c *Config) { c.PollInterval = -time.Second },
 		"no spool":                 func(c *Config) { c.Spool = nil },
 		"has version 9":            func(c *Config) { c.Spool.(*fakeSpool).checkpoints["file/1-1"] = []byte{9} },
