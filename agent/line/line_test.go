@@ -101,7 +101,9 @@ func TestPrefixTime(t *testing.T) {
 
 // TestEventsStayInOneBlock: larger than the target or not.
 func TestEventsStayInOneBlock(t *testing.T) {
-	p, err := New(Rules{Multiline: Multiline{Start: "^1", MaxLines: 1 << 30, MaxBytes: MaxEvent}})
+	p, err := New(Rules{
+		Multiline: Multiline{Start: "^1", MaxLines: 1 << 30, MaxBytes: MaxEvent}, Redact: []Redaction{{"^1", "1"}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,6 +125,9 @@ func TestEventsStayInOneBlock(t *testing.T) {
 	}
 	if len(sizes) != 4 || sizes[0] != 2*len(event) || sizes[1] != len(event) || sizes[2] < 20*len(part) {
 		t.Errorf("blocks of %d", sizes)
+	}
+	if m.Counts.Redacted != 5 {
+		t.Errorf("%d of 5 events are counted", m.Counts.Redacted)
 	}
 }
 

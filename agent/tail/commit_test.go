@@ -2,6 +2,7 @@ package tail
 
 import (
 	"testing"
+	"time"
 
 	"github.com/logscribe/logscribe/internal/block"
 )
@@ -33,5 +34,33 @@ func TestPositionAndBatchMoveTogether(t *testing.T) {
 	s.commits.Wait()
 	if got := settled(); got != 4 {
 		t.Errorf("%d bytes are settled after it", got)
+	}
+}
+
+// TestPositionThatWaitedIsStored though nothing was left of the lines: in a file that grows all the time, there is no
+// other moment.
+func TestPositionThatWaitedIsStored(t *testing.T) {
+	f := newFixture(t, "app.log")
+	s, err := New(f.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &generation{dueIndex: -1}
+	for _, waited := range []time.Duration{0, saveDelay} {
+		if waited > 0 {
+			g.unsaved = time.Now().Add(-waited)
+		}
+		b := newBatch(4)
+		if err := s.budget.Acquire(t.Context(), b.weight); err != nil {
+			t.Fatal(err)
+		}
+		s.advance(t.Context(), g, b, advance{used: 4, seen: 4})
+		s.commits.Wait()
+		if stored := f.spool.appends > 0; stored != (waited > 0) {
+			t.Errorf("after %v: stored %t", waited, stored)
+		}
+	}
+	if !s.budget.TryAcquire(budget) {
+		t.Error("a batch that was not needed keeps its share of the budget")
 	}
 }

@@ -25,7 +25,7 @@ func (s *Source) dueLocked(g *generation, now time.Time) bool {
 }
 
 // mayWaitLocked says whether the position, that has moved over dropped lines, may go into the spool with a later batch.
-func (s *Source) mayWaitLocked(g *generation, now time.Time) bool {
+func (g *generation) mayWaitLocked(now time.Time) bool {
 	if g.unsaved.IsZero() {
 		g.unsaved = now
 	}

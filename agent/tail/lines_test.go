@@ -175,6 +175,25 @@ func TestEventTimesOut(t *testing.T) {
 	})
 }
 
+// TestEventGrowsAtTheLastMoment: what has come since the last look has its own time to wait.
+func TestEventGrowsAtTheLastMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := withRules(newFixture(t, "*.log").blind(), line.Rules{Multiline: line.Multiline{Start: `^\d`}, Prefix: "> "})
+		defer f.down()
+		f.cfg.PollInterval, f.cfg.ScanInterval = 2*time.Second, time.Hour
+		f.write("app.log", "1\n")
+		f.up()
+		time.Sleep(5500 * time.Millisecond)
+		f.write("app.log", " a\n") // seen at 6s, when the event would be due
+		time.Sleep(2 * time.Second)
+		f.write("app.log", " b\n")
+		time.Sleep(20 * time.Second)
+		if got := f.spool.log("app"); got != "> 1\n a\n b\n" {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
 // TestEventAtTheEndOfARotatedFile comes before the lines of the file that follows.
 func TestEventAtTheEndOfARotatedFile(t *testing.T) {
 	for _, timeout := range []time.Duration{50 * time.Millisecond, time.Hour} { // the grace period bounds the longer one
@@ -233,13 +252,16 @@ func TestPrefixIsBounded(t *testing.T) {
 }
 
 func TestLongLineIsMarkedAndSaid(t *testing.T) {
-	f := newFixture(t, "*.log")
-	f.cfg.MaxLine, f.cfg.CutMark = 10, "…"
-	f.write("app.log", "before\n0123456789abcdefghijkl\nafter\n")
-	f.up()
-	f.wants("app", "before\n0123456789…\nabcdefghij…\nkl\nafter\n")
-	if !strings.Contains(f.logged.String(), "offset=7 ") || f.source.Stats().LongLines != 1 {
-		t.Errorf("%d long lines; it said %s", f.source.Stats().LongLines, f.logged)
+	for _, r := range []line.Rules{{}, noDebug} {
+		f := withRules(newFixture(t, "*.log"), r)
+		f.cfg.MaxLine, f.cfg.CutMark = 10, "…"
+		f.write("app.log", "before\n0123456789abcdefghijkl\nafter\n")
+		f.up()
+		f.wants("app", "before\n0123456789…\nabcdefghij…\nkl\nafter\n")
+		if !strings.Contains(f.logged.String(), "offset=7 ") || f.source.Stats().LongLines != 1 {
+			t.Errorf("%d long lines; it said %s", f.source.Stats().LongLines, f.logged)
+		}
+		f.down()
 	}
 }
 
@@ -280,7 +302,13 @@ func TestRulesModel(t *testing.T) {
 		withRules(f, r)
 		f.up()
 		text := ""
-		put := func(s string) { f.write("app.log", s); text += s }
+		put := func(s string) {
+			if len(text)+len(s)-strings.LastIndexByte(text, '\n') > f.cfg.MaxLine {
+				s = "\n" + s // what is left of a longer line is judged anew by a source that goes on within it
+			}
+			f.write("app.log", s)
+			text += s
+		}
 		for i := range rapid.IntRange(1, 60).Draw(t, "steps") {
 			switch rapid.IntRange(0, 5).Draw(t, "step") {
 			case 0:

@@ -292,13 +292,11 @@ type advance struct {
 func (s *Source) advance(ctx context.Context, g *generation, b *batch, a advance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if seen := g.position + int64(a.seen); seen != g.seen {
-		g.seen = seen
-		g.active = time.Now()
-	}
+	g.seen = g.position + int64(a.seen)
 	g.position += int64(a.used)
 	g.head, g.tail, g.within, g.held = a.head, a.tail, a.within, a.held
-	if len(b.Drafts) == 0 && s.mayWaitLocked(g, time.Now()) {
+	g.active = time.Now()
+	if len(b.Drafts) == 0 && g.mayWaitLocked(g.active) {
 		b.recycle()
 		s.budget.Release(b.weight)
 		return
