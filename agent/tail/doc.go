@@ -4,13 +4,17 @@
 // # What it promises
 //
 //   - Every whole line of a file is handed over exactly once, byte for byte, while the file, or an open descriptor of it,
-//     exists. Blocks and checkpoint go into the spool in one Append; so this holds across a crash at any instant.
+//     exists; where the section has rules for lines (package line), what the rules make of it is. Blocks and checkpoint go into the spool in one Append; so this holds across a crash at any instant.
 //   - A file is known by its identity, never by its path: device, inode, time of birth, and probes of its content. So a
 //     renamed file is not read twice, and a new file under an old name, or on an old inode, is read in full.
 //   - What stood at one path one after another feeds one log in the order of writing, also if files came and were rotated
 //     away unseen, or while nothing was running. Order is kept as described in order.go.
 //   - The position in a checkpoint is the end of a line. An unfinished last line waits for its newline; only when its
 //     file was renamed or deleted and has been quiet for the grace period is it handed over, with a newline added.
+//   - An event of several lines is handed over whole, and waits before its first byte while it may still grow: until the
+//     next one begins, its timeout, or the grace period of its file. Newer files at its path wait for it. It never spans
+//     two files.
+//   - A block may carry the checkpoint at its end: with that alone, reading goes on right behind its last line.
 //   - Memory is bounded: by the buffers of a few workers, by a budget for what waits for the spool, and by some hundred
 //     bytes for each file. Descriptors are limited, apart from those of deleted files that still have lines.
 //
@@ -43,7 +47,8 @@
 //	lineage.go, identify.go, rotation.go which file at which name is which generation
 //	stat.go, probe.go, checkpoint.go     what a file is known by, and how it is stored
 //	generation.go, order.go              the state of one file, and who must wait for whom
-//	queue.go, reader.go, cut.go          ready files, the workers that read them, and the cutting into blocks
+//	queue.go, reader.go                  ready files, and the workers that read them and have blocks made
+//	held.go                              events that may still grow, and positions that moved without a batch
 //	batch.go, commit.go, register.go     the way into the spool
 //	resume.go                            going on after the loss of the spool
 //	descriptors.go, folder.go, stats.go  limits, caches, counters

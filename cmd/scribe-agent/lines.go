@@ -115,12 +115,14 @@ func (l *linesTable) String() string {
 		}
 	}
 	add("events begin with", l.start)
-	add("lines continue with", l.follow)
+	add("events continue with", l.follow)
 	add("include", l.include...)
 	add("exclude", l.exclude...)
 	for _, r := range l.redact {
 		add("redact", r.pattern)
 	}
-	add("prefix", l.prefix)
+	if l.prefix != "" {
+		add("prefix", strconv.Quote(l.prefix))
+	}
 	return strings.Join(steps, "; ")
 }

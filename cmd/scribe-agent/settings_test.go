@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/logscribe/logscribe/agent"
+	"github.com/logscribe/logscribe/agent/line"
 	"github.com/logscribe/logscribe/internal/cli"
 	"github.com/logscribe/logscribe/internal/cli/clitest"
 )
@@ -84,6 +85,18 @@ func TestMistakes(t *testing.T) {
 		{sender + table + "exclude = [\"[\"]\n", "", "scribe-agent: agent.toml:5: exclude: bad glob \"[\"\n"},
 		{sender + "[[file]]\npaths = [\"/x/\"]\nlog = \"a\"", "", "scribe-agent: agent.toml:3: paths: bad glob \"/x/\": it names a folder; to tail all files in it, add *\n"},
 		{sender + "[[file]]\npaths = [\"/x\"]\nlog = \"{hots}\"", "", "scribe-agent: agent.toml:4: log: log template \"{hots}\": unknown placeholder {hots}: use {host}, {stem}, {name} or {dir}\n"},
+		{"", "-log a -mediator a:1 -max-line 4MiB", "scribe-agent: -max-line: bad size 4MiB: use 1B to 3MiB; a block holds 4MiB, with all that is added to its lines\n"},
+		{"max_line = -1\n" + sender + table, "", "scribe-agent: agent.toml:1: max_line: bad size -1B: use 1B to 3MiB; a block holds 4MiB, with all that is added to its lines\n"},
+		{"cut_mark = \"a\\n\"\n" + sender + table, "", "scribe-agent: agent.toml:1: cut_mark: \"a\\n\" has a line break: it would make one line two\n"},
+		{sender + table + "[file.lines]\n\ninclude = ['a', '(']", "", "scribe-agent: agent.toml:7: lines.include: bad regular expression \"(\": missing closing ): `(`\n"},
+		{sender + table + "[file.lines]\nexclud = ['a']", "", "scribe-agent: agent.toml:6: unknown key \"exclud\" in [file.lines]; did you mean \"exclude\"?\n"},
+		{sender + table + "[file.lines]\nmultiline = { start = '[' }", "", "scribe-agent: agent.toml:6: lines.multiline.start: bad regular expression \"[\": missing closing ]: `[`\n"},
+		{sender + table + "[file.lines.multiline]\nstart = 'a'\ncontinue = 'b'", "", "scribe-agent: agent.toml:6: lines.multiline.start and agent.toml:7: lines.multiline.continue don't go together: choose one\n"},
+		{sender + table + "[file.lines.multiline]\nmax_lines = 5", "", "scribe-agent: agent.toml:6: lines.multiline.max_lines has no meaning without lines.multiline.start or lines.multiline.continue\n"},
+		{sender + table + "[file.lines]\nredact = [{ pattern = 'a+?+' }]", "", "scribe-agent: agent.toml:6: pattern: bad regular expression \"a+?+\": invalid nested repetition operator: `+?+`\n"},
+		{sender + table + "[[file.lines.redact]]\npattern = 'a'\nwith = '$1'", "", "scribe-agent: agent.toml:5: redact: \"$1\" stands for a group that the pattern \"a\" doesn't have: $1 is the first one, ${1} if a letter, digit or _ follows, and $$ is a dollar\n"},
+		{sender + table + "lines.prefix = '{hots}'", "", "scribe-agent: agent.toml:5: lines.prefix: \"{hots}\": unknown placeholder {hots}: use {time}, {host}, {log}, {file}, {name}, {stem} or {dir}\n"},
+		{sender + "[[stdin]]\nlog = \"a\"\nlines.prefix = '{file}'", "", "scribe-agent: agent.toml:4: lines.prefix: \"{file}\": standard input has no {file}: use {host}, {log} or {time}\n"},
 		{sender + "[[file]]\nlog = \"a\"", "", "scribe-agent: agent.toml:2: this [[file]] has no paths\n"},
 	} {
 		for _, command := range []string{"", "validate"} {
@@ -112,8 +125,16 @@ paths = ["/var/log/nginx/*.log", "/srv/**/app.log"]
 exclude = ["*.gz"]
 log = "{host}/nginx/{stem}"
 start = "end"
+[file.lines]
+include = ['a', 'b']
+exclude = ['c']
+redact = [{ pattern = 'd' }, { pattern = '(e)', with = '$1' }]
+multiline = { start = '^f', max_lines = 9, timeout = "7s" }
+prefix = "{time} "
 [[stdin]]
 log = "web/access"
+[stdin.lines]
+multiline = { continue = '^\s', max_bytes = "1KiB" }
 `)
 	c := &config{host: host("-config", "agent.toml")}
 	if _, err := c.program().Parse(c.host); err != nil {
@@ -125,8 +146,14 @@ log = "web/access"
 		MaxLine: 1 << 20,
 		Files: []agent.FileConfig{{
 			Paths: []string{"/var/log/nginx/*.log", "/srv/**/app.log"}, Exclude: []string{"*.gz"}, Log: "{host}/nginx/{stem}", Start: "end",
+			Lines: line.Rules{
+				Include: []string{"a", "b"}, Exclude: []string{"c"}, Redact: []line.Redaction{{Pattern: "d"}, {Pattern: "(e)", With: "$1"}},
+				Multiline: line.Multiline{Start: "^f", MaxLines: 9, MaxBytes: 1 << 20, Timeout: 7 * time.Second}, Prefix: "{time} ",
+			},
 		}},
-		Stdin: &agent.StdinConfig{Log: "web/access"},
+		Stdin: &agent.StdinConfig{Log: "web/access", Lines: line.Rules{
+			Multiline: line.Multiline{Continue: `^\s`, MaxLines: 500, MaxBytes: 1 << 10, Timeout: 5 * time.Second},
+		}},
 	}
 	if got := c.plan(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
@@ -201,6 +228,18 @@ func TestLocal(t *testing.T) {
 	}
 }
 
+// TestLinesOfStandardInput runs the whole program.
+func TestLinesOfStandardInput(t *testing.T) {
+	t.Chdir(t.TempDir())
+	toml := "max_line = \"10B\"\ncut_mark = \"+\"\n[[stdin]]\nlog = \"a\"\nlines.exclude = ['b']\n"
+	if code, _, stderr := call(t, "a\nb\n0123456789abc\n", toml, "-local", "logs"); code != 0 {
+		t.Fatalf("code %d: %s", code, stderr)
+	}
+	if got, err := os.ReadFile(filepath.Join("logs", "a.log")); err != nil || string(got) != "a\n0123456789+\nabc\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
 func TestUndelivered(t *testing.T) {
 	t.Chdir(t.TempDir())
 	code, _, stderr := call(t, "one\ntwo\n", "", "-mediator", "127.0.0.1:1", "-log", "a", "-spool", "s.db", "-drain-timeout", "10ms", "-log-level", "error")
@@ -228,6 +267,7 @@ log = "x/{stem}"
 paths = ["/none/such/*"]
 log = "y"
 start = "end"
+lines = { include = ['a', 'b'], multiline = { continue = '^\s' }, redact = [{ pattern = 'c' }], prefix = "{host} " }
 `
 	code, stdout, stderr := call(t, "", toml, "validate", "-spool", "s.db")
 	want := `destination  a:1, in the clear
@@ -238,6 +278,7 @@ spool        DIR/s.db, up to 1GB, then block; compression s2
   DIR/two.log -> x/two
 
 [[file]]     agent.toml:6, from the end: /none/such/* -> y
+lines        events continue with ^\s; include a or b; redact c; prefix "{host} "
   no such file yet
 
 all right
