@@ -14,14 +14,24 @@ import (
 // would only be read, and dropped, once more.
 const saveDelay = 2 * time.Second
 
-// dueLocked says whether an event has waited for its next line for long enough. In a file that was rotated away it does
-// not wait longer than the file's grace period.
+// dueLocked says whether an event has waited for its next line for long enough.
 func (s *Source) dueLocked(g *generation, now time.Time) bool {
-	wait := g.lines.Timeout()
-	if !g.away.IsZero() {
-		wait = min(wait, s.cfg.Grace)
+	return g.held && now.Sub(g.active) >= s.patienceLocked(g)
+}
+
+// patienceLocked returns how long the last event waits: in a file that was rotated away not longer than the file's grace
+// period.
+func (s *Source) patienceLocked(g *generation) time.Duration {
+	if g.away.IsZero() {
+		return g.lines.Timeout()
 	}
-	return g.held && now.Sub(g.active) >= wait
+	return min(g.lines.Timeout(), s.cfg.Grace)
+}
+
+// abandonedLocked says whether a file that was rotated away was last written to so long ago that its last event is
+// complete. Without that, each file of a backlog would hold up the next one.
+func (s *Source) abandonedLocked(g *generation, st fileStat) bool {
+	return !g.away.IsZero() && time.Since(time.Unix(0, st.mtime)) >= s.patienceLocked(g)
 }
 
 // mayWaitLocked says whether the position, that has moved over dropped lines, may go into the spool with a later batch.

@@ -212,6 +212,29 @@ func TestEventAtTheEndOfARotatedFile(t *testing.T) {
 	}
 }
 
+// TestEventsOfABacklog: files that were rotated while the agent was down don't hold each other up.
+func TestEventsOfABacklog(t *testing.T) {
+	f := withRules(newFixture(t, "app.log"), line.Rules{Multiline: line.Multiline{Start: `^\d`, Timeout: time.Minute}, Prefix: "> "})
+	written := time.Now().Add(-time.Hour)
+	write := func(text string) {
+		f.write("app.log", text)
+		written = written.Add(time.Minute)
+		f.check(os.Chtimes(f.path("app.log"), written, written))
+	}
+	write("0\n1\n")
+	f.up()
+	f.wants("app", "> 0\n")
+	f.down()
+	want := "> 0\n"
+	for i := 1; i < 10; i++ {
+		f.rename("app.log", fmt.Sprintf("app.log-%08d", i))
+		write(fmt.Sprintf("%d\n", i+1))
+		want += fmt.Sprintf("> %d\n", i)
+	}
+	f.up()
+	f.wants("app", want)
+}
+
 func TestEventOfADeletedFile(t *testing.T) {
 	f := withRules(newFixture(t, "app.log"), line.Rules{Multiline: dated, Prefix: "> "})
 	f.cfg.Grace = 30 * time.Millisecond

@@ -50,7 +50,7 @@ func (r *reader) read(ctx context.Context, g *generation) (again bool) {
 	if !ok {
 		return false
 	}
-	to := s.destination(g, size)
+	to := s.destination(g, statOf(info))
 	want := min(limit-g.position, int64(max(s.cfg.chunk, to.Processor.Window(s.cfg.MaxLine))))
 	if want < 0 || s.deferred(g, want) {
 		return false
@@ -231,7 +231,7 @@ type destination struct {
 	checkpoint checkpoint  // before the batch
 }
 
-func (s *Source) destination(g *generation, size int64) destination {
+func (s *Source) destination(g *generation, st fileStat) destination {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	to := destination{
@@ -244,7 +244,7 @@ func (s *Source) destination(g *generation, size int64) destination {
 	switch {
 	case g.closing:
 		to.ending = line.Last
-	case g.seen == size && s.dueLocked(g, time.Now()):
+	case s.abandonedLocked(g, st), g.seen == st.size && s.dueLocked(g, time.Now()):
 		to.ending = line.Idle
 	}
 	return to
