@@ -196,19 +196,28 @@ func TestEventGrowsAtTheLastMoment(t *testing.T) {
 
 // TestEventAtTheEndOfARotatedFile comes before the lines of the file that follows.
 func TestEventAtTheEndOfARotatedFile(t *testing.T) {
-	for _, timeout := range []time.Duration{50 * time.Millisecond, time.Hour} { // the grace period bounds the longer one
-		both(t, func(t *testing.T, f *fixture) {
-			withRules(f, line.Rules{Multiline: line.Multiline{Start: `^\d`, Timeout: timeout}, Prefix: "> "})
-			f.cfg.Grace = 100 * time.Millisecond
+	for timeout, last := range map[time.Duration]string{
+		5 * time.Second: "> 3\n",
+		time.Hour:       "", // the grace period bounds that only where the file is rotated
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := withRules(newFixture(t, "app.log").blind(), line.Rules{
+				Multiline: line.Multiline{Start: `^\d`, Timeout: timeout}, Prefix: "> ",
+			})
+			defer f.down()
+			f.cfg.PollInterval, f.cfg.ScanInterval, f.cfg.Grace = 10*time.Millisecond, 100*time.Millisecond, 10*time.Second
 			f.up()
 			f.write("app.log", "1\n a\n")
-			f.scans(2)
+			time.Sleep(time.Second)
 			f.rename("app.log", "app.log.1")
 			f.write("app.log", "2\n b\n3\n")
-			f.scans(1)
+			time.Sleep(time.Second)
 			f.write("app.log.1", " late\n")
-			f.wants("app", "> 1\n a\n late\n> 2\n b\n"+map[bool]string{true: "> 3\n"}[timeout < time.Hour])
-		}, "app.log")
+			time.Sleep(time.Minute)
+			if got, want := f.spool.log("app"), "> 1\n a\n late\n> 2\n b\n"+last; got != want {
+				t.Errorf("timeout %v: got %q, want %q", timeout, got, want)
+			}
+		})
 	}
 }
 
