@@ -61,7 +61,7 @@ const (
 // ErrChecksum says that a block's checksum does not fit its content: it was damaged on its way or in storage.
 var ErrChecksum = errors.New("block checksum mismatch")
 
-// Producer is a spool's durable identity.
+// Producer is the durable identity of the spool that numbered a block's lines.
 type Producer = uuid.UUID
 
 // Block is an immutable run of whole lines. Its fields and its payload's bytes must not be changed.
@@ -92,11 +92,26 @@ func (c *Checkpoint) Size() int { return len(c.Source) + len(c.Value) }
 func (b *Block) Last() uint64 { return b.First + uint64(b.Count) - 1 }
 
 // Verify returns an error that wraps ErrChecksum if the block is damaged.
-func (b *Block) Verify() error {
-	if sum := b.sum(crc32.Checksum(b.Payload, castagnoli)); sum != b.CRC {
+func (b *Block) Verify() error { return b.verify(crc32.Checksum(b.Payload, castagnoli)) }
+
+func (b *Block) verify(payload uint32) error {
+	if sum := b.sum(payload); sum != b.CRC {
 		return fmt.Errorf("%w: log %q, lines %d to %d: is %08x, want %08x", ErrChecksum, b.Log, b.First, b.Last(), sum, b.CRC)
 	}
 	return nil
+}
+
+// Reseal verifies the block, as Verify does, and returns it in another place: of that producer, from that sequence on.
+// It is for lines that were never sent as they were sealed. The result shares the block's memory.
+func (b *Block) Reseal(producer Producer, first uint64) (Block, error) {
+	payload := crc32.Checksum(b.Payload, castagnoli)
+	if err := b.verify(payload); err != nil {
+		return Block{}, err
+	}
+	moved := *b
+	moved.Producer, moved.First = producer, first
+	moved.CRC = moved.sum(payload)
+	return moved, nil
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

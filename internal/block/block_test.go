@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
@@ -92,6 +93,24 @@ func TestEveryPartOfACheckpointIsCovered(t *testing.T) {
 		damage(&b.Reached)
 		if err := b.Verify(); !errors.Is(err, block.ErrChecksum) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestResealMovesSoundBlocksAlone compares with what the draft gives when it is sealed there at once.
+func TestResealMovesSoundBlocksAlone(t *testing.T) {
+	other := uuid.MustParse("6ba7b811-9dad-41d1-80b4-00c04fd430c8")
+	for _, reached := range []block.Checkpoint{{}, {Source: "file/1-2", Value: []byte{1, 2, 3}}} {
+		d := block.NewDraft(nil, "web/access", []byte("one\ntwo\n"), block.S2)
+		d.Reached = reached
+		old, want := d.Seal(producer, 41), d.Seal(other, 1)
+		got, err := old.Reseal(other, 1)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%v %s", err, diff)
+		}
+		old.Producer[3] ^= 1
+		if _, err := old.Reseal(other, 1); !errors.Is(err, block.ErrChecksum) {
+			t.Errorf("a damaged block: %v", err)
 		}
 	}
 }
