@@ -3,66 +3,147 @@ package spool
 import (
 	"encoding/binary"
 	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/logscribe/logscribe/internal/block"
 )
 
 // queue is the state of one log's blocks. A queue record stores it:
 //
 //	offset  width  meaning
-//	0       1      version of this record, 1
+//	0       1      version of this record, 2
 //	1       4      the log's number in the keys of its blocks
-//	5       8      oldest: the first sequence that the spool still holds; next if it holds none
-//	13      8      next: the sequence that the next line gets
+//	5       8      oldest: the first position that the spool still holds; next if it holds none
+//	13      8      next: the position that the next line gets
 //	21      8      size of the log's block records in bytes
 //	29      8      number of lines dropped because the spool was full
+//	37      8      number of blocks set aside
+//	45      8      number of lines in them
+//	53      56 n   spans, oldest first, at least one
+//
+// A span:
+//
+//	offset  width  meaning
+//	0       8      its first position
+//	8       16     producer under which its blocks are stored
+//	24      8      position of that producer's first line
+//	32      16     producer under which its blocks are sent
+//	48      8      position of that producer's first line
+//
+// Version 1 ends before the blocks set aside. All its lines have the spool's producer, and their positions are their
+// sequences. Open writes it anew as version 2.
 type queue struct {
 	id      uint32
 	oldest  uint64
 	next    uint64
 	bytes   uint64
 	dropped uint64
+	aside   setAside
+	spans   []span
+}
+
+// setAside counts what is in quarantine.
+type setAside struct {
+	blocks, lines uint64
 }
 
 const (
-	queueVersion = 1
-	queueSize    = 37
+	queueVersion1 = 1
+	queueVersion  = 2
+	queueSize1    = 37
+	queueHeader   = 53
+	spanSize      = 56
 )
 
-func encodeQueue(q queue) []byte {
-	buf := make([]byte, 0, queueSize)
-	buf = append(buf, queueVersion)
-	buf = binary.BigEndian.AppendUint32(buf, q.id)
-	buf = binary.BigEndian.AppendUint64(buf, q.oldest)
-	buf = binary.BigEndian.AppendUint64(buf, q.next)
-	buf = binary.BigEndian.AppendUint64(buf, q.bytes)
-	return binary.BigEndian.AppendUint64(buf, q.dropped)
+// newQueue returns the state of a log of that number that has no lines yet.
+func newQueue(id uint32, producer block.Producer) queue {
+	first := identity{producer: producer, base: 1}
+	return queue{id: id, oldest: 1, next: 1, spans: []span{{from: 1, stored: first, sent: first}}}
 }
 
-func decodeQueue(log, value []byte) (queue, error) {
-	if len(value) > 0 && value[0] != queueVersion {
-		return queue{}, fmt.Errorf("%w: queue record of log %q has version %d, this release reads %d", ErrVersion, log, value[0], queueVersion)
+func encodeQueue(q queue) []byte {
+	buf := make([]byte, 0, queueHeader+len(q.spans)*spanSize)
+	buf = append(buf, queueVersion)
+	buf = binary.BigEndian.AppendUint32(buf, q.id)
+	for _, n := range []uint64{q.oldest, q.next, q.bytes, q.dropped, q.aside.blocks, q.aside.lines} {
+		buf = binary.BigEndian.AppendUint64(buf, n)
 	}
-	if len(value) != queueSize {
-		return queue{}, fmt.Errorf("%w: queue record of log %q has %d bytes instead of %d", ErrDamaged, log, len(value), queueSize)
+	for _, s := range q.spans {
+		buf = binary.BigEndian.AppendUint64(buf, s.from)
+		for _, id := range []identity{s.stored, s.sent} {
+			buf = append(buf, id.producer[:]...)
+			buf = binary.BigEndian.AppendUint64(buf, id.base)
+		}
 	}
-	q := queue{
-		id:      binary.BigEndian.Uint32(value[1:]),
-		oldest:  binary.BigEndian.Uint64(value[5:]),
-		next:    binary.BigEndian.Uint64(value[13:]),
-		bytes:   binary.BigEndian.Uint64(value[21:]),
-		dropped: binary.BigEndian.Uint64(value[29:]),
+	return buf
+}
+
+// decodeQueue reads a queue record. The lines of one of version 1 are the producer's.
+func decodeQueue(log, value []byte, producer block.Producer) (queue, error) {
+	if len(value) > 0 && value[0] != queueVersion1 && value[0] != queueVersion {
+		return queue{}, fmt.Errorf("%w: queue record of log %q has version %d, this release reads up to %d", ErrVersion, log, value[0], queueVersion)
 	}
+	sound := len(value) > queueHeader && value[0] == queueVersion && (len(value)-queueHeader)%spanSize == 0 ||
+		len(value) == queueSize1 && value[0] == queueVersion1
+	if !sound {
+		return queue{}, fmt.Errorf("%w: queue record of log %q has %d bytes", ErrDamaged, log, len(value))
+	}
+	number := func(at int) uint64 { return binary.BigEndian.Uint64(value[at:]) }
+	q := newQueue(binary.BigEndian.Uint32(value[1:]), producer)
+	q.oldest, q.next, q.bytes, q.dropped = number(5), number(13), number(21), number(29)
+	if value[0] == queueVersion {
+		q.aside = setAside{blocks: number(37), lines: number(45)}
+		q.spans = nil
+		for at := queueHeader; at < len(value); at += spanSize {
+			q.spans = append(q.spans, span{
+				from:   number(at),
+				stored: identity{producer: uuid.UUID(value[at+8 : at+24]), base: number(at + 24)},
+				sent:   identity{producer: uuid.UUID(value[at+32 : at+48]), base: number(at + 48)},
+			})
+		}
+	}
+	return q, q.check(log)
+}
+
+// check returns an error if the record can't be right.
+func (q *queue) check(log []byte) error {
 	if q.oldest == 0 || q.oldest > q.next {
-		return queue{}, fmt.Errorf("%w: queue record of log %q has sequences %d to %d", ErrDamaged, log, q.oldest, q.next)
+		return fmt.Errorf("%w: queue record of log %q has positions %d to %d", ErrDamaged, log, q.oldest, q.next)
 	}
-	return q, nil
+	before := uint64(0)
+	for i, s := range q.spans {
+		if s.from <= before && i > 0 || i == 0 && s.from > q.oldest || s.from > q.next ||
+			s.stored.base == 0 || s.stored.base > s.from || s.sent.base == 0 || s.sent.base > s.from {
+			return fmt.Errorf("%w: queue record of log %q has a span that begins at position %d", ErrDamaged, log, s.from)
+		}
+		before = s.from
+	}
+	return nil
 }
 
 // Queue is a snapshot of one log's state.
+//
+// Lines are named by their positions: a number that each line of a log gets when it is stored, from 1, and keeps. The
+// sequence that a line has for others follows from its position and its producer; in a spool that was never copied the
+// two are the same.
 type Queue struct {
-	Log     string
-	Oldest  uint64 // the first sequence that is not settled; Next if all are
-	Next    uint64 // the sequence that the next line gets
-	Dropped uint64 // lines dropped because the spool was full, since the spool was made
+	Log    string
+	Oldest uint64 // the first position that is not settled; Next if all are
+	Next   uint64 // the position that the next line gets
+
+	// Producer is the identity that the oldest line has for others, and Sequence its number there.
+	Producer block.Producer
+	Sequence uint64
+	// Until is the first position that must not be sent yet: not before a receipt of the log has been acknowledged that
+	// came under the producer of the line there. A stream that only opens the log brings such a receipt.
+	Until uint64
+	// Held says that nothing may be sent until TakeAppended names the log again.
+	Held bool
+
+	Dropped     uint64 // lines dropped because the spool was full, since the spool was made
+	AsideBlocks uint64 // blocks set aside, since the spool was made
+	AsideLines  uint64 // lines in them
 }
 
 // Lines returns the number of lines that wait.

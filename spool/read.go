@@ -13,11 +13,13 @@ import (
 // ErrGap says that a block that should follow is not in the spool: it was dropped.
 var ErrGap = errors.New("blocks are missing from the spool")
 
-// Read appends to blocks those of the log from the sequence from on, oldest first, until their payloads exceed maxBytes
+// Read appends to blocks those of the log from the position from on, oldest first, until their payloads exceed maxBytes
 // or none is left; it reads at least one if there is one. It copies the payloads to buf, which it returns grown; the
-// blocks are valid until buf is used again. The block that holds the sequence from comes whole. Where from was dropped
-// the error wraps ErrGap; where a block is damaged it wraps block.ErrChecksum or ErrDamaged, and the sound blocks
-// before it are returned.
+// blocks are valid until buf is used again. The block that holds the position comes whole. Blocks that follow each other
+// may have different producers.
+//
+// Where from was dropped the error wraps ErrGap; where a block is damaged it is a BlockError, and the sound blocks before
+// it are returned.
 func (s *Spool) Read(blocks []block.Block, buf []byte, log string, from uint64, maxBytes int) ([]block.Block, []byte, error) {
 	s.mu.Lock()
 	q, ok := s.queues[log]
@@ -31,21 +33,14 @@ func (s *Spool) Read(blocks []block.Block, buf []byte, log string, from uint64, 
 	err := s.db.View(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketBlocks).Cursor()
 		key, value := seekBlock(c, q.id, from)
-		for read := 0; key != nil && read < maxBytes; key, value = c.Next() {
-			first, ok := keySequence(key, q.id)
-			if !ok {
-				return nil
+		for read := 0; from < q.next && read < maxBytes; key, value = c.Next() {
+			first, ok := keyPosition(key, q.id)
+			if !ok || first > from {
+				return s.missing(log, from)
 			}
-			b, _, err := decodeRecord(value)
+			b, err := openRecord(log, &q, first, value)
 			if err != nil {
-				return err
-			}
-			b.Log, b.Producer, b.First = log, s.producer, first
-			if first > from {
-				return fmt.Errorf("%w: log %q has no line %d", ErrGap, log, from)
-			}
-			if err := b.Verify(); err != nil {
-				return err
+				return &BlockError{Log: log, Position: from, Err: err}
 			}
 			at := len(buf)
 			buf = append(buf, b.Payload...)
@@ -53,48 +48,35 @@ func (s *Spool) Read(blocks []block.Block, buf []byte, log string, from uint64, 
 			b.Reached.Value = bytes.Clone(b.Reached.Value)
 			blocks = append(blocks, b)
 			read += len(b.Payload)
-			from = b.Last() + 1
+			from = first + uint64(b.Count)
 		}
 		return nil
 	})
 	return blocks, buf, err
 }
 
-// seekBlock moves the cursor to the block of log number id that holds the sequence, or to the next one.
-func seekBlock(c *bolt.Cursor, id uint32, sequence uint64) (key, value []byte) {
-	key, value = c.Seek(blockKey(id, sequence))
-	if first, ok := keySequence(key, id); ok && first == sequence {
+// missing returns the error for a block that is not in the file: it has left since Read looked at the queue, or it
+// should be there.
+func (s *Spool) missing(log string, position uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q := s.queues[log]; position < q.oldest {
+		return fmt.Errorf("%w: log %q from line %d on, the oldest is %d", ErrGap, log, position, q.oldest)
+	}
+	return &BlockError{Log: log, Position: position, Err: errMissing}
+}
+
+// seekBlock moves the cursor to the block of log number id that holds the position, or to the next one. It needs no sound
+// record: a block ends where the next one begins.
+func seekBlock(c *bolt.Cursor, id uint32, position uint64) (key, value []byte) {
+	key, value = c.Seek(blockKey(id, position))
+	if first, ok := keyPosition(key, id); ok && first == position {
 		return key, value
 	}
-	key, value = c.Prev() // the block before may hold it
-	if key == nil {
-		return c.Seek(blockKey(id, sequence))
-	}
-	if first, ok := keySequence(key, id); ok {
-		if b, _, err := decodeRecord(value); err != nil || first+uint64(b.Count) > sequence {
+	if key, value = c.Prev(); key != nil {
+		if _, ok := keyPosition(key, id); ok {
 			return key, value
 		}
 	}
-	return c.Next()
-}
-
-// Settle says that all lines of the log up to the sequence through are safe elsewhere. It only takes note: the blocks
-// leave the file with the next transaction, at the latest shortly after.
-func (s *Spool) Settle(log string, through uint64) {
-	s.mu.Lock()
-	q, ok := s.queues[log]
-	if ok = ok && through >= s.snapshotLocked(log, q).Oldest; ok {
-		s.settled[log] = min(through, q.next-1)
-		if s.emptied != nil && s.linesLocked() == 0 {
-			close(s.emptied)
-			s.emptied = nil
-		}
-	}
-	s.mu.Unlock()
-	if ok {
-		select {
-		case s.settles <- struct{}{}:
-		default:
-		}
-	}
+	return c.Seek(blockKey(id, position))
 }

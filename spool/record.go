@@ -8,8 +8,8 @@ import (
 	"github.com/logscribe/logscribe/internal/block"
 )
 
-// A block record is the value that stores one block. Its first sequence and its log are in the key, its producer is the
-// spool's.
+// A block record is the value that stores one block. Its first position and its log are in the key, its producer is in
+// the log's spans.
 //
 //	offset  width  meaning
 //	0       1      version of this record: 1, or 2 if the block carries a checkpoint
@@ -44,15 +44,15 @@ func recordSize(d *block.Draft) int64 {
 	return int64(n)
 }
 
-// blockKey returns the key of the block that begins at sequence first of log number id.
+// blockKey returns the key of the block that begins at position first of log number id.
 func blockKey(id uint32, first uint64) []byte {
 	key := make([]byte, 0, 12)
 	key = binary.BigEndian.AppendUint32(key, id)
 	return binary.BigEndian.AppendUint64(key, first)
 }
 
-// keySequence returns the first sequence in a block's key, and whether the key is one of log number id.
-func keySequence(key []byte, id uint32) (uint64, bool) {
+// keyPosition returns the first position in a block's key, and whether the key is one of log number id.
+func keyPosition(key []byte, id uint32) (uint64, bool) {
 	if len(key) != 12 || binary.BigEndian.Uint32(key) != id {
 		return 0, false
 	}
@@ -114,4 +114,18 @@ func cutCheckpoint(rest []byte) (payload []byte, c block.Checkpoint, err error) 
 	}
 	c.Source, c.Value = string(rest[:source]), rest[source:int64(source)+value]
 	return rest[int64(source)+value:], c, nil
+}
+
+// openRecord returns the block in a record that begins at the position, as it is sent. It shares the record's memory.
+func openRecord(log string, q *queue, position uint64, record []byte) (block.Block, error) {
+	b, _, err := decodeRecord(record)
+	if err != nil {
+		return block.Block{}, err
+	}
+	s := q.spanAt(position)
+	b.Log, b.Producer, b.First = log, s.stored.producer, s.stored.sequence(position)
+	if s.sent == s.stored {
+		return b, b.Verify()
+	}
+	return b.Reseal(s.sent.producer, s.sent.sequence(position))
 }

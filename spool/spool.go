@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
@@ -38,6 +40,7 @@ var (
 
 	keyVersion  = []byte("version")
 	keyProducer = []byte("producer")
+	keyOrigin   = []byte("origin")
 )
 
 // Policy says what Append does when the spool is full.
@@ -76,18 +79,23 @@ type Spool struct {
 	whenFull Policy
 	logger   *slog.Logger
 	db       *bolt.DB
-	producer block.Producer
 
 	requests chan *request
-	settles  chan struct{} // capacity 1: Settle was called
+	settles  chan struct{} // capacity 1: there is something for the next transaction to do
 	appended chan struct{} // capacity 1: added is not empty
 	closing  chan struct{} // closed by Close
 	stopped  chan struct{} // closed when the writer is done
 	closed   sync.Once
 
+	complained time.Time // by the writer, the last time
+
 	mu      sync.Mutex // guards what follows
+	current current
 	queues  map[string]queue
 	settled map[string]uint64   // by log, what Settle was told and the file does not know yet
+	forks   map[string]uint64   // by log, the position from which lines are to get a new identity
+	asides  map[string]aside    // by log, the block that is to be set aside
+	unmet   map[string]uint64   // by log, the first position stored since Open, until a receipt shows that it is free
 	bytes   int64               // of all block records
 	added   map[string]struct{} // logs with new blocks since TakeAppended
 	emptied chan struct{}       // closed when the last unsettled line is settled; nil while nobody waits
@@ -118,6 +126,9 @@ func Open(path string, o Options) (*Spool, error) {
 		stopped:  make(chan struct{}),
 		queues:   map[string]queue{},
 		settled:  map[string]uint64{},
+		forks:    map[string]uint64{},
+		asides:   map[string]aside{},
+		unmet:    map[string]uint64{},
 		added:    map[string]struct{}{},
 	}
 	if err := s.load(); err != nil {
@@ -149,54 +160,83 @@ func (s *Spool) load() error {
 				return err
 			}
 		}
-		if err := s.loadMeta(tx.Bucket(bucketMeta)); err != nil {
+		meta := tx.Bucket(bucketMeta)
+		if err := s.loadMeta(meta); err != nil {
 			return err
 		}
-		return tx.Bucket(bucketQueues).ForEach(func(log, value []byte) error {
-			q, err := decodeQueue(log, value)
-			if err != nil {
-				return err
+		if err := s.loadQueues(tx.Bucket(bucketQueues)); err != nil {
+			return err
+		}
+		if err := s.checkOrigin(meta); err != nil {
+			return err
+		}
+		if !s.current.fresh {
+			for log, q := range s.queues {
+				s.unmet[log] = q.next
 			}
-			s.queues[string(log)] = q
-			s.bytes += int64(q.bytes)
-			if q.oldest < q.next {
-				s.added[string(log)] = struct{}{}
-			}
-			return nil
-		})
+		}
+		return nil
 	})
 }
 
 func (s *Spool) loadMeta(meta *bolt.Bucket) error {
 	version, producer := meta.Get(keyVersion), meta.Get(keyProducer)
 	if version == nil && producer == nil {
-		s.producer = uuid.New()
+		s.current = current{producer: uuid.New(), fresh: true}
 		if err := meta.Put(keyVersion, []byte{layoutVersion}); err != nil {
 			return err
 		}
-		return meta.Put(keyProducer, s.producer[:])
+		return meta.Put(keyProducer, s.current.producer[:])
 	}
 	if len(version) != 1 || version[0] != layoutVersion {
 		return fmt.Errorf("%w: layout %x, this release reads %d", ErrVersion, version, layoutVersion)
 	}
 	var err error
-	if s.producer, err = uuid.FromBytes(producer); err != nil {
+	if s.current.producer, err = uuid.FromBytes(producer); err != nil {
 		return fmt.Errorf("%w: the producer's identity has %d bytes", ErrDamaged, len(producer))
 	}
 	return nil
 }
 
+func (s *Spool) loadQueues(records *bolt.Bucket) error {
+	var old []string // their version leaves it to meta whose their lines are
+	err := records.ForEach(func(log, value []byte) error {
+		q, err := decodeQueue(log, value, s.current.producer)
+		if err != nil {
+			return err
+		}
+		if value[0] != queueVersion {
+			old = append(old, string(log))
+		}
+		s.queues[string(log)] = q
+		s.bytes += int64(q.bytes)
+		if q.oldest < q.next {
+			s.added[string(log)] = struct{}{}
+		}
+		return nil
+	})
+	for _, log := range old {
+		err = errors.Join(err, records.Put([]byte(log), encodeQueue(s.queues[log])))
+	}
+	return err
+}
+
 // Path returns the path that Open was given.
 func (s *Spool) Path() string { return s.path }
 
-// Producer returns the spool's identity.
-func (s *Spool) Producer() block.Producer { return s.producer }
+// Producer returns the producer of the lines that are stored now. It changes where the spool finds out that others write
+// on under the same one.
+func (s *Spool) Producer() block.Producer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current.producer
+}
 
 // Appended signals the one shipper that TakeAppended has something to tell.
 func (s *Spool) Appended() <-chan struct{} { return s.appended }
 
-// TakeAppended returns the logs that got blocks since the last call, and at the first one those that blocks wait of
-// since before Open.
+// TakeAppended returns the logs that since the last call got blocks, or are no longer held, and at the first one those
+// that blocks wait of since before Open.
 func (s *Spool) TakeAppended() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -219,18 +259,35 @@ func (s *Spool) Queue(log string) Queue {
 	defer s.mu.Unlock()
 	q, ok := s.queues[log]
 	if !ok {
-		return Queue{Log: log, Oldest: 1, Next: 1}
+		q = newQueue(0, s.current.producer)
 	}
 	return s.snapshotLocked(log, q)
 }
 
 // snapshotLocked returns the queue's state, counting what is settled as gone.
 func (s *Spool) snapshotLocked(log string, q queue) Queue {
-	oldest := q.oldest
-	if through, ok := s.settled[log]; ok {
-		oldest = max(oldest, min(through+1, q.next))
+	oldest := s.oldestLocked(log, q)
+	id := q.identityAt(oldest, s.current.producer)
+	snapshot := Queue{
+		Log: log, Oldest: oldest, Next: q.next,
+		Producer: id.producer, Sequence: id.sequence(oldest), Until: math.MaxUint64,
+		Dropped: q.dropped, AsideBlocks: q.aside.blocks, AsideLines: q.aside.lines,
 	}
-	return Queue{Log: log, Oldest: oldest, Next: q.next, Dropped: q.dropped}
+	if opened, ok := s.unmet[log]; ok {
+		snapshot.Until = opened
+	}
+	_, forks := s.forks[log]
+	_, aside := s.asides[log]
+	snapshot.Held = forks || aside
+	return snapshot
+}
+
+// oldestLocked returns the log's first position that is not settled.
+func (s *Spool) oldestLocked(log string, q queue) uint64 {
+	if through, ok := s.settled[log]; ok {
+		return max(q.oldest, min(through+1, q.next))
+	}
+	return q.oldest
 }
 
 // Lines returns the number of lines that wait for a receipt.
@@ -243,7 +300,7 @@ func (s *Spool) Lines() int64 {
 func (s *Spool) linesLocked() int64 {
 	var lines uint64
 	for log, q := range s.queues {
-		lines += s.snapshotLocked(log, q).Lines()
+		lines += q.next - s.oldestLocked(log, q)
 	}
 	return int64(lines)
 }

@@ -2,7 +2,6 @@ package spool
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -21,6 +20,8 @@ const (
 	settleDelay = 50 * time.Millisecond
 	// roomRetry is how often a full spool tries again to remove what is settled.
 	roomRetry = time.Second
+	// complainEvery is how often a trouble of the writer that lasts is logged.
+	complainEvery = 10 * time.Second
 )
 
 // request is one call of Append, answered exactly once by the writer.
@@ -37,11 +38,8 @@ type request struct {
 func (s *Spool) Append(ctx context.Context, batch Batch) error {
 	r := &request{ctx: ctx, batch: batch, done: make(chan error, 1)}
 	for _, d := range batch.Drafts {
-		if err := logname.Check(d.Log); err != nil {
+		if err := check(&d); err != nil {
 			return err
-		}
-		if n := d.Reached.Size(); n > block.MaxCheckpointSize {
-			return fmt.Errorf("log %q: a checkpoint of %d bytes, %d are allowed", d.Log, n, block.MaxCheckpointSize)
 		}
 		r.bytes += recordSize(&d)
 	}
@@ -53,6 +51,20 @@ func (s *Spool) Append(ctx context.Context, batch Batch) error {
 	case <-s.closing:
 		return ErrClosed
 	}
+}
+
+// check returns an error for a draft that no Scribe would take.
+func check(d *block.Draft) error {
+	if err := logname.Check(d.Log); err != nil {
+		return err
+	}
+	if d.Count == 0 || d.RawSize > block.MaxRawSize || len(d.Payload) > block.MaxPayloadSize {
+		return fmt.Errorf("log %q: a block of %d lines in %d bytes; it must have lines, and not more than %d bytes", d.Log, d.Count, d.RawSize, block.MaxRawSize)
+	}
+	if n := d.Reached.Size(); n > block.MaxCheckpointSize {
+		return fmt.Errorf("log %q: a checkpoint of %d bytes, %d are allowed", d.Log, n, block.MaxCheckpointSize)
+	}
+	return nil
 }
 
 // write is the goroutine that owns all transactions that change the file.
@@ -74,6 +86,9 @@ func (s *Spool) write() {
 		case <-settle:
 			settle = nil
 			s.store(nil)
+			if s.held() { // the disk did not take it
+				settle = time.After(roomRetry)
+			}
 		case <-s.closing:
 			s.store(nil)
 			return
@@ -139,25 +154,29 @@ func (s *Spool) size() int64 {
 	return s.bytes
 }
 
-// store runs one transaction for the group and for what is settled, and answers the group.
-func (s *Spool) store(group []*request) {
+// held says whether a log waits for a transaction.
+func (s *Spool) held() bool {
 	s.mu.Lock()
-	settled := maps.Clone(s.settled)
-	s.mu.Unlock()
-	if len(group) == 0 && len(settled) == 0 {
+	defer s.mu.Unlock()
+	return len(s.forks)+len(s.asides) > 0
+}
+
+// store runs one transaction for the group and for what is to be done beside, and answers the group.
+func (s *Spool) store(group []*request) {
+	t := s.transaction()
+	if len(group) == 0 && t.empty() {
 		return
 	}
 	if sabotage.On(sabotage.Joint) {
 		s.checkpointsFirst(group)
 	}
-	t := transaction{spool: s, changed: map[string]queue{}, added: map[string]struct{}{}, bytes: s.size()}
-	err := s.db.Update(func(tx *bolt.Tx) error { return t.run(tx, group, settled) })
+	err := s.db.Update(func(tx *bolt.Tx) error { return t.run(tx, group) })
 	if err == nil {
-		s.adopt(&t, settled)
+		s.adopt(t)
 	} else {
 		err = fmt.Errorf("write spool %s: %w", s.path, err)
 		if len(group) == 0 {
-			s.logger.Warn("settled blocks stay in the spool for now", "error", err)
+			s.complain("settled blocks stay in the spool for now", "error", err)
 		}
 	}
 	for _, r := range group {
@@ -165,49 +184,87 @@ func (s *Spool) store(group []*request) {
 	}
 }
 
+// complain logs what the writer can't do, but not each time that it tries.
+func (s *Spool) complain(message string, args ...any) {
+	if now := time.Now(); now.Sub(s.complained) >= complainEvery {
+		s.complained = now
+		s.logger.Warn(message, args...)
+	}
+}
+
 // adopt makes a committed transaction's result the state that others see.
-func (s *Spool) adopt(t *transaction, settled map[string]uint64) {
+func (s *Spool) adopt(t *transaction) {
 	s.mu.Lock()
-	for log, through := range settled {
-		if s.settled[log] == through {
-			delete(s.settled, log)
-		}
+	forget(s.settled, t.settled)
+	forget(s.forks, t.forks)
+	forget(s.asides, t.asides)
+	for log := range t.forks {
+		delete(s.unmet, log)
 	}
 	for log, q := range t.changed {
 		if q.dropped > s.queues[log].dropped {
 			s.logger.Warn("the spool is full: dropped its oldest lines",
 				"log", log, "lines", q.dropped-s.queues[log].dropped, "dropped_in_all", q.dropped)
 		}
+		if _, known := s.queues[log]; !known && !t.current.fresh {
+			s.unmet[log] = q.spans[0].from
+		}
 	}
+	s.current = t.current
 	maps.Copy(s.queues, t.changed)
 	maps.Copy(s.added, t.added)
 	s.bytes = t.bytes
 	s.mu.Unlock()
+	for _, say := range t.committed {
+		say()
+	}
 	if len(t.added) > 0 {
 		s.signal()
+	}
+}
+
+// forget removes what is done, unless it has changed meanwhile.
+func forget[V comparable](all, done map[string]V) {
+	for log, v := range done {
+		if all[log] == v {
+			delete(all, log)
+		}
 	}
 }
 
 // transaction gathers the changes of one bbolt transaction, which count only once it is committed.
 type transaction struct {
 	spool   *Spool
+	meta    *bolt.Bucket
 	blocks  *bolt.Bucket
+	current current
+	settled map[string]uint64 // as in Spool
+	forks   map[string]uint64
+	asides  map[string]aside
 	changed map[string]queue
 	bytes   int64
-	added   map[string]struct{} // logs that got blocks
+	added   map[string]struct{} // logs of which the shipper is told
+	// committed is what to say once it is.
+	committed []func()
 }
 
-func (t *transaction) run(tx *bolt.Tx, group []*request, settled map[string]uint64) error {
-	t.blocks = tx.Bucket(bucketBlocks)
-	for log, through := range settled {
-		err := t.settle(log, through)
-		if errors.Is(err, ErrDamaged) { // it holds up no other log
-			t.spool.logger.Error("settled blocks stay in the spool", "log", log, "error", err)
-			continue
-		}
-		if err != nil {
-			return err
-		}
+// transaction returns one that will do what is to be done beside appending.
+func (s *Spool) transaction() *transaction {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &transaction{
+		spool: s, current: s.current, bytes: s.bytes,
+		settled: maps.Clone(s.settled), forks: maps.Clone(s.forks), asides: maps.Clone(s.asides),
+		changed: map[string]queue{}, added: map[string]struct{}{},
+	}
+}
+
+func (t *transaction) empty() bool { return len(t.settled)+len(t.forks)+len(t.asides) == 0 }
+
+func (t *transaction) run(tx *bolt.Tx, group []*request) error {
+	t.meta, t.blocks = tx.Bucket(bucketMeta), tx.Bucket(bucketBlocks)
+	if err := t.beside(); err != nil {
+		return err
 	}
 	now := time.Now()
 	for _, r := range group {
@@ -230,6 +287,30 @@ func (t *transaction) run(tx *bolt.Tx, group []*request, settled map[string]uint
 	return nil
 }
 
+// beside does what is to be done beside appending.
+func (t *transaction) beside() error {
+	for log, through := range t.settled {
+		if err := t.settle(log, through); err != nil {
+			return err
+		}
+	}
+	for log, a := range t.asides {
+		if err := t.setAside(log, a); err != nil { // it holds up no other log
+			t.spool.complain("a block can't be set aside: its log waits", "log", log, "error", err)
+			delete(t.asides, log)
+			continue
+		}
+		t.added[log] = struct{}{}
+	}
+	for log, at := range t.forks {
+		if err := t.fork(log, at); err != nil {
+			return err
+		}
+		t.added[log] = struct{}{}
+	}
+	return nil
+}
+
 func putCheckpoint(b *bolt.Bucket, c Checkpoint) error {
 	if c.Value == nil {
 		return b.Delete([]byte(c.Key))
@@ -247,7 +328,7 @@ func (t *transaction) queue(log string) queue {
 	if q, ok := t.spool.queues[log]; ok {
 		return q
 	}
-	return queue{id: t.nextIDLocked(), oldest: 1, next: 1}
+	return newQueue(t.nextIDLocked(), t.current.producer)
 }
 
 // nextIDLocked returns a number that no log has: logs are numbered from 1 and never leave.
@@ -269,9 +350,10 @@ func (t *transaction) add(d *block.Draft, now time.Time) error {
 		}
 	}
 	q := t.queue(d.Log)
-	b := d.Seal(t.spool.producer, q.next)
+	id := q.extend(t.current.producer)
+	b := d.Seal(id.producer, id.sequence(q.next))
 	value := encodeRecord(make([]byte, 0, record), &b, now)
-	if err := t.blocks.Put(blockKey(q.id, b.First), value); err != nil {
+	if err := t.blocks.Put(blockKey(q.id, q.next), value); err != nil {
 		return err
 	}
 	q.next += uint64(b.Count)
@@ -286,13 +368,11 @@ func (t *transaction) add(d *block.Draft, now time.Time) error {
 func (t *transaction) settle(log string, through uint64) error {
 	q := t.queue(log)
 	for q.oldest < q.next {
-		last, err := t.headLast(q)
-		if err != nil {
-			return err
-		}
+		_, last := t.head(q)
 		if last > through {
 			break
 		}
+		var err error
 		if q, err = t.removeHead(q, last); err != nil {
 			return err
 		}
@@ -301,31 +381,35 @@ func (t *transaction) settle(log string, through uint64) error {
 	return nil
 }
 
-// headLast returns the last sequence of the queue's oldest block, from the place of the next one: it needs no sound
-// record.
-func (t *transaction) headLast(q queue) (uint64, error) {
+// head returns the record of the queue's oldest block and the last position in it, which it knows from the place of the
+// next one: the record need not be sound, nor be there.
+func (t *transaction) head(q queue) (record []byte, last uint64) {
 	c := t.blocks.Cursor()
-	key, _ := c.Seek(blockKey(q.id, q.oldest))
-	if first, ok := keySequence(key, q.id); !ok || first != q.oldest {
-		return 0, fmt.Errorf("%w: the block at line %d is missing", ErrDamaged, q.oldest)
+	key, value := c.Seek(blockKey(q.id, q.oldest))
+	if first, ok := keyPosition(key, q.id); ok && first == q.oldest {
+		record = value
+		key, _ = c.Next()
 	}
-	key, _ = c.Next()
-	if next, ok := keySequence(key, q.id); ok {
-		return next - 1, nil
+	if next, ok := keyPosition(key, q.id); ok {
+		return record, next - 1
 	}
-	return q.next - 1, nil
+	return record, q.next - 1
 }
 
-// removeHead deletes the queue's oldest block, whose last sequence is last.
+// removeHead deletes the queue's oldest block, whose last position is last.
 func (t *transaction) removeHead(q queue, last uint64) (queue, error) {
 	key := blockKey(q.id, q.oldest)
-	n := len(t.blocks.Get(key))
+	n := uint64(len(t.blocks.Get(key)))
 	if err := t.blocks.Delete(key); err != nil {
 		return q, err
 	}
 	q.oldest = last + 1
-	q.bytes -= uint64(n)
+	if q.oldest == q.next { // records that are not there any more leave with the last one
+		n = q.bytes
+	}
+	q.bytes -= n
 	t.bytes -= int64(n)
+	q.trim()
 	return q, nil
 }
 
@@ -336,10 +420,7 @@ func (t *transaction) dropFor(record int64) error {
 		if err != nil {
 			return err
 		}
-		last, err := t.headLast(q)
-		if err != nil {
-			return err
-		}
+		_, last := t.head(q)
 		q.dropped += last - q.oldest + 1
 		if q, err = t.removeHead(q, last); err != nil {
 			return err
@@ -362,7 +443,7 @@ func (t *transaction) oldest() (log string, oldest queue, err error) {
 		}
 		_, stored, err := decodeRecord(t.blocks.Get(blockKey(q.id, q.oldest)))
 		if err != nil {
-			return "", queue{}, err
+			stored = time.Time{} // what is damaged goes first
 		}
 		if log == "" || stored.Before(when) {
 			log, oldest, when = name, q, stored
