@@ -26,6 +26,53 @@ func (c *current) renew(meta *bolt.Bucket) error {
 	return meta.Put(keyProducer, c.producer[:])
 }
 
+// settleIdentity decides, when the spool is opened, which producer its new lines get, and under which of them a receipt
+// must come before they are sent.
+func (s *Spool) settleIdentity(meta, records *bolt.Bucket) error {
+	if err := s.moveUnmet(meta, records); err != nil {
+		return err
+	}
+	if err := s.checkOrigin(meta); err != nil {
+		return err
+	}
+	spare := uuid.New()
+	if err := meta.Put(keySpare, spare[:]); err != nil {
+		return err
+	}
+	if !s.current.fresh {
+		for log, q := range s.queues {
+			q.unmet = q.next
+			s.queues[log] = q
+		}
+	}
+	return nil
+}
+
+// moveUnmet gives the spare producer to the lines that the last process stored and had no leave to send. More could not be
+// learnt of them now: if the Scribe has as many lines, they may be these, from a copy of this file, or others. A copy
+// finds the same spare in its file, so that these lines have one name in all copies.
+func (s *Spool) moveUnmet(meta, records *bolt.Bucket) error {
+	spare, err := uuid.FromBytes(meta.Get(keySpare))
+	if err != nil {
+		return nil // a new spool, or one of a release that sent all it had
+	}
+	for log, q := range s.queues {
+		if q.unmet == 0 {
+			continue
+		}
+		if at := max(q.unmet, q.oldest); at < q.next {
+			s.current.producer = spare
+			q.reidentify(at, spare)
+		}
+		q.unmet = 0
+		s.queues[log] = q
+		if err := records.Put([]byte(log), encodeQueue(q)); err != nil {
+			return err
+		}
+	}
+	return meta.Put(keyProducer, s.current.producer[:])
+}
+
 // identity gives lines their sequences: the line at position base is the producer's first one in the log.
 type identity struct {
 	producer block.Producer
@@ -87,11 +134,8 @@ func (q *queue) extend(producer block.Producer) identity {
 	return id
 }
 
-// reidentify gives the lines from the position on another identity.
+// reidentify gives the lines from the position on, if there are any, to another producer, which has none in this log.
 func (q *queue) reidentify(at uint64, producer block.Producer) {
-	if at == q.next {
-		return
-	}
 	id := identity{producer: producer, base: at}
 	var spans []span
 	for i, s := range q.spans {
@@ -126,6 +170,7 @@ func (t *transaction) fork(log string, at uint64) error {
 		}
 	}
 	q.reidentify(at, t.current.producer)
+	q.unmet = 0
 	t.changed[log] = q
 	t.committed = append(t.committed, func() {
 		t.spool.logger.Warn("others have written on under the spool's producer, as after an old copy was restored: lines get a new one",

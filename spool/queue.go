@@ -20,7 +20,9 @@ import (
 //	29      8      number of lines dropped because the spool was full
 //	37      8      number of blocks set aside
 //	45      8      number of lines in them
-//	53      56 n   spans, oldest first, at least one
+//	53      8      unmet: the first position that was stored before it was known that nobody else numbers lines so,
+//	               0 if there is none
+//	61      56 n   spans, oldest first, at least one
 //
 // A span:
 //
@@ -40,6 +42,7 @@ type queue struct {
 	bytes   uint64
 	dropped uint64
 	aside   setAside
+	unmet   uint64
 	spans   []span
 }
 
@@ -52,7 +55,7 @@ const (
 	queueVersion1 = 1
 	queueVersion  = 2
 	queueSize1    = 37
-	queueHeader   = 53
+	queueHeader   = 61
 	spanSize      = 56
 )
 
@@ -66,7 +69,7 @@ func encodeQueue(q queue) []byte {
 	buf := make([]byte, 0, queueHeader+len(q.spans)*spanSize)
 	buf = append(buf, queueVersion)
 	buf = binary.BigEndian.AppendUint32(buf, q.id)
-	for _, n := range []uint64{q.oldest, q.next, q.bytes, q.dropped, q.aside.blocks, q.aside.lines} {
+	for _, n := range []uint64{q.oldest, q.next, q.bytes, q.dropped, q.aside.blocks, q.aside.lines, q.unmet} {
 		buf = binary.BigEndian.AppendUint64(buf, n)
 	}
 	for _, s := range q.spans {
@@ -94,6 +97,7 @@ func decodeQueue(log, value []byte, producer block.Producer) (queue, error) {
 	q.oldest, q.next, q.bytes, q.dropped = number(5), number(13), number(21), number(29)
 	if value[0] == queueVersion {
 		q.aside = setAside{blocks: number(37), lines: number(45)}
+		q.unmet = number(53)
 		q.spans = nil
 		for at := queueHeader; at < len(value); at += spanSize {
 			q.spans = append(q.spans, span{
@@ -108,7 +112,7 @@ func decodeQueue(log, value []byte, producer block.Producer) (queue, error) {
 
 // check returns an error if the record can't be right.
 func (q *queue) check(log []byte) error {
-	if q.oldest == 0 || q.oldest > q.next {
+	if q.oldest == 0 || q.oldest > q.next || q.unmet > q.next {
 		return fmt.Errorf("%w: queue record of log %q has positions %d to %d", ErrDamaged, log, q.oldest, q.next)
 	}
 	before := uint64(0)

@@ -28,9 +28,10 @@ func (s *Spool) settleLocked(log string, q queue, through uint64) {
 // Acknowledge settles what a receipt calls committed: the producer's lines of the log up to that sequence. With ok the
 // log's owner has answered and has no trouble with the log.
 //
-// A receipt also tells whether others write under the spool's producer, from an earlier state of the file that was put
-// back in its place: then more is committed than the file held when it was opened. The lines since then are not the ones
-// that are committed, so they get a new producer; until that is done the log is Held.
+// A receipt also tells whether others have written on under the spool's producer, from an earlier state of the file that
+// was put back in its place: then more is committed than the file held when it was opened. The lines since then are not
+// the ones that are committed, so they get a new producer; otherwise they may be sent. What was found is stored first:
+// until then the log is Held.
 func (s *Spool) Acknowledge(log string, producer block.Producer, committed uint64, ok bool) {
 	s.mu.Lock()
 	if q, known := s.queues[log]; known {
@@ -45,20 +46,19 @@ func (s *Spool) acknowledgeLocked(log string, q queue, producer block.Producer, 
 	if !known {
 		return // all its lines are gone
 	}
-	opened, unmet := s.unmet[log]
-	decides := unmet && q.identityAt(opened, s.current.producer).producer == producer
+	decides := q.unmet > 0 && q.identityAt(q.unmet, s.current.producer).producer == producer
 	if decides {
-		end = opened // what was stored since was not sent yet
+		end = max(q.unmet, id.base) // what was stored since was not sent yet
 	}
 	switch ours := end - id.base; {
 	case committed <= ours:
 		s.settleLocked(log, q, id.base+committed-1)
 		if decides && ok {
-			delete(s.unmet, log)
+			s.mets[log] = struct{}{}
 		}
 	case decides:
 		s.settleLocked(log, q, end-1)
-		s.forks[log] = opened
+		s.forks[log] = end
 	case producer == s.current.producer: // none of the lines that wait can be told from the others'
 		s.forks[log] = s.oldestLocked(log, q)
 	default: // the original of this copy went on under its producer, which this spool did not

@@ -41,6 +41,7 @@ var (
 	keyVersion  = []byte("version")
 	keyProducer = []byte("producer")
 	keyOrigin   = []byte("origin")
+	keySpare    = []byte("spare")
 )
 
 // Policy says what Append does when the spool is full.
@@ -93,9 +94,9 @@ type Spool struct {
 	current current
 	queues  map[string]queue
 	settled map[string]uint64   // by log, what Settle was told and the file does not know yet
-	forks   map[string]uint64   // by log, the position from which lines are to get a new identity
+	mets    map[string]struct{} // logs of which it is known since that their unmet lines may be sent
+	forks   map[string]uint64   // by log, the position from which lines are to get a new producer
 	asides  map[string]aside    // by log, the block that is to be set aside
-	unmet   map[string]uint64   // by log, the first position stored since Open, until a receipt shows that it is free
 	bytes   int64               // of all block records
 	added   map[string]struct{} // logs with new blocks since TakeAppended
 	emptied chan struct{}       // closed when the last unsettled line is settled; nil while nobody waits
@@ -126,9 +127,9 @@ func Open(path string, o Options) (*Spool, error) {
 		stopped:  make(chan struct{}),
 		queues:   map[string]queue{},
 		settled:  map[string]uint64{},
+		mets:     map[string]struct{}{},
 		forks:    map[string]uint64{},
 		asides:   map[string]aside{},
-		unmet:    map[string]uint64{},
 		added:    map[string]struct{}{},
 	}
 	if err := s.load(); err != nil {
@@ -160,22 +161,13 @@ func (s *Spool) load() error {
 				return err
 			}
 		}
-		meta := tx.Bucket(bucketMeta)
-		if err := s.loadMeta(meta); err != nil {
+		if err := s.loadMeta(tx.Bucket(bucketMeta)); err != nil {
 			return err
 		}
 		if err := s.loadQueues(tx.Bucket(bucketQueues)); err != nil {
 			return err
 		}
-		if err := s.checkOrigin(meta); err != nil {
-			return err
-		}
-		if !s.current.fresh {
-			for log, q := range s.queues {
-				s.unmet[log] = q.next
-			}
-		}
-		return nil
+		return s.settleIdentity(tx.Bucket(bucketMeta), tx.Bucket(bucketQueues))
 	})
 }
 
@@ -273,12 +265,13 @@ func (s *Spool) snapshotLocked(log string, q queue) Queue {
 		Producer: id.producer, Sequence: id.sequence(oldest), Until: math.MaxUint64,
 		Dropped: q.dropped, AsideBlocks: q.aside.blocks, AsideLines: q.aside.lines,
 	}
-	if opened, ok := s.unmet[log]; ok {
-		snapshot.Until = opened
+	if q.unmet > 0 {
+		snapshot.Until = q.unmet
 	}
-	_, forks := s.forks[log]
+	_, met := s.mets[log]
+	_, fork := s.forks[log]
 	_, aside := s.asides[log]
-	snapshot.Held = forks || aside
+	snapshot.Held = met || fork || aside
 	return snapshot
 }
 

@@ -80,7 +80,10 @@ func (s *Spool) write() {
 				s.store(group)
 			}
 		case <-s.settles:
-			if settle == nil {
+			switch {
+			case s.held():
+				settle = time.After(0)
+			case settle == nil:
 				settle = time.After(settleDelay)
 			}
 		case <-settle:
@@ -158,7 +161,7 @@ func (s *Spool) size() int64 {
 func (s *Spool) held() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.forks)+len(s.asides) > 0
+	return len(s.mets)+len(s.forks)+len(s.asides) > 0
 }
 
 // store runs one transaction for the group and for what is to be done beside, and answers the group.
@@ -196,18 +199,13 @@ func (s *Spool) complain(message string, args ...any) {
 func (s *Spool) adopt(t *transaction) {
 	s.mu.Lock()
 	forget(s.settled, t.settled)
+	forget(s.mets, t.mets)
 	forget(s.forks, t.forks)
 	forget(s.asides, t.asides)
-	for log := range t.forks {
-		delete(s.unmet, log)
-	}
 	for log, q := range t.changed {
 		if q.dropped > s.queues[log].dropped {
 			s.logger.Warn("the spool is full: dropped its oldest lines",
 				"log", log, "lines", q.dropped-s.queues[log].dropped, "dropped_in_all", q.dropped)
-		}
-		if _, known := s.queues[log]; !known && !t.current.fresh {
-			s.unmet[log] = q.spans[0].from
 		}
 	}
 	s.current = t.current
@@ -239,6 +237,7 @@ type transaction struct {
 	blocks  *bolt.Bucket
 	current current
 	settled map[string]uint64 // as in Spool
+	mets    map[string]struct{}
 	forks   map[string]uint64
 	asides  map[string]aside
 	changed map[string]queue
@@ -254,12 +253,14 @@ func (s *Spool) transaction() *transaction {
 	defer s.mu.Unlock()
 	return &transaction{
 		spool: s, current: s.current, bytes: s.bytes,
-		settled: maps.Clone(s.settled), forks: maps.Clone(s.forks), asides: maps.Clone(s.asides),
+		settled: maps.Clone(s.settled), mets: maps.Clone(s.mets), forks: maps.Clone(s.forks), asides: maps.Clone(s.asides),
 		changed: map[string]queue{}, added: map[string]struct{}{},
 	}
 }
 
-func (t *transaction) empty() bool { return len(t.settled)+len(t.forks)+len(t.asides) == 0 }
+func (t *transaction) empty() bool {
+	return len(t.settled)+len(t.mets)+len(t.forks)+len(t.asides) == 0
+}
 
 func (t *transaction) run(tx *bolt.Tx, group []*request) error {
 	t.meta, t.blocks = tx.Bucket(bucketMeta), tx.Bucket(bucketBlocks)
@@ -302,6 +303,11 @@ func (t *transaction) beside() error {
 		}
 		t.added[log] = struct{}{}
 	}
+	for log := range t.mets {
+		q := t.queue(log)
+		q.unmet = 0
+		t.changed[log], t.added[log] = q, struct{}{}
+	}
 	for log, at := range t.forks {
 		if err := t.fork(log, at); err != nil {
 			return err
@@ -328,7 +334,11 @@ func (t *transaction) queue(log string) queue {
 	if q, ok := t.spool.queues[log]; ok {
 		return q
 	}
-	return newQueue(t.nextIDLocked(), t.current.producer)
+	q := newQueue(t.nextIDLocked(), t.current.producer)
+	if !t.current.fresh {
+		q.unmet = q.next
+	}
+	return q
 }
 
 // nextIDLocked returns a number that no log has: logs are numbered from 1 and never leave.

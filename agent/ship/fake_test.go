@@ -30,22 +30,29 @@ type fakeScribe struct {
 	mu      sync.Mutex // guards what follows
 	owners  map[string]string
 	lines   map[string][]byte
-	last    map[string]uint64
-	opened  map[string]int // streams in flight, by log
+	last    map[place]uint64
+	opened  map[string]int // streams in flight, by agent and log
 	streams int
 	shared  [][]string                                     // the logs of each stream
 	receipt func(log string) *logscribev1.Receipt          // if it returns nil, the true one is sent
 	before  func(ctx context.Context, logs []string) error // called before the receipts
+	poison  string                                         // a log's blocks that hold it are refused
 	faults  []string
 }
 
+// place is what the lines of one producer in one log are numbered by.
+type place struct {
+	producer block.Producer
+	log      string
+}
+
 func (f *fakeScribe) Append(stream grpc.ClientStreamingServer[logscribev1.AppendRequest, logscribev1.AppendResponse]) error {
-	var logs []string
+	in := fakeStream{fakeScribe: f, oldest: map[string]uint64{}, refused: map[string]bool{}}
 	defer func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		for _, log := range logs {
-			f.opened[log]--
+		for _, log := range in.logs {
+			f.opened[in.agent+" "+log]--
 		}
 	}()
 	for {
@@ -56,29 +63,39 @@ func (f *fakeScribe) Append(stream grpc.ClientStreamingServer[logscribev1.Append
 		if err != nil {
 			return err
 		}
-		if open := m.GetOpen(); open != nil {
-			logs = append(logs, open.Log)
-		}
-		f.take(m)
+		in.take(m)
 	}
 	f.mu.Lock()
 	f.streams++
-	f.shared = append(f.shared, logs)
+	f.shared = append(f.shared, in.logs)
 	before := f.before
 	f.mu.Unlock()
 	if before != nil {
-		if err := before(stream.Context(), logs); err != nil {
+		if err := before(stream.Context(), in.logs); err != nil {
 			return err
 		}
 	}
-	return stream.SendAndClose(&logscribev1.AppendResponse{Receipts: f.receipts(logs)})
+	return stream.SendAndClose(&logscribev1.AppendResponse{Receipts: in.receipts()})
 }
 
-func (f *fakeScribe) receipts(logs []string) (all []*logscribev1.Receipt) {
+// fakeStream is one Append call.
+type fakeStream struct {
+	*fakeScribe
+	agent    string
+	producer block.Producer
+	logs     []string
+	oldest   map[string]uint64
+	refused  map[string]bool
+}
+
+func (f *fakeStream) receipts() (all []*logscribev1.Receipt) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, log := range logs {
-		r := &logscribev1.Receipt{Log: log, Committed: f.last[log], Owner: f.owners[log]}
+	for _, log := range f.logs {
+		r := &logscribev1.Receipt{Log: log, Committed: f.last[place{f.producer, log}], Owner: f.owners[log]}
+		if f.refused[log] {
+			r.Code, r.Detail = uint32(codes.InvalidArgument), "poison"
+		}
 		if f.receipt != nil {
 			if other := f.receipt(log); other != nil {
 				r = other
@@ -89,28 +106,46 @@ func (f *fakeScribe) receipts(logs []string) (all []*logscribev1.Receipt) {
 	return all
 }
 
-func (f *fakeScribe) take(m *logscribev1.AppendRequest) {
+func (f *fakeStream) take(m *logscribev1.AppendRequest) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if open := m.GetOpen(); open != nil {
-		if f.opened[open.Log]++; f.opened[open.Log] > 1 {
-			f.faults = append(f.faults, "two streams in flight carry "+open.Log)
+	switch m := m.Message.(type) {
+	case *logscribev1.AppendRequest_Hello:
+		f.agent, f.producer = m.Hello.Agent, block.Producer(m.Hello.Producer)
+	case *logscribev1.AppendRequest_Open:
+		log := m.Open.Log
+		f.logs, f.oldest[log] = append(f.logs, log), m.Open.Oldest
+		if f.opened[f.agent+" "+log]++; f.opened[f.agent+" "+log] > 1 {
+			f.faults = append(f.faults, "two streams in flight carry "+log)
+		}
+	case *logscribev1.AppendRequest_Block:
+		if !f.refused[m.Block.Log] {
+			f.takeBlock(m.Block)
 		}
 	}
-	b := m.GetBlock()
-	if b == nil || b.First <= f.last[b.Log] {
-		return
+}
+
+func (f *fakeStream) takeBlock(m *logscribev1.Block) {
+	at := place{f.producer, m.Log}
+	b := block.Block{
+		Log: m.Log, Producer: f.producer, First: m.First, Count: m.Count, Codec: block.Codec(m.Codec), RawSize: m.RawSize,
+		CRC: m.Crc, Payload: m.Payload, Reached: block.Checkpoint{Source: m.Source, Value: m.Checkpoint},
 	}
-	if b.First != f.last[b.Log]+1 {
-		f.faults = append(f.faults, fmt.Sprintf("%s: line %d after %d", b.Log, b.First, f.last[b.Log]))
-	}
-	decoded := block.Block{Log: b.Log, First: b.First, Count: b.Count, Codec: block.Codec(b.Codec), RawSize: b.RawSize, Payload: b.Payload}
-	lines, err := decoded.Lines(nil)
-	if err != nil {
+	lines, err := b.Lines(nil)
+	if err := errors.Join(err, b.Verify()); err != nil {
 		f.faults = append(f.faults, err.Error())
 	}
-	f.lines[b.Log] = append(f.lines[b.Log], lines...)
-	f.last[b.Log] = decoded.Last()
+	switch {
+	case f.poison != "" && bytes.Contains(lines, []byte(f.poison)):
+		f.refused[m.Log] = true
+		return
+	case b.First <= f.last[at]:
+		return
+	case b.First != f.last[at]+1 && b.First != f.oldest[m.Log]:
+		f.faults = append(f.faults, fmt.Sprintf("%s: line %d after %d", m.Log, b.First, f.last[at]))
+	}
+	f.lines[m.Log] = append(f.lines[m.Log], lines...)
+	f.last[at] = b.Last()
 }
 
 // logBuffer keeps what is logged.
@@ -138,42 +173,69 @@ type bench struct {
 	log    *logBuffer
 	server *transport.Server
 	addr   string
+	stop   func() // stops shipper and spool
 }
 
+// agent returns a bench beside b with the same Scribe.
+func (b *bench) agent(t *testing.T, path string) *bench {
+	t.Helper()
+	other := &bench{fakeScribe: b.fakeScribe, log: b.log, addr: b.addr}
+	other.start(t, path)
+	t.Cleanup(func() { other.stop() })
+	return other
+}
+
+// start returns a bench with a new spool.
 func start(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{log: &logBuffer{}, fakeScribe: &fakeScribe{
-		owners: map[string]string{}, lines: map[string][]byte{}, last: map[string]uint64{}, opened: map[string]int{},
+	b := startScribe(t)
+	b.start(t, filepath.Join(t.TempDir(), "spool.db"))
+	return b
+}
+
+// startScribe returns a bench with a fake Scribe alone.
+func startScribe(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{log: &logBuffer{}, stop: func() {}, fakeScribe: &fakeScribe{
+		owners: map[string]string{}, lines: map[string][]byte{}, last: map[place]uint64{}, opened: map[string]int{},
 	}}
-	var err error
-	if b.spool, err = spool.Open(filepath.Join(t.TempDir(), "spool.db"), spool.Options{}); err != nil {
-		t.Fatal(err)
-	}
 	b.serve(t, "127.0.0.1:0")
-	conn, err := transport.Dial([]string{b.addr}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	logger := textLogger(b.log)
-	shipper := New(Config{Spool: b.spool, Conn: conn, Name: "test", Logger: logger})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- shipper.Run(ctx) }()
 	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		conn.Close()
+		b.stop()
 		b.server.Shutdown(time.Second)
-		if err := b.spool.Close(); err != nil {
-			t.Error(err)
-		}
 		for _, f := range b.faults {
 			t.Error(f)
 		}
 	})
 	return b
+}
+
+// start opens a spool and ships it.
+func (b *bench) start(t *testing.T, path string) {
+	t.Helper()
+	logger := textLogger(b.log)
+	var err error
+	if b.spool, err = spool.Open(path, spool.Options{Logger: logger}); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := transport.Dial([]string{b.addr}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shipper := New(Config{Spool: b.spool, Conn: conn, Name: path, Logger: logger})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- shipper.Run(ctx) }()
+	b.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		conn.Close()
+		if err := b.spool.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // serve starts the fake Scribe's server.

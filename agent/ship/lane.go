@@ -1,6 +1,10 @@
 package ship
 
-import "log/slog"
+import (
+	"log/slog"
+
+	"github.com/logscribe/logscribe/spool"
+)
 
 // maxStreams is the number of streams that a lane may have in flight, so that a backlog of some logs does not hold up
 // the fresh lines of others.
@@ -32,11 +36,14 @@ type logState struct {
 	phase   phase
 	backoff backoff
 	trouble trouble
+	alone   bool // its streams carry no other log
+	doubt   doubt
 }
 
 // recovered says that the log's lines were taken.
 func (l *logState) recovered(logger *slog.Logger) {
 	l.backoff.reset()
+	l.alone = false
 	l.trouble.over(logger, "log", l.name)
 }
 
@@ -54,13 +61,24 @@ func (l *lane) mayStart() bool {
 	return len(l.ready) > 0 && !l.paused && l.streams < maxStreams
 }
 
-// take takes logs from the ready list for a stream, those that have waited longest.
-func (l *lane) take() []*logState {
-	n := min(len(l.ready), maxLogs)
-	logs := l.ready[:n:n]
-	l.ready = l.ready[n:]
-	for _, s := range logs {
+// take takes logs from the ready list for a stream, those that have waited longest: logs whose oldest lines have one
+// producer, or a single one that is to go alone.
+func (l *lane) take(queue func(log string) spool.Queue) []*cursor {
+	var taken []*cursor
+	var left []*logState
+	for i, s := range l.ready {
+		if len(taken) == maxLogs || len(taken) > 0 && taken[0].log.alone {
+			left = append(left, l.ready[i:]...)
+			break
+		}
+		q := queue(s.name)
+		if len(taken) > 0 && (s.alone || q.Producer != taken[0].queue.Producer) {
+			left = append(left, s)
+			continue
+		}
 		s.phase = shipping
+		taken = append(taken, &cursor{log: s, queue: q, most: s.doubt.most()})
 	}
-	return logs
+	l.ready = left
+	return taken
 }

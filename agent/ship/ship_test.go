@@ -88,17 +88,6 @@ func TestReceiptSettlesOnlyWhatItSays(t *testing.T) {
 	}
 }
 
-// TestOldCopyOfASpoolSettlesNothing has a Scribe that has more lines than the spool ever numbered.
-func TestOldCopyOfASpoolSettlesNothing(t *testing.T) {
-	b := start(t)
-	b.change(func(f *fakeScribe) { f.last["a"] = 7 })
-	b.add(t, "a", "1\n2\n")
-	b.eventually(t, "it is said", func() bool { return strings.Contains(b.log.String(), "restored from an old copy") })
-	if got := b.spool.Queue("a").Lines(); got != 2 {
-		t.Errorf("%d lines are left in the spool", got)
-	}
-}
-
 // TestHungOwnerDelaysItsOwnLogsAlone lets the receipts of one owner never come.
 func TestHungOwnerDelaysItsOwnLogsAlone(t *testing.T) {
 	b := start(t)

@@ -35,7 +35,7 @@ type Config struct {
 type Shipper struct {
 	spool  *spool.Spool
 	client logscribev1.ScribeClient
-	hello  *logscribev1.Hello
+	cfg    Config
 	logger *slog.Logger
 
 	events  chan func()    // what happened, run by the goroutine of Run, which alone touches what follows
@@ -46,18 +46,22 @@ type Shipper struct {
 
 // New returns a shipper, which does nothing before Run.
 func New(cfg Config) *Shipper {
-	producer := cfg.Spool.Producer()
+	return &Shipper{
+		spool: cfg.Spool, client: logscribev1.NewScribeClient(cfg.Conn), cfg: cfg, logger: cfg.Logger,
+		events: make(chan func()), lanes: map[string]*lane{}, logs: map[string]*logState{},
+	}
+}
+
+// hello returns the first message of a stream that carries the producer's lines.
+func (s *Shipper) hello(producer block.Producer) *logscribev1.Hello {
 	hello := &logscribev1.Hello{
-		Protocol: protocolVersion, Producer: producer[:], Agent: cfg.Name, Software: cfg.Software,
-		Identity: cfg.Identity, Generation: cfg.Generation,
+		Protocol: protocolVersion, Producer: producer[:], Agent: s.cfg.Name, Software: s.cfg.Software,
+		Identity: s.cfg.Identity, Generation: s.cfg.Generation,
 	}
 	for _, c := range []block.Codec{block.None, block.S2, block.Zstd} {
 		hello.Codecs = append(hello.Codecs, logscribev1.Codec(c))
 	}
-	return &Shipper{
-		spool: cfg.Spool, client: logscribev1.NewScribeClient(cfg.Conn), hello: hello, logger: cfg.Logger,
-		events: make(chan func()), lanes: map[string]*lane{}, logs: map[string]*logState{},
-	}
+	return hello
 }
 
 // Run ships until ctx ends. It waits for what is in flight, which ctx cancels.
@@ -98,7 +102,7 @@ func (s *Shipper) wake(name string) {
 		s.logs[name] = l
 	}
 	if l.phase == idle {
-		s.queue(l, l.lane)
+		s.more(l, l.lane)
 	}
 }
 
@@ -119,10 +123,7 @@ func (s *Shipper) queue(l *logState, to *lane) {
 
 // start begins a stream with all logs that are ready in the lane.
 func (s *Shipper) start(ctx context.Context, l *lane) {
-	var cursors []*cursor
-	for _, log := range l.take() {
-		cursors = append(cursors, &cursor{log: log})
-	}
+	cursors := l.take(s.spool.Queue)
 	l.streams++
 	s.streams.Go(func() {
 		receipts, err := s.run(ctx, cursors)
@@ -133,9 +134,15 @@ func (s *Shipper) start(ctx context.Context, l *lane) {
 // finish takes the result of a stream of the lane.
 func (s *Shipper) finish(ctx context.Context, l *lane, cursors []*cursor, receipts map[string]*logscribev1.Receipt, err error) {
 	l.streams--
-	if err != nil {
+	switch {
+	case err == nil:
+	case mayBeOneLogs(err) && len(cursors) == 1:
+		log := cursors[0].log.name
+		receipts = map[string]*logscribev1.Receipt{log: {Log: log, Owner: l.owner, Code: uint32(status.Code(err)), Detail: err.Error()}}
+	default:
 		l.trouble.report(s.logger, "can't ship: the lines wait in the spool", err)
 		for _, c := range cursors {
+			c.log.alone = mayBeOneLogs(err)
 			s.queue(c.log, l)
 		}
 		s.pauseLane(ctx, l)
@@ -155,48 +162,49 @@ func (s *Shipper) settle(ctx context.Context, from *lane, c *cursor, r *logscrib
 	owner, err := from, c.err
 	switch {
 	case r != nil:
-		if impossible := s.settleSpool(c.log.name, r.Committed); err == nil {
-			err = impossible
-		}
+		code := codes.Code(r.Code)
+		s.spool.Acknowledge(c.log.name, c.queue.Producer, r.Committed, code == codes.OK)
 		owner = s.lane(r.Owner)
-		if code := codes.Code(r.Code); code != codes.OK && err == nil {
+		if code != codes.OK && err == nil {
 			err = status.Error(code, r.Detail)
 		}
 	case err == nil:
 		err = errors.New("the stream ended without a receipt for this log")
 	}
-	switch status.Code(err) {
-	case codes.OK:
-		c.log.recovered(s.logger)
+	switch {
+	case isA[*spool.BlockError](err):
+		s.setAside(c, owner, err)
+	case status.Code(err) == codes.OK:
 		from.recovered(s.logger)
 		owner.recovered(s.logger)
+		if !c.log.doubt.taken() {
+			c.log.recovered(s.logger)
+		}
 		s.more(c.log, owner)
-	case codes.Unavailable: // all logs of the owner wait
+	case status.Code(err) == codes.Unavailable: // all logs of the owner wait
 		owner.trouble.report(s.logger, "a Scribe takes no lines: they wait in the spool", err, "log", c.log.name, "scribe", owner.owner)
 		s.queue(c.log, owner)
 		s.pauseLane(ctx, owner)
+	case status.Code(err) == codes.InvalidArgument && c.log.doubt.refused(s.spool.Queue(c.log.name).Oldest > c.queue.Oldest):
+		s.setAside(c, owner, fmt.Errorf("refused %d times: %s", maxRefusals, status.Convert(err).Message()))
 	default: // this log alone waits
 		c.log.trouble.report(s.logger, "a log can't be shipped now: its lines wait in the spool", err, "log", c.log.name)
 		s.pauseLog(ctx, c.log, owner)
 	}
 }
 
-// settleSpool settles what the receipt calls committed, unless that can't be.
-func (s *Shipper) settleSpool(log string, committed uint64) error {
-	if last := s.spool.Queue(log).Next - 1; committed > last {
-		return fmt.Errorf("the Scribe has %d lines of this spool and log, the spool has numbered only %d: it was copied, or "+
-			"restored from an old copy, and the Scribe takes its new lines for old ones; start with an empty spool", committed, last)
-	}
-	if committed > 0 {
-		s.spool.Settle(log, committed)
-	}
-	return nil
+// setAside gives up the oldest block of the log, which goes on behind it.
+func (s *Shipper) setAside(c *cursor, owner *lane, reason error) {
+	c.log.doubt = doubt{}
+	c.log.backoff.reset()
+	s.spool.SetAside(c.log.name, c.queue.Oldest, reason)
+	s.more(c.log, owner)
 }
 
-// more queues the log again if blocks are left of it.
+// more queues the log again if blocks are left of it. The spool tells when it no longer holds one.
 func (s *Shipper) more(l *logState, to *lane) {
 	l.lane, l.phase = to, idle
-	if s.spool.Queue(l.name).Lines() > 0 {
+	if q := s.spool.Queue(l.name); q.Lines() > 0 && !q.Held {
 		s.queue(l, to)
 	}
 }

@@ -41,14 +41,16 @@ type stream struct {
 
 // cursor is how far a stream has come with one log.
 type cursor struct {
-	log  *logState
-	next uint64 // the first sequence not sent
-	sent bool   // it had a turn
-	err  error  // the spool's trouble with this log
+	log   *logState
+	queue spool.Queue // as it was before the stream
+	most  int         // payload bytes that a turn may bring, in whole blocks; less than readChunk for a single turn
+	next  uint64      // the first position not sent
+	sent  bool        // it had a turn
+	err   error       // the spool's trouble with this log
 }
 
-// run ships what waits of the logs, up to the budget, and returns the receipts by log. The cursors' errors tell which
-// logs the spool could not read.
+// run ships what waits of the logs, up to the budget, and returns the receipts by log. The logs' oldest lines have one
+// producer. The cursors' errors tell which logs the spool could not read.
 func (s *Shipper) run(ctx context.Context, cursors []*cursor) (map[string]*logscribev1.Receipt, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -82,7 +84,8 @@ func (st *stream) exchange(ctx context.Context, cursors []*cursor) (map[string]*
 }
 
 func (st *stream) sendAll(cursors []*cursor) error {
-	if err := st.send(&logscribev1.AppendRequest{Message: &logscribev1.AppendRequest_Hello{Hello: st.shipper.hello}}); err != nil {
+	hello := st.shipper.hello(cursors[0].queue.Producer)
+	if err := st.send(&logscribev1.AppendRequest{Message: &logscribev1.AppendRequest_Hello{Hello: hello}}); err != nil {
 		return err
 	}
 	for _, c := range cursors { // all at once, so that a mediator may choose the owners of new logs together
@@ -107,30 +110,37 @@ func (st *stream) sendAll(cursors []*cursor) error {
 }
 
 func (st *stream) open(c *cursor) error {
-	c.next = st.shipper.spool.Queue(c.log.name).Oldest
-	open := &logscribev1.Open{Log: c.log.name, Oldest: c.next}
+	c.next = c.queue.Oldest
+	open := &logscribev1.Open{Log: c.log.name, Oldest: c.queue.Sequence}
 	return st.send(&logscribev1.AppendRequest{Message: &logscribev1.AppendRequest_Open{Open: open}})
 }
 
-// sendSome sends the log's next blocks, and says whether there were any.
+// sendSome sends the log's next blocks, and says whether more may follow.
 func (st *stream) sendSome(c *cursor) (bool, error) {
-	if c.err != nil {
+	c.sent = true
+	if c.err != nil || c.most == 0 || c.next >= c.queue.Until {
 		return false, nil
 	}
-	c.sent = true
 	var err error
-	st.blocks, st.buf, err = st.shipper.spool.Read(st.blocks[:0], st.buf[:0], c.log.name, c.next, readChunk)
+	st.blocks, st.buf, err = st.shipper.spool.Read(st.blocks[:0], st.buf[:0], c.log.name, c.next, min(c.most, readChunk))
 	for i := range st.blocks {
-		if err := st.sendBlock(&st.blocks[i]); err != nil {
+		b := &st.blocks[i]
+		if b.Producer != c.queue.Producer || c.next >= c.queue.Until {
+			return false, nil // they go with the log's next stream
+		}
+		if err := st.sendBlock(b); err != nil {
 			return false, err
 		}
-		c.next = st.blocks[i].Last() + 1
+		c.next = c.queue.Oldest + b.Last() + 1 - c.queue.Sequence
 	}
-	if errors.Is(err, spool.ErrGap) { // blocks were dropped; the log's next stream begins behind them
+	switch {
+	case errors.Is(err, spool.ErrGap): // blocks were dropped; the log's next stream begins behind them
+		return false, nil
+	case isA[*spool.BlockError](err) && c.next > c.queue.Oldest: // it will be the oldest one of the log's next stream
 		return false, nil
 	}
 	c.err = err
-	return len(st.blocks) > 0, nil
+	return len(st.blocks) > 0 && c.most == readChunk, nil
 }
 
 func (st *stream) sendBlock(b *block.Block) error {
