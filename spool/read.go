@@ -66,16 +66,18 @@ func (s *Spool) missing(log string, position uint64) error {
 	return &BlockError{Log: log, Position: position, Err: errMissing}
 }
 
-// seekBlock moves the cursor to the block of log number id that holds the position, or to the next one. It needs no sound
-// record: a block ends where the next one begins.
+// seekBlock moves the cursor to the block of log number id that holds the position, or to the next one. A damaged block may
+// hold it.
 func seekBlock(c *bolt.Cursor, id uint32, position uint64) (key, value []byte) {
 	key, value = c.Seek(blockKey(id, position))
 	if first, ok := keyPosition(key, id); ok && first == position {
 		return key, value
 	}
 	if key, value = c.Prev(); key != nil {
-		if _, ok := keyPosition(key, id); ok {
-			return key, value
+		if first, ok := keyPosition(key, id); ok {
+			if b, _, err := decodeRecord(value); err != nil || first+uint64(b.Count) > position {
+				return key, value
+			}
 		}
 	}
 	return c.Seek(blockKey(id, position))

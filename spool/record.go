@@ -28,6 +28,9 @@ import (
 //	28      s      source, UTF-8
 //	28+s    v      value
 //	28+s+v  n      payload
+//
+// A release that adds a version also raises that of the queue records, so that an older one refuses the whole spool and
+// does not take the blocks for damaged.
 const (
 	recordVersion           = 1
 	recordVersionCheckpoint = 2
@@ -85,7 +88,7 @@ func decodeRecord(value []byte) (b block.Block, stored time.Time, err error) {
 		return block.Block{}, time.Time{}, fmt.Errorf("%w: a block record of %d bytes is too short", ErrDamaged, len(value))
 	}
 	if value[0] != recordVersion && value[0] != recordVersionCheckpoint {
-		return block.Block{}, time.Time{}, fmt.Errorf("%w: block record version %d, this release reads up to %d", ErrVersion, value[0], recordVersionCheckpoint)
+		return block.Block{}, time.Time{}, fmt.Errorf("%w: a block record of version %d; there are versions up to %d", ErrDamaged, value[0], recordVersionCheckpoint)
 	}
 	b = block.Block{
 		Codec:   block.Codec(value[1]),

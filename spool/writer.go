@@ -391,19 +391,23 @@ func (t *transaction) settle(log string, through uint64) error {
 	return nil
 }
 
-// head returns the record of the queue's oldest block and the last position in it, which it knows from the place of the
-// next one: the record need not be sound, nor be there.
+// head returns the record of the queue's oldest block and the last position in it. The record need not be sound, nor be
+// there: its block ends at the latest where the next one begins.
 func (t *transaction) head(q queue) (record []byte, last uint64) {
+	last = q.next - 1
 	c := t.blocks.Cursor()
 	key, value := c.Seek(blockKey(q.id, q.oldest))
 	if first, ok := keyPosition(key, q.id); ok && first == q.oldest {
 		record = value
+		if b, _, err := decodeRecord(record); err == nil && b.Count > 0 {
+			last = min(last, q.oldest+uint64(b.Count)-1)
+		}
 		key, _ = c.Next()
 	}
 	if next, ok := keyPosition(key, q.id); ok {
-		return record, next - 1
+		last = min(last, next-1)
 	}
-	return record, q.next - 1
+	return record, last
 }
 
 // removeHead deletes the queue's oldest block, whose last position is last.
