@@ -37,6 +37,7 @@ type fakeScribe struct {
 	receipt func(log string) *logscribev1.Receipt          // if it returns nil, the true one is sent
 	before  func(ctx context.Context, logs []string) error // called before the receipts
 	poison  string                                         // a log's blocks that hold it are refused
+	strict  bool                                           // and their streams too
 	faults  []string
 }
 
@@ -68,8 +69,11 @@ func (f *fakeScribe) Append(stream grpc.ClientStreamingServer[logscribev1.Append
 	f.mu.Lock()
 	f.streams++
 	f.shared = append(f.shared, in.logs)
-	before := f.before
+	before, refuse := f.before, f.strict && len(in.refused) > 0
 	f.mu.Unlock()
+	if refuse {
+		return status.Error(codes.InvalidArgument, "poison")
+	}
 	if before != nil {
 		if err := before(stream.Context(), in.logs); err != nil {
 			return err
