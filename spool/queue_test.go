@@ -125,14 +125,11 @@ func TestSpoolOfVersion1ThatWasCopied(t *testing.T) {
 	old := s.Producer()
 	s.Close()
 	change(t, path, func(meta, queues *bolt.Bucket) error {
-		q, err := decodeQueue([]byte("a"), queues.Get([]byte("a")), old)
-		if err != nil {
-			return err
-		}
-		q.spans = nil
-		v1 := encodeQueue(q)[:queueSize1]
+		v1 := append([]byte(nil), queues.Get([]byte("a"))[:queueSize1]...)
 		v1[0] = queueVersion1
-		return errors.Join(queues.Put([]byte("a"), v1), meta.Delete(keyOrigin), meta.Delete(keySpare))
+		idle := append([]byte(nil), v1...)
+		idle[4] = 2 // the log's number; it gets no more lines
+		return errors.Join(queues.Put([]byte("a"), v1), queues.Put([]byte("idle"), idle), meta.Delete(keyOrigin), meta.Delete(keySpare))
 	})
 	s = reopened(t, path)
 	if s.Producer() != old {
@@ -156,6 +153,9 @@ func TestSpoolOfVersion1ThatWasCopied(t *testing.T) {
 	s = reopened(t, path)
 	if !seen[s.Producer()] {
 		t.Error("the same file has another producer")
+	}
+	if q := s.Queue("idle"); q.Producer != old || q.Sequence != 1 {
+		t.Errorf("lines of version 1 have another identity: %+v", q)
 	}
 	blocks, _, err := s.Read(nil, nil, "a", 1, 1<<20)
 	if err != nil || len(blocks) != 7 || blocks[0].Producer != old || blocks[0].First != 1 {

@@ -135,6 +135,28 @@ func TestCopyOfACopy(t *testing.T) {
 	}
 }
 
+// TestLogsOfSeveralProducersWaitAtOnce has the same stream in reach of logs that were stored before and after the copying.
+func TestLogsOfSeveralProducersWaitAtOnce(t *testing.T) {
+	b := startScribe(t)
+	path := filepath.Join(t.TempDir(), "spool.db")
+	b.start(t, path)
+	b.server.Shutdown(0)
+	for i := range 20 {
+		b.addNumbered(t, fmt.Sprint("log", i%4), "before", i/4+1, i/4+1)
+	}
+	b.stop()
+	b.start(t, copyFile(t, path))
+	for i := range 40 {
+		b.addNumbered(t, fmt.Sprint("log", i%8), "after", i/8+1, i/8+1)
+	}
+	b.serve(t, b.addr)
+	b.drained(t)
+	for i := range 4 {
+		b.hasOnce(t, fmt.Sprint("log", i), map[string]int{"before": 5, "after": 5})
+		b.hasOnce(t, fmt.Sprint("log", i+4), map[string]int{"after": 5})
+	}
+}
+
 // TestSpoolPutBackInPlace puts an earlier state of the file back between two runs, which nothing but the Scribe can tell.
 func TestSpoolPutBackInPlace(t *testing.T) {
 	for name, lines := range map[string]int{"FewerNewLines": 3, "AsMany": 10, "MoreNewLines": 25} {
