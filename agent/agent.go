@@ -65,6 +65,8 @@ type Agent struct {
 	creds  *transport.Credentials
 	tail   *tail.Source  // nil without files
 	stdin  *stdin.Source // nil without standard input
+
+	asideThen uint64 // lines that were set aside before
 }
 
 // New checks the configuration and opens the spool. The agent does nothing before Run.
@@ -95,6 +97,7 @@ func New(cfg Config) (_ *Agent, err error) {
 	if err != nil {
 		return nil, err
 	}
+	a.asideThen = a.setAside()
 	if err := a.dial(); err != nil {
 		return nil, err
 	}
@@ -178,8 +181,8 @@ func hostname() (string, error) {
 func (a *Agent) Reload() error { return a.creds.Reload() }
 
 // Run reads and ships until ctx ends; an agent that reads only standard input also ends by itself, once all that it
-// read has a receipt. It returns an UndeliveredError if the drain timeout ends before that, and nil after a clean stop:
-// what is not delivered then stays in the spool, and is said.
+// read has a receipt. It returns an UndeliveredError if the drain timeout ends before that, a SetAsideError if lines were
+// given up, and nil after a clean stop: what is not delivered then stays in the spool, and is said.
 func (a *Agent) Run(ctx context.Context) error {
 	shipper, err := a.prepare(ctx)
 	if ctx.Err() != nil {
@@ -229,6 +232,24 @@ func (a *Agent) read(ctx context.Context) error {
 	return sources.Wait()
 }
 
+// SetAsideError says that some of the lines that were read could not be delivered, and where they are.
+type SetAsideError struct {
+	Lines uint64
+	Spool string
+}
+
+func (e *SetAsideError) Error() string {
+	return fmt.Sprintf("%d lines are not delivered: no Scribe takes them, or they were damaged in the spool; they are set aside in %s.quarantine", e.Lines, e.Spool)
+}
+
+// setAside returns the number of lines that were ever set aside.
+func (a *Agent) setAside() (lines uint64) {
+	for _, q := range a.spool.Stats().Queues {
+		lines += q.AsideLines
+	}
+	return lines
+}
+
 // drain waits until all lines have a receipt: after the end of standard input up to the drain timeout, at a clean stop
 // for a moment only.
 func (a *Agent) drain(ctx context.Context) error {
@@ -236,6 +257,9 @@ func (a *Agent) drain(ctx context.Context) error {
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopDrain, cancel) })()
 	if a.spool.WaitEmpty(timed) == nil {
+		if lines := a.setAside() - a.asideThen; lines > 0 && ctx.Err() == nil {
+			return &SetAsideError{Lines: lines, Spool: a.spool.Path()}
+		}
 		return nil
 	}
 	left := &UndeliveredError{Lines: a.spool.Lines(), Spool: a.spool.Path()}

@@ -5,9 +5,13 @@
 //
 //   - A batch is stored whole or not at all: its blocks and the checkpoints that they reach go into one transaction,
 //     synced before Append returns. So a source that resumes at its checkpoint neither skips nor repeats a line.
-//   - Sequences are given out at Append, in the order of the calls: by log, from 1, without holes, never twice.
-//   - A stored block never changes. It leaves when it is settled, or when the operator chose to drop the oldest blocks
-//     rather than to wait; what is dropped is counted in the log's record for good.
+//   - Lines get their positions at Append, in the order of the calls: by log, from 1, without holes, never twice. With the
+//     producer that they have then, they give the sequences that the lines have for others.
+//   - No two lines have the same producer and sequence, whatever happens to the file: see "Copies".
+//   - A stored block never changes. It leaves when it is settled, when it is set aside because it is damaged or no Scribe
+//     takes it, or when the operator chose to drop the oldest blocks rather than to wait; what is set aside or dropped is
+//     counted in the log's record for good.
+//   - What is set aside is durable in the quarantine before it leaves the queue.
 //   - Settling is lazy: it rides on the next transaction, or follows shortly. A crash before that makes settled blocks
 //     come again, which the Scribe recognises by their sequences.
 //   - One process at a time: Open locks the file.
@@ -17,16 +21,45 @@
 // A spool is one bbolt file (go.etcd.io/bbolt) with four buckets. Integers are big-endian.
 //
 //	meta         "version" -> 1 byte, the version of this layout, 1
-//	             "producer" -> 16 bytes, the spool's identity (UUID)
-//	queues       log name -> queue record (see queue.go): the log's number, its sequences, what it holds
-//	blocks       log number, 4 bytes, and first sequence, 8 bytes -> block record (see record.go)
+//	             "producer" -> 16 bytes, the identity of the lines that are stored now (UUID)
+//	             "spare" -> 16 bytes, the producer of lines that this process stores and has no leave to send (UUID)
+//	             "origin" -> origin record (see origin.go): where the file was when it was opened the last time
+//	queues       log name -> queue record (see queue.go): the log's number, its positions and producers, what it holds
+//	blocks       log number, 4 bytes, and first position, 8 bytes -> block record (see record.go)
 //	checkpoints  key of the source -> value of the source
+//
+// Beside the file, the folder "<path>.quarantine" has a file for each block that was set aside (see quarantine.go).
 //
 // Keys of the blocks of one log lie together and in order, so that reading a log's oldest blocks needs one seek and no
 // index in memory, however large the backlog.
 //
+// # Copies
+//
+// Files are copied, restored from backups, and cloned with their disks. If the copy numbered its lines as the original
+// does, a Scribe would take one's lines for the other's and drop them. So a spool takes a new producer for new lines
+//
+//   - at Open, if the file is not the one, or the host's boot not the same, that the origin names;
+//   - when a receipt tells of more lines than the file held at Open: an earlier state was put back in its place, and the
+//     lines that were stored meanwhile were sent. To see that in time, the lines that a process stores in a log wait for
+//     the log's first receipt, and for what it shows to be stored. That costs one round trip for each log and process.
+//
+// Lines that never got leave to be sent before the process ended have the spare producer from then on, the same in all
+// copies of the file. Lines that the file already held keep their names, so that a backlog that two copies share arrives
+// once.
+//
 // # Use
 //
 // Sources call Append, from as many goroutines as they like: concurrent calls share a transaction. One shipper waits on
-// Appended, takes what TakeAppended tells, reads blocks with Read and settles them with Settle.
+// Appended, takes what TakeAppended tells, reads blocks with Read, settles them with Acknowledge, and sets aside with
+// SetAside what can't be shipped.
+//
+// # Limitations
+//
+//   - The file may be copied while the spool is open only as a snapshot of one instant. What was stored in it after Open
+//     and before the first receipt of its log may then be sent by both copies under different producers, and stand twice.
+//   - If a copy drops or sets aside lines of a backlog that it shares, and ships what follows before the original has
+//     shipped them, the Scribe takes them for gone, and says so.
+//   - A host that is set back to an earlier instant with all its memory does not open the file anew. Its lines get a new
+//     producer once a receipt tells of more than it has stored; those before may be taken for the lines they replace.
+//   - The quarantine has no limit.
 package spool

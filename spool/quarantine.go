@@ -43,7 +43,7 @@ type aside struct {
 func (s *Spool) SetAside(log string, position uint64, reason error) {
 	s.mu.Lock()
 	if _, ok := s.queues[log]; ok {
-		s.asides[log] = aside{position: position, reason: reason.Error()}
+		s.orders.aside[log] = aside{position: position, reason: reason.Error()}
 	}
 	s.mu.Unlock()
 	s.wakeWriter()

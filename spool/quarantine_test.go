@@ -167,6 +167,12 @@ func TestRefusedBlockIsSetAsideReadable(t *testing.T) {
 	if q := s.Queue("a"); q.AsideBlocks != 1 || q.Oldest != 3 {
 		t.Errorf("%+v", q)
 	}
+	empty := make(chan error)
+	go func() { empty <- s.WaitEmpty(t.Context()) }()
+	s.SetAside("a", 3, errors.New("x"))
+	if err := <-empty; err != nil {
+		t.Error(err)
+	}
 }
 
 // TestQuarantineThatCantBeWritten keeps the block until it can.

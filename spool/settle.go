@@ -19,6 +19,11 @@ func (s *Spool) settleLocked(log string, q queue, through uint64) {
 		return
 	}
 	s.settled[log] = min(through, q.next-1)
+	s.tellEmptyLocked()
+}
+
+// tellEmptyLocked wakes those who wait for the spool to be empty, if it is.
+func (s *Spool) tellEmptyLocked() {
 	if s.emptied != nil && s.linesLocked() == 0 {
 		close(s.emptied)
 		s.emptied = nil
@@ -54,13 +59,13 @@ func (s *Spool) acknowledgeLocked(log string, q queue, producer block.Producer, 
 	case committed <= ours:
 		s.settleLocked(log, q, id.base+committed-1)
 		if decides && ok {
-			s.mets[log] = struct{}{}
+			s.orders.met[log] = struct{}{}
 		}
 	case decides:
 		s.settleLocked(log, q, end-1)
-		s.forks[log] = end
+		s.orders.fork[log] = end
 	case producer == s.current.producer: // none of the lines that wait can be told from the others'
-		s.forks[log] = s.oldestLocked(log, q)
+		s.orders.fork[log] = s.oldestLocked(log, q)
 	default: // the original of this copy went on under its producer, which this spool did not
 		s.settleLocked(log, q, end-1)
 	}

@@ -93,10 +93,8 @@ type Spool struct {
 	mu      sync.Mutex // guards what follows
 	current current
 	queues  map[string]queue
-	settled map[string]uint64   // by log, what Settle was told and the file does not know yet
-	mets    map[string]struct{} // logs of which it is known since that their unmet lines may be sent
-	forks   map[string]uint64   // by log, the position from which lines are to get a new producer
-	asides  map[string]aside    // by log, the block that is to be set aside
+	settled map[string]uint64 // by log, what Settle was told and the file does not know yet
+	orders  orders
 	bytes   int64               // of all block records
 	added   map[string]struct{} // logs with new blocks since TakeAppended
 	emptied chan struct{}       // closed when the last unsettled line is settled; nil while nobody waits
@@ -127,9 +125,7 @@ func Open(path string, o Options) (*Spool, error) {
 		stopped:  make(chan struct{}),
 		queues:   map[string]queue{},
 		settled:  map[string]uint64{},
-		mets:     map[string]struct{}{},
-		forks:    map[string]uint64{},
-		asides:   map[string]aside{},
+		orders:   newOrders(),
 		added:    map[string]struct{}{},
 	}
 	if err := s.load(); err != nil {
@@ -262,16 +258,12 @@ func (s *Spool) snapshotLocked(log string, q queue) Queue {
 	id := q.identityAt(oldest, s.current.producer)
 	snapshot := Queue{
 		Log: log, Oldest: oldest, Next: q.next,
-		Producer: id.producer, Sequence: id.sequence(oldest), Until: math.MaxUint64,
+		Producer: id.producer, Sequence: id.sequence(oldest), Until: math.MaxUint64, Held: s.orders.holds(log),
 		Dropped: q.dropped, AsideBlocks: q.aside.blocks, AsideLines: q.aside.lines,
 	}
 	if q.unmet > 0 {
 		snapshot.Until = q.unmet
 	}
-	_, met := s.mets[log]
-	_, fork := s.forks[log]
-	_, aside := s.asides[log]
-	snapshot.Held = met || fork || aside
 	return snapshot
 }
 

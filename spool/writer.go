@@ -81,7 +81,7 @@ func (s *Spool) write() {
 			}
 		case <-s.settles:
 			switch {
-			case s.held():
+			case s.ordered():
 				settle = time.After(0)
 			case settle == nil:
 				settle = time.After(settleDelay)
@@ -89,7 +89,7 @@ func (s *Spool) write() {
 		case <-settle:
 			settle = nil
 			s.store(nil)
-			if s.held() { // the disk did not take it
+			if s.ordered() { // the disk did not take it
 				settle = time.After(roomRetry)
 			}
 		case <-s.closing:
@@ -157,17 +157,10 @@ func (s *Spool) size() int64 {
 	return s.bytes
 }
 
-// held says whether a log waits for a transaction.
-func (s *Spool) held() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.mets)+len(s.forks)+len(s.asides) > 0
-}
-
 // store runs one transaction for the group and for what is to be done beside, and answers the group.
 func (s *Spool) store(group []*request) {
 	t := s.transaction()
-	if len(group) == 0 && t.empty() {
+	if len(group) == 0 && len(t.settled) == 0 && t.orders.empty() {
 		return
 	}
 	if sabotage.On(sabotage.Joint) {
@@ -199,9 +192,7 @@ func (s *Spool) complain(message string, args ...any) {
 func (s *Spool) adopt(t *transaction) {
 	s.mu.Lock()
 	forget(s.settled, t.settled)
-	forget(s.mets, t.mets)
-	forget(s.forks, t.forks)
-	forget(s.asides, t.asides)
+	s.orders.forget(&t.orders)
 	for log, q := range t.changed {
 		if q.dropped > s.queues[log].dropped {
 			s.logger.Warn("the spool is full: dropped its oldest lines",
@@ -212,21 +203,13 @@ func (s *Spool) adopt(t *transaction) {
 	maps.Copy(s.queues, t.changed)
 	maps.Copy(s.added, t.added)
 	s.bytes = t.bytes
+	s.tellEmptyLocked()
 	s.mu.Unlock()
 	for _, say := range t.committed {
 		say()
 	}
 	if len(t.added) > 0 {
 		s.signal()
-	}
-}
-
-// forget removes what is done, unless it has changed meanwhile.
-func forget[V comparable](all, done map[string]V) {
-	for log, v := range done {
-		if all[log] == v {
-			delete(all, log)
-		}
 	}
 }
 
@@ -237,9 +220,7 @@ type transaction struct {
 	blocks  *bolt.Bucket
 	current current
 	settled map[string]uint64 // as in Spool
-	mets    map[string]struct{}
-	forks   map[string]uint64
-	asides  map[string]aside
+	orders  orders
 	changed map[string]queue
 	bytes   int64
 	added   map[string]struct{} // logs of which the shipper is told
@@ -253,18 +234,19 @@ func (s *Spool) transaction() *transaction {
 	defer s.mu.Unlock()
 	return &transaction{
 		spool: s, current: s.current, bytes: s.bytes,
-		settled: maps.Clone(s.settled), mets: maps.Clone(s.mets), forks: maps.Clone(s.forks), asides: maps.Clone(s.asides),
+		settled: maps.Clone(s.settled), orders: s.orders.clone(),
 		changed: map[string]queue{}, added: map[string]struct{}{},
 	}
 }
 
-func (t *transaction) empty() bool {
-	return len(t.settled)+len(t.mets)+len(t.forks)+len(t.asides) == 0
-}
-
 func (t *transaction) run(tx *bolt.Tx, group []*request) error {
 	t.meta, t.blocks = tx.Bucket(bucketMeta), tx.Bucket(bucketBlocks)
-	if err := t.beside(); err != nil {
+	for log, through := range t.settled {
+		if err := t.settle(log, through); err != nil {
+			return err
+		}
+	}
+	if err := t.carryOut(); err != nil {
 		return err
 	}
 	now := time.Now()
@@ -284,35 +266,6 @@ func (t *transaction) run(tx *bolt.Tx, group []*request) error {
 		if err := tx.Bucket(bucketQueues).Put([]byte(log), encodeQueue(q)); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// beside does what is to be done beside appending.
-func (t *transaction) beside() error {
-	for log, through := range t.settled {
-		if err := t.settle(log, through); err != nil {
-			return err
-		}
-	}
-	for log, a := range t.asides {
-		if err := t.setAside(log, a); err != nil { // it holds up no other log
-			t.spool.complain("a block can't be set aside: its log waits", "log", log, "error", err)
-			delete(t.asides, log)
-			continue
-		}
-		t.added[log] = struct{}{}
-	}
-	for log := range t.mets {
-		q := t.queue(log)
-		q.unmet = 0
-		t.changed[log], t.added[log] = q, struct{}{}
-	}
-	for log, at := range t.forks {
-		if err := t.fork(log, at); err != nil {
-			return err
-		}
-		t.added[log] = struct{}{}
 	}
 	return nil
 }
