@@ -23,13 +23,18 @@ func (s *Spool) Reached() ([]block.Checkpoint, error) {
 		last := map[string]block.Checkpoint{}
 		var blocks []block.Block
 		var buf []byte
-		for from := s.Queue(log).Oldest; ; from = blocks[len(blocks)-1].Last() + 1 {
+		q := s.Queue(log)
+		for from := q.Oldest; ; {
 			var err error
 			blocks, buf, err = s.Read(blocks[:0], buf[:0], log, from, reachedChunk)
 			if failed == nil {
 				failed = err
 			}
 			for _, b := range blocks {
+				if from == q.Oldest {
+					from -= q.Sequence - b.First // the oldest block may be settled in part
+				}
+				from += uint64(b.Count)
 				if b.Reached.Source != "" {
 					last[b.Reached.Source] = b.Reached
 				}
