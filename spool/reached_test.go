@@ -1,7 +1,9 @@
 package spool_test
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -42,4 +44,31 @@ func TestReachedTellsTheLastCheckpointOfEachSource(t *testing.T) {
 	s.Close()
 	s = open(t, filepath.Join(t.TempDir(), "empty.db"), spool.Options{})
 	want(t, reached())
+}
+
+// TestReachedPassesFromProducerToProducer reads more than at once, of a spool that was copied.
+func TestReachedPassesFromProducerToProducer(t *testing.T) {
+	dir := t.TempDir()
+	for i, path := range []string{filepath.Join(dir, "spool.db"), filepath.Join(dir, "copy.db")} {
+		s := open(t, path, spool.Options{})
+		for n := range 3 {
+			d := block.NewDraft(nil, "a", append(bytes.Repeat([]byte("x"), 700<<10), '\n'), block.None)
+			d.Reached = block.Checkpoint{Source: "x", Value: []byte{byte(3*i + n)}}
+			add(t, s, d)
+		}
+		s.Close()
+		if i == 0 {
+			file, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "copy.db"), file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	reached, err := open(t, filepath.Join(dir, "copy.db"), spool.Options{}).Reached()
+	if err != nil || len(reached) != 1 || reached[0].Value[0] != 5 {
+		t.Errorf("%v, %v", reached, err)
+	}
 }
