@@ -74,6 +74,7 @@ func (b *bench) checkAround(t *testing.T, want string) {
 
 // TestPoisonIsSetAside has a Scribe refuse two blocks in a log's receipts.
 func TestPoisonIsSetAside(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	b.change(func(f *fakeScribe) { f.poison = "POISON" })
 	want := b.addAround(t)
@@ -83,6 +84,7 @@ func TestPoisonIsSetAside(t *testing.T) {
 
 // TestPoisonThatEndsStreamsIsSetAside has a Scribe end each stream that brings the blocks, with all its logs.
 func TestPoisonThatEndsStreamsIsSetAside(t *testing.T) {
+	t.Parallel()
 	b := startScribe(t)
 	b.server.Shutdown(0)
 	b.start(t, filepath.Join(t.TempDir(), "spool.db"))
@@ -95,6 +97,7 @@ func TestPoisonThatEndsStreamsIsSetAside(t *testing.T) {
 
 // TestLogThatIsRefusedKeepsItsBlocks has a Scribe that does not like the log, whatever its blocks.
 func TestLogThatIsRefusedKeepsItsBlocks(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	b.change(func(f *fakeScribe) {
 		f.receipt = func(log string) *logscribev1.Receipt {
@@ -110,6 +113,7 @@ func TestLogThatIsRefusedKeepsItsBlocks(t *testing.T) {
 
 // TestBlockRefusedForAWhileIsKept is about a Scribe that is mended before it is too late.
 func TestBlockRefusedForAWhileIsKept(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	b.change(func(f *fakeScribe) {
 		f.poison = "POISON"
