@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	logscribev1 "github.com/logscribe/logscribe/proto/logscribe/v1"
 )
 
 // copyFile returns the path of a copy.
@@ -307,4 +309,33 @@ func TestKilledAfterTheScribeWasMet(t *testing.T) {
 	b.addNumbered(t, "log", "line", 10, 12)
 	b.drained(t)
 	b.hasOnce(t, "log", map[string]int{"line": 12})
+}
+
+// TestReceiptWithoutAnOwnerProvesNothing puts an old state back, and a mediator answers for an owner that is down.
+func TestReceiptWithoutAnOwnerProvesNothing(t *testing.T) {
+	b := startScribe(t)
+	path := filepath.Join(t.TempDir(), "spool.db")
+	b.start(t, path)
+	b.stop()
+	old := content(t, path)
+	b.start(t, path)
+	b.addNumbered(t, "log", "lost", 1, 4)
+	b.drained(t)
+	b.stop()
+	overwrite(t, path, old)
+	b.change(func(f *fakeScribe) {
+		f.receipt = func(log string) *logscribev1.Receipt {
+			r := unavailable("")
+			r.Log = log
+			return r
+		}
+	})
+	streams := b.streams
+	b.start(t, path)
+	b.addNumbered(t, "log", "new", 1, 2)
+	b.eventually(t, "it is answered", func() bool { return b.streams >= streams+2 })
+	b.change(func(f *fakeScribe) { f.receipt = nil })
+	b.addNumbered(t, "log", "new", 3, 6)
+	b.drained(t)
+	b.hasOnce(t, "log", map[string]int{"lost": 4, "new": 6})
 }
