@@ -21,12 +21,14 @@ type lane struct {
 	paused  bool        // a back-off runs
 	backoff backoff
 	trouble trouble
+	full    trouble // its disk is full: logs pause one by one, but it is said once
 }
 
 // recovered says that the lane's owner has taken lines.
 func (l *lane) recovered(logger *slog.Logger) {
 	l.backoff.reset()
 	l.trouble.over(logger, "scribe", l.owner)
+	l.full.over(logger, "scribe", l.owner)
 }
 
 // logState is a log that the shipper has heard of.

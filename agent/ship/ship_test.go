@@ -220,3 +220,24 @@ func TestTroubleIsReportedFromTimeToTime(t *testing.T) {
 		}
 	})
 }
+
+// TestTroubleThatComesAndGoes is reported every ten seconds at most, as a disk that is nearly full has it.
+func TestTroubleThatComesAndGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tr trouble
+		var said strings.Builder
+		logger := textLogger(&said)
+		for range 1000 {
+			tr.report(logger, "trouble", errBroken)
+			time.Sleep(50 * time.Millisecond)
+			tr.over(logger)
+			time.Sleep(50 * time.Millisecond)
+		}
+		if n := strings.Count(said.String(), "msg=trouble"); n != 10 {
+			t.Errorf("reported %d times in 100 s", n)
+		}
+		if n := strings.Count(said.String(), "shipping again"); n != 10 {
+			t.Errorf("the end was reported %d times", n)
+		}
+	})
+}
