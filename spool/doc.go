@@ -7,7 +7,7 @@
 //     synced before Append returns. So a source that resumes at its checkpoint neither skips nor repeats a line.
 //   - Lines get their positions at Append, in the order of the calls: by log, from 1, without holes, never twice. With the
 //     producer that they have then, they give the sequences that the lines have for others.
-//   - No two lines have the same producer and sequence, whatever happens to the file: see "Copies".
+//   - No two lines have the same producer and sequence, whatever happens to the file: see "Copies" and "Limitations".
 //   - A stored block never changes. It leaves when it is settled, when it is set aside because it is damaged or no Scribe
 //     takes it, or when the operator chose to drop the oldest blocks rather than to wait; what is set aside or dropped is
 //     counted in the log's record for good.
@@ -57,6 +57,10 @@
 //
 //   - The file may be copied while the spool is open only as a snapshot of one instant. What was stored in it after Open
 //     and before the first receipt of its log may then be sent by both copies under different producers, and stand twice.
+//   - An earlier state that is put back in place shows by what was stored after it and has arrived. If nothing of it has
+//     when the first receipt of the log comes, new lines get its numbers. So whoever puts an earlier state back must give
+//     up what came after it: of a later copy, or of the later state put back in turn, as many lines as were sent meanwhile
+//     would be taken for lines that have arrived.
 //   - If a copy drops or sets aside lines of a backlog that it shares, and ships what follows before the original has
 //     shipped them, the Scribe takes them for gone, and says so.
 //   - A host that is set back to an earlier instant with all its memory does not open the file anew. Its lines get a new
