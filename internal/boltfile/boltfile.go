@@ -29,39 +29,88 @@ var (
 // lockTimeout is how long Open waits for another process to let go of the file.
 const lockTimeout = 100 * time.Millisecond
 
+// lockAttempts is how often Open begins anew where the file was replaced while it waited for the lock.
+const lockAttempts = 3
+
 // Open opens the file for this process alone, or makes it; when it returns, the file's name is durable. The error wraps
 // ErrLocked or ErrDamaged, or says what the system said.
 func Open(path string) (*bolt.DB, error) {
+	db, _, err := open(path, 0)
+	return db, err
+}
+
+// open also returns the file that bbolt works on, which stays bbolt's to close. A new file gets pages of that size, or
+// if it is 0, of the system's.
+func open(path string, pageSize int) (*bolt.DB, *os.File, error) {
+	for range lockAttempts {
+		db, file, err := openOnce(path, pageSize)
+		if err != nil {
+			return nil, nil, err
+		}
+		// A process that compacts its file renames a new one over it. Who waited for the lock of the old one now holds
+		// a file without a name.
+		same, err := leadsTo(path, file)
+		if err == nil && same {
+			return db, file, nil
+		}
+		if err := errors.Join(err, db.Close()); err != nil {
+			return nil, nil, err
+		}
+	}
+	return nil, nil, ErrLocked
+}
+
+func openOnce(path string, pageSize int) (*bolt.DB, *os.File, error) {
 	info, err := os.Stat(path)
 	made := errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
 	if !made {
 		if err := check(path); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
+	var file *os.File
 	db, err := bolt.Open(path, 0o600, &bolt.Options{
 		Timeout:        lockTimeout,
 		NoFreelistSync: true, // the list of free pages is rebuilt at open; writing it would cost each transaction
 		FreelistType:   bolt.FreelistMapType,
+		PageSize:       pageSize,
+		OpenFile: func(path string, flag int, mode os.FileMode) (_ *os.File, err error) {
+			file, err = os.OpenFile(path, flag, mode)
+			return file, err
+		},
 	})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, ErrLocked
+		return nil, nil, ErrLocked
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	}
 	if made {
-		if err := syncFolder(filepath.Dir(path)); err != nil {
-			return nil, errors.Join(err, db.Close())
+		if err := SyncFolder(path); err != nil {
+			return nil, nil, errors.Join(err, db.Close())
 		}
 	}
-	return db, nil
+	return db, file, nil
 }
 
-func syncFolder(dir string) error {
-	f, err := os.Open(dir)
+// leadsTo says whether the file stands at the path.
+func leadsTo(path string, file *os.File) (bool, error) {
+	at, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	own, err := file.Stat()
+	return err == nil && os.SameFile(at, own), err
+}
+
+// SyncFolder makes the names in the folder of the file at path durable.
+func SyncFolder(path string) error {
+	f, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
@@ -107,6 +156,7 @@ func check(path string) error {
 // (go.etcd.io/bbolt, internal/common/meta.go)
 type meta struct {
 	pageSize    uint32
+	freelist    uint64
 	pages       uint64
 	transaction uint64
 }
@@ -143,5 +193,7 @@ func readMeta(r io.ReaderAt, at int64) (meta, bool) {
 	if order.Uint32(b) != metaMagic || order.Uint64(b[metaSum:]) != sum.Sum64() {
 		return meta{}, false
 	}
-	return meta{pageSize: order.Uint32(b[8:]), pages: order.Uint64(b[40:]), transaction: order.Uint64(b[48:])}, true
+	return meta{
+		pageSize: order.Uint32(b[8:]), freelist: order.Uint64(b[32:]), pages: order.Uint64(b[40:]), transaction: order.Uint64(b[48:]),
+	}, true
 }

@@ -1,0 +1,76 @@
+package boltfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// allocate gives the file blocks of the disk where it has none, and makes it as long as that takes. A file system that
+// can't gets the length alone; there, a transaction may meet a full disk.
+func allocate(f *os.File, at, n int64) error {
+	for {
+		switch err := unix.Fallocate(int(f.Fd()), 0, at, n); err {
+		case nil:
+			return nil
+		case unix.EINTR:
+		case unix.EOPNOTSUPP:
+			return lengthen(f, at+n)
+		default:
+			return &fs.PathError{Op: "allocate", Path: f.Name(), Err: err}
+		}
+	}
+}
+
+// punch takes the blocks from a stretch of the file, which reads as zeros from then on.
+func punch(f *os.File, at, n int64) error {
+	if n == 0 {
+		return nil
+	}
+	if err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, at, n); err != nil {
+		return &fs.PathError{Op: "punch a hole into", Path: f.Name(), Err: err}
+	}
+	return nil
+}
+
+// unmapPages drops the pages of a mapping from the process's memory; the mapping stays.
+func unmapPages(at, n uintptr) error {
+	if _, _, errno := unix.Syscall(unix.SYS_MADVISE, at, n, unix.MADV_DONTNEED); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// readAhead tells the system that the bytes of a mapping will be needed. It is advice: what it can't do is no error.
+func readAhead(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	at := uintptr(unsafe.Pointer(unsafe.SliceData(p)))
+	start := at &^ uintptr(os.Getpagesize()-1)
+	_, _, _ = unix.Syscall(unix.SYS_MADVISE, start, at-start+uintptr(len(p)), unix.MADV_WILLNEED)
+}
+
+func diskBytes(info fs.FileInfo) int64 {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return s.Blocks * 512
+	}
+	return info.Size()
+}
+
+// DiskFree returns the bytes that are free for this process on the disk of the folder of the file at path.
+func DiskFree(path string) (int64, error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(filepath.Dir(path), &s); err != nil {
+		return 0, &fs.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	return int64(s.Bavail) * s.Bsize, nil
+}
+
+// isFull says whether the error is that of a full disk or quota.
+func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
