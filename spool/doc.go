@@ -10,28 +10,43 @@
 //   - No two lines have the same producer and sequence, whatever happens to the file: see "Copies" and "Limitations".
 //   - A stored block never changes. It leaves when it is settled, when it is set aside because it is damaged or no Scribe
 //     takes it, or when the operator chose to drop the oldest blocks rather than to wait; what is set aside or dropped is
-//     counted in the log's record for good.
+//     counted in the log's record for good. A line that was on its way when it was dropped, and that a receipt covers, is
+//     taken off that count again.
 //   - What is set aside is durable in the quarantine before it leaves the queue.
 //   - Settling is lazy: it rides on the next transaction, or follows shortly. A crash before that makes settled blocks
 //     come again, which the Scribe recognises by their sequences.
+//   - The files take no more of the disk than Options.MaxSize, counted in real bytes: pages that are free or filled in
+//     part, the reserve, and a compaction's new file included. See space.go.
+//   - What is settled can leave, however full the spool or its disk: the reserve is allocated before it is needed.
+//   - A disk that is full or fails makes Append wait, and is never its error. Nothing is stored twice by trying again.
+//   - A log that is not settled leaves room for others: it waits while it holds more than four times what is free. No
+//     batch holds up those of other logs.
+//   - A file that is mostly free is written anew, smaller, while the spool goes on. See compact.go.
+//   - Memory does not grow with the backlog, but for bbolt's list of free pages: some 20 bytes for each page of 4 KiB
+//     that was drained and not given back yet.
 //   - One process at a time: Open locks the file.
 //
 // # Layout
 //
 // A spool is one bbolt file (go.etcd.io/bbolt) with four buckets. Integers are big-endian.
 //
-//	meta         "version" -> 1 byte, the version of this layout, 1
+//	meta         "version" -> 1 byte, the version of this layout, 2
 //	             "producer" -> 16 bytes, the identity of the lines that are stored now (UUID)
 //	             "spare" -> 16 bytes, the producer of lines that this process stores and has no leave to send (UUID)
 //	             "origin" -> origin record (see origin.go): where the file was when it was opened the last time
 //	queues       log name -> queue record (see queue.go): the log's number, its positions and producers, what it holds
-//	blocks       log number, 4 bytes, and first position, 8 bytes -> block record (see record.go)
+//	blocks       log number, 4 bytes, and first position, 8 bytes -> bucket of the block, in which the same key leads to
+//	             the block record (see blocks.go and record.go). In version 1 the record stood there itself.
 //	checkpoints  key of the source -> value of the source
-//
-// Beside the file, the folder "<path>.quarantine" has a file for each block that was set aside (see quarantine.go).
 //
 // Keys of the blocks of one log lie together and in order, so that reading a log's oldest blocks needs one seek and no
 // index in memory, however large the backlog.
+//
+// Beside the file may stand, with its path and a suffix:
+//
+//	.compact          the new file of a compaction under way; Open removes a leftover
+//	.quarantine       a folder with a file for each block that was set aside (see quarantine.go)
+//	.replaced-TIME    a file that somebody had put at the path while the spool was in use
 //
 // # Copies
 //
@@ -49,9 +64,9 @@
 //
 // # Use
 //
-// Sources call Append, from as many goroutines as they like: concurrent calls share a transaction. One shipper waits on
-// Appended, takes what TakeAppended tells, reads blocks with Read, settles them with Acknowledge, and sets aside with
-// SetAside what can't be shipped.
+// Sources call Append, from as many goroutines as they like: concurrent calls share a transaction. A source that can
+// wait before it reads asks Full, and listens to Room. One shipper waits on Appended, takes what TakeAppended tells,
+// reads blocks with Read, settles them with Acknowledge, and sets aside with SetAside what can't be shipped.
 //
 // # Limitations
 //
@@ -65,5 +80,14 @@
 //     shipped them, the Scribe takes them for gone, and says so.
 //   - A host that is set back to an earlier instant with all its memory does not open the file anew. Its lines get a new
 //     producer once a receipt tells of more than it has stored; those before may be taken for the lines they replace.
-//   - The quarantine has no limit.
+//   - The quarantine has no limit, and MaxSize does not count it.
+//   - A batch that is larger than the whole spool is stored when the spool is empty, and the file then exceeds its size
+//     until it is drained. With the sources' batches this needs a MaxSize of a few megabytes, or lines of that length.
+//   - With so many logs stuck that what is left free is smaller than a batch, others wait too.
+//   - The pages of a block have to lie in one run. In a spool that is almost full, a large block may wait although
+//     smaller runs add up to its size.
+//   - On systems other than Linux, and where the file system can't allocate ahead of writing (fallocate) or never
+//     overwrites blocks in place, a full disk shows within a transaction, which then fails whole and is tried again;
+//     and settling may have to wait for the disk.
+//   - While the file is lost and its copy not yet in place, the disk holds both, whatever MaxSize says.
 package spool

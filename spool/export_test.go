@@ -7,7 +7,7 @@ import (
 )
 
 // DeleteRecords deletes the records of the nth blocks, of two lines each, of the first log.
-func DeleteRecords(t *testing.T, path string, blocks []int) {
+func DeleteRecords(t *testing.T, path string, numbers []int) {
 	t.Helper()
 	db, err := bolt.Open(path, 0o600, nil)
 	if err != nil {
@@ -15,8 +15,9 @@ func DeleteRecords(t *testing.T, path string, blocks []int) {
 	}
 	defer db.Close()
 	err = db.Update(func(tx *bolt.Tx) error {
-		for _, n := range blocks {
-			if err := tx.Bucket(bucketBlocks).Delete(blockKey(1, uint64(2*n-1))); err != nil {
+		for _, n := range numbers {
+			stored := blocks{tx.Bucket(bucketBlocks), ignore}
+			if err := stored.Delete(blockKey(1, uint64(2*n-1))); err != nil {
 				return err
 			}
 		}

@@ -173,7 +173,7 @@ func (t *transaction) fork(log string, at uint64) error {
 	q.unmet = 0
 	t.changed[log] = q
 	t.committed = append(t.committed, func() {
-		t.spool.logger.Warn("others have written on under the spool's producer, as after an old copy was restored: lines get a new one",
+		t.writer.logger.Warn("others have written on under the spool's producer, as after an old copy was restored: lines get a new one",
 			"log", log, "lines", q.next-at, "producer", t.current.producer)
 	})
 	return nil

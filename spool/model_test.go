@@ -32,8 +32,10 @@ type identity struct {
 
 // TestModel drives a spool with random appends, settlements, clean stops and crashes, and holds it against slices of
 // lines. A crash is a copy of the file as it stands while the spool is open, so that new lines get a new producer; what a
-// line was named once, it is always named. A failing run prints the flag that repeats it.
+// line was named once, it is always named. A file that is lost is written anew at the stop. A failing run prints the flag
+// that repeats it.
 func TestModel(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		dir, err := os.MkdirTemp("", "spool-model-")
 		if err != nil {
@@ -57,6 +59,11 @@ func TestModel(t *testing.T) {
 			"append": func(t *rapid.T) { m.append(t, s) },
 			"settle": func(t *rapid.T) { m.settle(t, s) },
 			"stop": func(t *rapid.T) {
+				s.Close()
+				reopen(t)
+			},
+			"lose": func(t *rapid.T) {
+				os.Remove(path)
 				s.Close()
 				reopen(t)
 			},

@@ -66,7 +66,7 @@ func (t *transaction) carryOut() error {
 	}
 	for log, a := range t.orders.aside {
 		if err := t.setAside(log, a); err != nil {
-			t.spool.complain("a block can't be set aside: its log waits", "log", log, "error", err)
+			t.writer.quarantine.report(t.writer.logger, "a block can't be set aside: its log waits", "log", log, "error", err)
 			delete(t.orders.aside, log)
 			continue
 		}

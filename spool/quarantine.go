@@ -64,7 +64,7 @@ func (t *transaction) setAside(log string, a aside) error {
 	q.aside.blocks++
 	q.aside.lines += lines
 	t.committed = append(t.committed, func() {
-		t.spool.logger.Error("a block is set aside: its lines are not delivered",
+		t.writer.logger.Error("a block is set aside: its lines are not delivered",
 			"log", log, "lines", lines, "reason", a.reason, "file", file, "set_aside_in_all", q.aside.lines)
 	})
 	if q, err = t.removeHead(q, last); err != nil {
@@ -77,7 +77,7 @@ func (t *transaction) setAside(log string, a aside) error {
 // writeAside puts the queue's oldest block into its file, and returns the file's path. When it returns, the file is
 // durable.
 func (t *transaction) writeAside(log string, q *queue, last uint64, record []byte, reason string) (path string, err error) {
-	dir := t.spool.path + ".quarantine"
+	dir := t.writer.path + ".quarantine"
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", err
 	}

@@ -30,15 +30,19 @@ func (s *Spool) Read(blocks []block.Block, buf []byte, log string, from uint64, 
 	if from < q.oldest {
 		return blocks, buf, fmt.Errorf("%w: log %q from line %d on, the oldest is %d", ErrGap, log, from, q.oldest)
 	}
-	err := s.db.View(func(tx *bolt.Tx) error {
-		c := tx.Bucket(bucketBlocks).Cursor()
-		key, value := seekBlock(c, q.id, from)
+	start, used := from, len(buf)
+	err := s.view(func(tx *bolt.Tx) error {
+		stored := blocksOf(tx)
+		c := stored.Cursor()
+		key, value := seekBlock(stored, c, q.id, from)
 		for read := 0; from < q.next && read < maxBytes; key, value = c.Next() {
 			first, ok := keyPosition(key, q.id)
 			if !ok || first > from {
 				return s.missing(log, from)
 			}
-			b, err := openRecord(log, &q, first, value)
+			record := stored.record(key, value)
+			s.file.WillRead(record) // at once, not page by page
+			b, err := openRecord(log, &q, first, record)
 			if err != nil {
 				return &BlockError{Log: log, Position: from, Err: err}
 			}
@@ -52,6 +56,10 @@ func (s *Spool) Read(blocks []block.Block, buf []byte, log string, from uint64, 
 		}
 		return nil
 	})
+	if from > start {
+		s.departed(log, start, from-1)
+		s.touched(int64(len(buf) - used))
+	}
 	return blocks, buf, err
 }
 
@@ -68,14 +76,14 @@ func (s *Spool) missing(log string, position uint64) error {
 
 // seekBlock moves the cursor to the block of log number id that holds the position, or to the next one. A damaged block may
 // hold it.
-func seekBlock(c *bolt.Cursor, id uint32, position uint64) (key, value []byte) {
+func seekBlock(stored blocks, c *bolt.Cursor, id uint32, position uint64) (key, value []byte) {
 	key, value = c.Seek(blockKey(id, position))
 	if first, ok := keyPosition(key, id); ok && first == position {
 		return key, value
 	}
 	if key, value = c.Prev(); key != nil {
 		if first, ok := keyPosition(key, id); ok {
-			if b, _, err := decodeRecord(value); err != nil || first+uint64(b.Count) > position {
+			if b, _, err := decodeRecord(stored.record(key, value)); err != nil || first+uint64(b.Count) > position {
 				return key, value
 			}
 		}

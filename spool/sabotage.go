@@ -8,18 +8,18 @@ import (
 
 // checkpointsFirst breaks the promise that checkpoints are stored together with their blocks, and leaves a moment in
 // which a kill shows it.
-func (s *Spool) checkpointsFirst(group []*request) {
+func (w *writer) checkpointsFirst(group []*request) {
 	for _, r := range group {
-		err := s.db.Update(func(tx *bolt.Tx) error {
+		err := w.disk.update(w.file, w.file.End(), func(tx *bolt.Tx) error {
 			for _, c := range r.batch.Checkpoints {
-				if err := putCheckpoint(tx.Bucket(bucketCheckpoints), c); err != nil {
+				if err := w.putCheckpoint(tx, c); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 		if err != nil {
-			s.logger.Error("can't store a checkpoint", "error", err)
+			w.logger.Error("can't store a checkpoint", "error", err)
 		}
 	}
 	time.Sleep(20 * time.Millisecond)

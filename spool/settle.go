@@ -15,6 +15,7 @@ func (s *Spool) Settle(log string, through uint64) {
 }
 
 func (s *Spool) settleLocked(log string, q queue, through uint64) {
+	s.arrivedLocked(log, through)
 	if through < s.oldestLocked(log, q) {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"math"
@@ -12,14 +13,13 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/internal/boltfile"
-	"github.com/logscribe/logscribe/internal/size"
 )
 
 // The errors that Open and Append wrap.
@@ -30,7 +30,7 @@ var (
 	ErrClosed  = errors.New("the spool is closed")
 )
 
-const layoutVersion = 1
+const layoutVersion = 2
 
 var (
 	bucketMeta        = []byte("meta")
@@ -66,8 +66,8 @@ func ParsePolicy(s string) (Policy, error) {
 
 // Options are the settings of a spool.
 type Options struct {
-	// MaxSize bounds the bytes of all block records; size.Unlimited, or 0, is no limit. A single batch that is larger
-	// is taken when the spool is empty.
+	// MaxSize bounds the bytes of disk that the spool takes, all told but the quarantine; size.Unlimited, or 0, is no
+	// limit. A single batch that is larger is taken when the spool is empty.
 	MaxSize  int64
 	WhenFull Policy
 	Logger   *slog.Logger // nil discards
@@ -76,10 +76,13 @@ type Options struct {
 // Spool is a durable queue. All methods are safe for concurrent use.
 type Spool struct {
 	path     string
-	maxSize  int64
+	maxSize  int64 // of the file, in bytes; unlimited is no limit
 	whenFull Policy
 	logger   *slog.Logger
-	db       *bolt.DB
+
+	swap sync.RWMutex // guards file: readers hold it for reading, see view
+	file *boltfile.Sized
+	read atomic.Int64 // bytes of the file that came into memory since it was told to let go of them
 
 	requests chan *request
 	settles  chan struct{} // capacity 1: there is something for the next transaction to do
@@ -88,36 +91,46 @@ type Spool struct {
 	stopped  chan struct{} // closed when the writer is done
 	closed   sync.Once
 
-	complained time.Time // by the writer, the last time
-
 	mu      sync.Mutex // guards what follows
 	current current
 	queues  map[string]queue
 	settled map[string]uint64 // by log, what Settle was told and the file does not know yet
 	orders  orders
+	flights map[string]flight   // by log, what was read and may be on its way
+	arrived map[string]uint64   // by log, lines counted as dropped that have arrived, which the file does not know yet
 	bytes   int64               // of all block records
 	added   map[string]struct{} // logs with new blocks since TakeAppended
 	emptied chan struct{}       // closed when the last unsettled line is settled; nil while nobody waits
+	stats   Stats               // but for what is counted elsewhere
+	room    chan struct{}       // closed when there is more room; nil while nobody asked
 }
 
 // Open opens the spool at path, or makes it and its folder. The error wraps ErrLocked when another process has it open,
 // ErrVersion when a later release wrote it, ErrDamaged when it can't be read.
-func Open(path string, o Options) (*Spool, error) {
+func Open(path string, o Options) (*Spool, error) { return openOn(disk{}, path, o) }
+
+// openOn is Open on a disk that may fail.
+func openOn(d writable, path string, o Options) (*Spool, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.MaxSize <= 0 {
-		o.MaxSize = size.Unlimited
+	if err := CheckMaxSize(o.MaxSize); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, fmt.Errorf("make the spool's folder: %w", err)
 	}
-	db, err := openDB(path)
+	info, err := os.Stat(path)
+	empty := err == nil && info.Size() == 0
+	file, err := openFile(path, pageSize(ownBound(o.MaxSize)))
 	if err != nil {
 		return nil, err
 	}
+	if empty {
+		o.Logger.Warn("the spool's file was empty: a new spool begins in it, and what it may have held is lost", "path", path)
+	}
 	s := &Spool{
-		path: path, maxSize: o.MaxSize, whenFull: o.WhenFull, logger: o.Logger, db: db,
+		path: path, maxSize: ownBound(o.MaxSize), whenFull: o.WhenFull, logger: o.Logger, file: file,
 		requests: make(chan *request),
 		settles:  make(chan struct{}, 1),
 		appended: make(chan struct{}, 1),
@@ -126,18 +139,21 @@ func Open(path string, o Options) (*Spool, error) {
 		queues:   map[string]queue{},
 		settled:  map[string]uint64{},
 		orders:   newOrders(),
+		flights:  map[string]flight{},
+		arrived:  map[string]uint64{},
 		added:    map[string]struct{}{},
 	}
-	if err := s.load(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open spool %s: %w", path, err), db.Close())
+	w := newWriter(s, d)
+	if err := w.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open spool %s: %w", path, err), file.Close())
 	}
 	s.signal()
-	go s.write()
+	go w.run()
 	return s, nil
 }
 
-func openDB(path string) (*bolt.DB, error) {
-	db, err := boltfile.Open(path)
+func openFile(path string, page int) (*boltfile.Sized, error) {
+	file, err := boltfile.OpenSized(path, page)
 	switch {
 	case errors.Is(err, boltfile.ErrLocked):
 		return nil, fmt.Errorf("open spool %s: %w; stop it, or give this one another spool", path, ErrLocked)
@@ -146,25 +162,44 @@ func openDB(path string) (*bolt.DB, error) {
 	case err != nil:
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
-	return db, nil
+	// Nobody else compacts this file now: it is locked.
+	if err := os.Remove(path + compactSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Join(fmt.Errorf("open spool: %w", err), file.Close())
+	}
+	return file, nil
 }
 
 // load reads the state of all queues, and makes the buckets and the producer of a new spool.
-func (s *Spool) load() error {
-	return s.db.Update(func(tx *bolt.Tx) error {
+func (w *writer) load() error {
+	w.extend(w.file.PageSize()*basePages + 2*w.recordsSize())
+	return w.file.Update(w.file.End(), func(tx *bolt.Tx) error {
 		for _, name := range [][]byte{bucketMeta, bucketQueues, bucketBlocks, bucketCheckpoints} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
 		}
-		if err := s.loadMeta(tx.Bucket(bucketMeta)); err != nil {
+		if err := w.loadMeta(tx.Bucket(bucketMeta)); err != nil {
 			return err
 		}
-		if err := s.loadQueues(tx.Bucket(bucketQueues)); err != nil {
+		if err := w.loadQueues(tx.Bucket(bucketQueues)); err != nil {
 			return err
 		}
-		return s.settleIdentity(tx.Bucket(bucketMeta), tx.Bucket(bucketQueues))
+		return w.settleIdentity(tx.Bucket(bucketMeta), tx.Bucket(bucketQueues))
 	})
+}
+
+// recordsSize returns the bytes of all queue records, which Open may have to write anew.
+func (s *Spool) recordsSize() (n int64) {
+	_ = s.file.View(func(tx *bolt.Tx) error { // where it fails, Update will say why
+		if records := tx.Bucket(bucketQueues); records != nil {
+			return records.ForEach(func(log, value []byte) error {
+				n += int64(len(log)+len(value)) + itemOverhead
+				return nil
+			})
+		}
+		return nil
+	})
+	return n
 }
 
 func (s *Spool) loadMeta(meta *bolt.Bucket) error {
@@ -176,8 +211,13 @@ func (s *Spool) loadMeta(meta *bolt.Bucket) error {
 		}
 		return meta.Put(keyProducer, s.current.producer[:])
 	}
-	if len(version) != 1 || version[0] != layoutVersion {
-		return fmt.Errorf("%w: layout %x, this release reads %d", ErrVersion, version, layoutVersion)
+	if len(version) != 1 || version[0] == 0 || version[0] > layoutVersion {
+		return fmt.Errorf("%w: layout %x, this release reads up to %d", ErrVersion, version, layoutVersion)
+	}
+	if version[0] < layoutVersion { // what follows is no longer for a release that knows the older one
+		if err := meta.Put(keyVersion, []byte{layoutVersion}); err != nil {
+			return err
+		}
 	}
 	var err error
 	if s.current.producer, err = uuid.FromBytes(producer); err != nil {
@@ -259,7 +299,7 @@ func (s *Spool) snapshotLocked(log string, q queue) Queue {
 	snapshot := Queue{
 		Log: log, Oldest: oldest, Next: q.next,
 		Producer: id.producer, Sequence: id.sequence(oldest), Until: math.MaxUint64, Held: s.orders.holds(log),
-		Dropped: q.dropped, AsideBlocks: q.aside.blocks, AsideLines: q.aside.lines,
+		Dropped: q.dropped - min(q.dropped, s.arrived[log]), AsideBlocks: q.aside.blocks, AsideLines: q.aside.lines,
 	}
 	if q.unmet > 0 {
 		snapshot.Until = q.unmet
@@ -314,7 +354,7 @@ func (s *Spool) WaitEmpty(ctx context.Context) error {
 // Checkpoints returns the checkpoints whose keys begin with prefix.
 func (s *Spool) Checkpoints(prefix string) (map[string][]byte, error) {
 	all := map[string][]byte{}
-	err := s.db.View(func(tx *bolt.Tx) error {
+	err := s.view(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketCheckpoints).Cursor()
 		for k, v := c.Seek([]byte(prefix)); k != nil && bytes.HasPrefix(k, []byte(prefix)); k, v = c.Next() {
 			all[string(k)] = append([]byte(nil), v...)
@@ -328,5 +368,29 @@ func (s *Spool) Checkpoints(prefix string) (map[string][]byte, error) {
 func (s *Spool) Close() error {
 	s.closed.Do(func() { close(s.closing) })
 	<-s.stopped
-	return s.db.Close()
+	return s.file.Close()
+}
+
+// view reads the file. The file stays the same one meanwhile, so fn must be quick.
+func (s *Spool) view(fn func(*bolt.Tx) error) error {
+	s.swap.RLock()
+	defer s.swap.RUnlock()
+	return s.file.View(fn)
+}
+
+// maxMapped is about how many bytes of the file may stand in the process's memory.
+const maxMapped = 8 << 20
+
+// touched notes that n bytes of the file came into memory, by reading or writing, and lets go of them now and then: the
+// memory that a backlog takes must not grow with it.
+func (s *Spool) touched(n int64) {
+	if s.read.Add(n) < maxMapped {
+		return
+	}
+	s.read.Store(0)
+	s.swap.RLock()
+	defer s.swap.RUnlock()
+	if err := s.file.Forget(); err != nil {
+		s.logger.Debug("can't let go of the spool's memory", "error", err)
+	}
 }

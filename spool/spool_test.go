@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -176,52 +175,6 @@ func TestSecondAgentIsRefused(t *testing.T) {
 	_, err := spool.Open(path, spool.Options{})
 	if !errors.Is(err, spool.ErrLocked) || !strings.Contains(err.Error(), path) {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestFullSpoolBlocksUntilSettled(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "spool.db"), spool.Options{MaxSize: 100})
-	big := block.NewDraft(nil, "a", append(bytes.Repeat([]byte{'x'}, 200), '\n'), block.None)
-	add(t, s, big) // larger than the limit, but the spool is empty
-	ctx, cancel := context.WithCancel(t.Context())
-	refused := make(chan error)
-	go func() { refused <- s.Append(ctx, spool.Batch{Drafts: []block.Draft{draft("a", "2")}}) }()
-	select {
-	case err := <-refused:
-		t.Fatal("a full spool took lines:", err)
-	case <-time.After(20 * time.Millisecond): // it waits; there is no event to wait for instead
-	}
-	cancel()
-	if err := <-refused; !errors.Is(err, context.Canceled) {
-		t.Fatal(err)
-	}
-	taken := make(chan error)
-	go func() { taken <- s.Append(t.Context(), spool.Batch{Drafts: []block.Draft{draft("a", "2")}}) }()
-	s.Settle("a", 1)
-	if err := <-taken; err != nil {
-		t.Fatal(err)
-	}
-	want(t, content(t, s, "a", 2), "2:2")
-}
-
-func TestDropOldestCountsWhatItDrops(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "spool.db")
-	s := open(t, path, spool.Options{MaxSize: 3 * 140, WhenFull: spool.DropOldest})
-	line := func(log, first string) block.Draft {
-		return block.NewDraft(nil, log, []byte(first+"\n"+strings.Repeat("x", 100)+"\n"), block.None)
-	}
-	for _, d := range []block.Draft{line("a", "1"), line("b", "1"), line("a", "2"), line("a", "3")} {
-		add(t, s, d)
-	}
-	if q := s.Queue("a"); q.Dropped != 2 || q.Oldest != 3 {
-		t.Errorf("the oldest block of all was not dropped: %+v", q)
-	}
-	if _, _, err := s.Read(nil, nil, "a", 1, 1<<20); !errors.Is(err, spool.ErrGap) {
-		t.Errorf("reading what was dropped: %v", err)
-	}
-	s.Close()
-	if q := open(t, path, spool.Options{}).Queue("a"); q.Dropped != 2 {
-		t.Errorf("the count was forgotten: %+v", q)
 	}
 }
 

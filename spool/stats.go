@@ -3,25 +3,79 @@ package spool
 import (
 	"slices"
 	"strings"
+
+	"github.com/logscribe/logscribe/internal/size"
 )
 
-// Stats is what there is to count of a spool, for metrics.
+// Stats is what there is to count of a spool, for metrics. Counts begin with Open, unless they say otherwise.
 type Stats struct {
-	// Forks is how often the spool took a new producer since Open, because it was a copy or others wrote on under the old
-	// one.
+	// Forks is how often the spool took a new producer, because it was a copy or others wrote on under the old one.
 	Forks uint64
 	// Queues are the states of all logs, sorted by name; they count what was dropped and set aside.
 	Queues []Queue
+
+	FileBytes    int64  // what the spool takes on its disk, a compaction's new file included
+	UsedBytes    int64  // what of it holds something: blocks, checkpoints, and what it takes to find them
+	FreeBytes    int64  // what further batches may take; size.Unlimited where there is no limit
+	BlockBytes   int64  // of the block records alone
+	DroppedLines uint64 // because the spool was full, since the spool was made
+	Waiting      int64  // batches that wait: for room, or for the disk
+	Waits        uint64 // batches that had to wait
+	DiskErrors   uint64 // attempts to write, or to get more of the disk, that failed
+	Compactions  uint64 // the file was written anew
 }
 
-// Stats returns the counts as they are now.
+// Stats returns the counts as they are now, and the sizes as of the last change.
 func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Stats{Forks: s.current.forks}
+	stats := s.stats
+	stats.Forks, stats.BlockBytes = s.current.forks, s.bytes
 	for log, q := range s.queues {
-		st.Queues = append(st.Queues, s.snapshotLocked(log, q))
+		snapshot := s.snapshotLocked(log, q)
+		stats.Queues = append(stats.Queues, snapshot)
+		stats.DroppedLines += snapshot.Dropped
 	}
-	slices.SortFunc(st.Queues, func(a, b Queue) int { return strings.Compare(a.Log, b.Log) })
-	return st
+	slices.SortFunc(stats.Queues, func(a, b Queue) int { return strings.Compare(a.Log, b.Log) })
+	if stats.FreeBytes == unlimited {
+		stats.FreeBytes = size.Unlimited
+	}
+	return stats
+}
+
+// Full says whether a batch of the log would wait for room now. A source that asks before it reads need not hold in
+// memory what the spool can't take. A spool that drops is never full.
+func (s *Spool) Full(log string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.whenFull == Block && mustWait(s.queues[log].bytes, 0, s.stats.FreeBytes)
+}
+
+// Room returns a channel that is closed when there is more room than before. Call it before Full, so that no news is
+// missed.
+func (s *Spool) Room() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.room == nil {
+		s.room = make(chan struct{})
+	}
+	return s.room
+}
+
+// publish makes the figures and the room what others see.
+func (w *writer) publish() {
+	disk, err := w.diskBytes()
+	if err != nil {
+		w.logger.Debug("can't tell the size of the spool's file", "error", err)
+	}
+	used, room := w.used(), w.roomLeft()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	more := room > w.stats.FreeBytes
+	w.stats.FileBytes, w.stats.UsedBytes, w.stats.FreeBytes = disk, used, room
+	w.stats.Waiting = int64(len(w.waiting))
+	if more && w.room != nil {
+		close(w.room)
+		w.room = nil
+	}
 }

@@ -1,15 +1,15 @@
 package spool
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 
-	"github.com/logscribe/logscribe/internal/block"
-	"github.com/logscribe/logscribe/internal/logname"
+	"github.com/logscribe/logscribe/internal/boltfile"
 	"github.com/logscribe/logscribe/internal/sabotage"
 )
 
@@ -18,406 +18,321 @@ const (
 	maxGroup = 8 << 20
 	// settleDelay is how long settled blocks wait for an append whose transaction removes them on the way.
 	settleDelay = 50 * time.Millisecond
-	// roomRetry is how often a full spool tries again to remove what is settled.
-	roomRetry = time.Second
-	// complainEvery is how often a trouble of the writer that lasts is logged.
-	complainEvery = 10 * time.Second
+	// tick is how often the writer tries again what failed, and looks after the file.
+	tick = time.Second
 )
 
-// request is one call of Append, answered exactly once by the writer.
-type request struct {
-	ctx   context.Context
-	batch Batch
-	bytes int64
-	done  chan error // capacity 1
+// writer is the goroutine that owns all transactions that change the file, with what it alone knows.
+type writer struct {
+	*Spool
+	disk writable
+
+	waiting  []*request
+	layout   uint64  // grows whenever there may be room that was not there before
+	shortage error   // why the disk did not give what was asked for the last time; nil if it did
+	troubled bool    // the last transaction failed: until the next tick, none is tried
+	unsynced bool    // the folder has to be synced before anything else is durable
+	trouble  trouble // with the disk
+
+	heads   heads
+	drops   map[string]uint64 // lines by log that were dropped and are not told yet
+	dropped time.Time         // when they were told, the last time
+
+	compaction *compaction // nil while there is none
+	hollow     bool        // the file gave its free pages back to the disk
+	sparse     int         // ticks for which a compaction has been worth while; below 0, those that it must wait
+	usedThen   int64       // what was used at the last tick
+	lost       bool        // the path does not lead to the file
+	loss       trouble     // said of that
+
+	quarantine trouble
 }
 
-// Append stores the batch in one transaction and returns once it is synced to disk. While the spool is full it waits,
-// unless the policy is to drop. When it returns an error, nothing of the batch is stored; the error is ctx's, ErrClosed,
-// or says what is wrong with the batch or the disk. The drafts' payloads may be reused after it returns.
-func (s *Spool) Append(ctx context.Context, batch Batch) error {
-	r := &request{ctx: ctx, batch: batch, done: make(chan error, 1)}
-	for _, d := range batch.Drafts {
-		if err := check(&d); err != nil {
-			return err
-		}
-		r.bytes += recordSize(&d)
-	}
-	select {
-	case s.requests <- r:
-		return <-r.done
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.closing:
-		return ErrClosed
-	}
+// writable is what changes a file: Sized.Update and Sized.Confirm, but in tests.
+type writable interface {
+	update(f *boltfile.Sized, limit int64, fn func(*bolt.Tx) error) error
+	confirm(f *boltfile.Sized) error
 }
 
-// check returns an error for a draft that no Scribe would take.
-func check(d *block.Draft) error {
-	if err := logname.Check(d.Log); err != nil {
-		return err
-	}
-	if d.Count == 0 || d.RawSize > block.MaxRawSize || len(d.Payload) > block.MaxPayloadSize {
-		return fmt.Errorf("log %q: a block of %d lines in %d bytes; it must have lines, and not more than %d bytes", d.Log, d.Count, d.RawSize, block.MaxRawSize)
-	}
-	if n := d.Reached.Size(); n > block.MaxCheckpointSize {
-		return fmt.Errorf("log %q: a checkpoint of %d bytes, %d are allowed", d.Log, n, block.MaxCheckpointSize)
-	}
-	return nil
+type disk struct{}
+
+func (disk) update(f *boltfile.Sized, limit int64, fn func(*bolt.Tx) error) error {
+	return f.Update(limit, fn)
 }
 
-// write is the goroutine that owns all transactions that change the file.
-func (s *Spool) write() {
-	defer close(s.stopped)
+func (disk) confirm(f *boltfile.Sized) error { return f.Confirm() }
+
+func newWriter(s *Spool, d writable) *writer {
+	return &writer{Spool: s, disk: d, layout: 1, drops: map[string]uint64{}}
+}
+
+func (w *writer) run() {
+	defer close(w.stopped)
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
 	var settle <-chan time.Time // set while settled blocks wait
+	w.publish()
 	for {
 		select {
-		case r := <-s.requests:
-			for r != nil {
-				var group []*request
-				group, r = s.gather(r)
-				s.store(group)
-			}
-		case <-s.settles:
+		case r := <-w.requests:
+			w.waiting = append(w.waiting, r)
+			w.receive()
+			w.work()
+		case <-w.settles:
 			switch {
-			case s.ordered():
-				settle = time.After(0)
+			case len(w.waiting) > 0 || w.ordered():
+				w.store(nil, 0)
+				w.work()
 			case settle == nil:
 				settle = time.After(settleDelay)
 			}
 		case <-settle:
 			settle = nil
-			s.store(nil)
-			if s.ordered() { // the disk did not take it
-				settle = time.After(roomRetry)
-			}
-		case <-s.closing:
-			s.store(nil)
+			w.store(nil, 0)
+			w.work()
+		case <-w.copying():
+			w.copySome()
+		case <-ticker.C:
+			w.lookAfter()
+		case <-w.closing:
+			w.finish()
 			return
 		}
 	}
 }
 
-// gather waits until there is room for the first request, and adds those that wait behind it. It also returns a request
-// that it has received and that must wait for room of its own.
-func (s *Spool) gather(first *request) (group []*request, next *request) {
-	if !s.makeRoom(first) {
-		return nil, nil
+// work stores what can be stored of the batches that wait.
+func (w *writer) work() {
+	for {
+		w.makeRoom()
+		group := w.admit()
+		if len(group) == 0 {
+			break
+		}
+		w.store(group, 0)
+		w.receive()
 	}
-	group, bytes := []*request{first}, first.bytes
-	for bytes < maxGroup {
-		select {
-		case r := <-s.requests:
-			if s.whenFull == Block && s.lacksRoom(bytes+r.bytes) {
-				return group, r
+	if len(w.waiting) > 0 && w.shortage != nil {
+		w.complain(w.shortage)
+	}
+	w.countWaits()
+	w.publish()
+}
+
+// lookAfter is done at each tick.
+func (w *writer) lookAfter() {
+	if w.troubled || w.shortage != nil {
+		w.troubled = false
+		w.layout++
+		w.extend(0)
+	}
+	w.store(nil, 0)
+	w.work()
+	w.lookForFile()
+	w.considerCompaction()
+	w.tellDrops()
+	w.trouble.end(w.logger, "the spool can be written again", "path", w.path)
+}
+
+// finish is done at Close.
+func (w *writer) finish() {
+	answer(w.waiting, ErrClosed)
+	w.waiting = nil
+	w.troubled = false
+	w.store(nil, 0)
+	w.lookForFile()
+	for w.lost && w.compaction != nil {
+		w.copySome()
+	}
+	w.endCompaction()
+	w.dropped = time.Time{}
+	w.tellDrops()
+}
+
+// task is what a transaction shall do.
+type task struct {
+	group   []*request
+	settled map[string]uint64 // as in Spool
+	orders  orders
+	arrived map[string]uint64
+	drop    int64 // remove the oldest blocks, of so many bytes at least
+}
+
+// store stores the group, and lets what is settled leave, and the oldest blocks, of so many bytes at least.
+func (w *writer) store(group []*request, drop int64) {
+	c := task{group: group, drop: drop}
+	w.mu.Lock()
+	c.settled, c.orders, c.arrived = maps.Clone(w.settled), w.orders.clone(), maps.Clone(w.arrived)
+	w.mu.Unlock()
+	if len(group) == 0 && len(c.settled) == 0 && c.orders.empty() && len(c.arrived) == 0 && drop == 0 || w.troubled {
+		w.putBack(group)
+		return
+	}
+	if err := w.syncFolder(); err != nil {
+		w.fail(group, err)
+		return
+	}
+	if sabotage.On(sabotage.Joint) {
+		w.checkpointsFirst(group)
+	}
+	w.apply(c)
+}
+
+// apply runs a transaction, and answers its group or lets it wait again.
+func (w *writer) apply(c task) {
+	t, err := w.transact(c)
+	switch {
+	case err == nil:
+		w.adopt(t)
+		answer(c.group, nil)
+	case isFull(err) && len(c.group) > 0:
+		w.putBack(c.group)
+		w.store(nil, 0) // what is settled leaves alone, with the help of the reserve
+	case isFull(err) && len(c.settled) > 1:
+		for log, through := range c.settled { // one log takes fewer pages than all
+			w.apply(task{settled: map[string]uint64{log: through}})
+		}
+	case t.failed || errors.Is(err, ErrDamaged):
+		err = fmt.Errorf("write spool %s: %w", w.path, err)
+		answer(c.group, err)
+		if len(c.group) == 0 {
+			w.complain(err)
+		}
+	case w.shows(t):
+		w.confirm(t, err)
+	default:
+		w.fail(c.group, err)
+	}
+}
+
+// transact runs a transaction, anew after it has failed for want of room in the file and the file was extended.
+func (w *writer) transact(c task) (*transaction, error) {
+	limit := w.file.End()
+	if len(c.group) > 0 {
+		w.extend(w.need(c.group))
+		limit = w.batchLimit()
+	}
+	t, err := w.try(c, limit)
+	for n := w.need(c.group); isFull(err) && w.extendFor(c, n); n *= 2 {
+		limit = w.file.End()
+		if len(c.group) > 0 && !w.isEmpty() {
+			limit = w.batchLimit()
+		}
+		t, err = w.try(c, limit)
+	}
+	return t, err
+}
+
+func (w *writer) try(c task, limit int64) (*transaction, error) {
+	t := w.transaction(c)
+	err := w.disk.update(w.file, limit, t.run)
+	if err != nil {
+		w.heads.reset() // they have followed what was not committed
+	}
+	return t, err
+}
+
+// shows says whether the file shows a transaction that failed. Then what it wrote is whole, and only the last sync, of
+// the page that makes it count, has failed.
+func (w *writer) shows(t *transaction) bool {
+	id := 0
+	err := w.file.View(func(tx *bolt.Tx) error { id = tx.ID(); return nil })
+	return err == nil && id == t.id
+}
+
+// confirm makes a transaction durable that the file shows but the disk has not confirmed: to run it again would store
+// its batches twice.
+func (w *writer) confirm(t *transaction, err error) {
+	group := t.group
+	for {
+		if !w.shows(t) { // the system has dropped the page that could not be written
+			w.fail(group, err)
+			return
+		}
+		w.countError()
+		w.complain(err)
+		if err = w.disk.confirm(w.file); err == nil {
+			break
+		}
+		uncertain := fmt.Errorf("%w: %w", ErrUncertain, err)
+		group = slices.DeleteFunc(group, func(r *request) bool {
+			over := r.ctx.Err()
+			if over != nil {
+				r.done <- uncertain
 			}
-			group, bytes = append(group, r), bytes+r.bytes
-		default:
-			return group, nil
-		}
-	}
-	return group, nil
-}
-
-func (s *Spool) lacksRoom(bytes int64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.maxSize > 0 && s.bytes > 0 && s.bytes+bytes > s.maxSize
-}
-
-// makeRoom returns true when the request fits. Otherwise it has answered it.
-func (s *Spool) makeRoom(r *request) bool {
-	for s.lacksRoom(r.bytes) {
-		before := s.size()
-		s.store(nil) // what is settled leaves first
-		if s.size() < before {
-			continue
-		}
-		if s.whenFull == DropOldest {
-			return true // the transaction drops what stands in the way
-		}
+			return over != nil
+		})
 		select {
-		case <-s.settles:
-		case <-time.After(roomRetry): // what is settled may not have left because the disk failed
-		case <-r.ctx.Done():
-			r.done <- r.ctx.Err()
-			return false
-		case <-s.closing:
-			r.done <- ErrClosed
-			return false
+		case <-time.After(tick):
+			continue
+		case <-w.closing:
 		}
+		answer(group, uncertain)
+		group = nil
+		break
 	}
-	return true
+	w.adopt(t)
+	answer(group, nil)
 }
 
+// fail lets the group wait until the disk works again.
+func (w *writer) fail(group []*request, err error) {
+	w.troubled = true
+	w.putBack(group)
+	w.countError()
+	w.complain(err)
+}
+
+func (w *writer) countError() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stats.DiskErrors++
+}
+
+func (w *writer) complain(err error) {
+	w.trouble.report(w.logger, "the spool can't be written: lines wait until it can", "path", w.path, "waiting_batches", len(w.waiting), "error", err)
+}
+
+// size returns the bytes of all block records.
 func (s *Spool) size() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.bytes
 }
 
-// store runs one transaction for the group and for what is to be done beside, and answers the group.
-func (s *Spool) store(group []*request) {
-	t := s.transaction()
-	if len(group) == 0 && len(t.settled) == 0 && t.orders.empty() {
-		return
-	}
-	if sabotage.On(sabotage.Joint) {
-		s.checkpointsFirst(group)
-	}
-	err := s.db.Update(func(tx *bolt.Tx) error { return t.run(tx, group) })
-	if err == nil {
-		s.adopt(t)
-	} else {
-		err = fmt.Errorf("write spool %s: %w", s.path, err)
-		if len(group) == 0 {
-			s.complain("settled blocks stay in the spool for now", "error", err)
-		}
-	}
-	for _, r := range group {
-		r.done <- err
-	}
-}
-
-// complain logs what the writer can't do, but not each time that it tries.
-func (s *Spool) complain(message string, args ...any) {
-	if now := time.Now(); now.Sub(s.complained) >= complainEvery {
-		s.complained = now
-		s.logger.Warn(message, args...)
-	}
-}
+// isEmpty says whether the spool holds no block.
+func (s *Spool) isEmpty() bool { return s.size() == 0 }
 
 // adopt makes a committed transaction's result the state that others see.
-func (s *Spool) adopt(t *transaction) {
-	s.mu.Lock()
-	forget(s.settled, t.settled)
-	s.orders.forget(&t.orders)
-	for log, q := range t.changed {
-		if q.dropped > s.queues[log].dropped {
-			s.logger.Warn("the spool is full: dropped its oldest lines",
-				"log", log, "lines", q.dropped-s.queues[log].dropped, "dropped_in_all", q.dropped)
+func (w *writer) adopt(t *transaction) {
+	w.mu.Lock()
+	forget(w.settled, t.settled)
+	w.orders.forget(&t.orders)
+	for log, lines := range t.arrived {
+		if w.arrived[log] -= lines; w.arrived[log] == 0 {
+			delete(w.arrived, log)
 		}
 	}
-	s.current = t.current
-	maps.Copy(s.queues, t.changed)
-	maps.Copy(s.added, t.added)
-	s.bytes = t.bytes
-	s.tellEmptyLocked()
-	s.mu.Unlock()
+	for _, d := range t.drops {
+		w.drops[d.log] += d.last - d.first + 1
+		w.droppedLocked(d.log, d.first, d.last)
+	}
+	w.current = t.current
+	maps.Copy(w.queues, t.changed)
+	maps.Copy(w.added, t.added)
+	w.bytes = t.bytes
+	w.tellEmptyLocked()
+	w.mu.Unlock()
+	if t.removed {
+		w.layout++
+	}
 	for _, say := range t.committed {
 		say()
 	}
+	w.heads.add(t.added)
+	w.tellDrops()
+	w.publish()
 	if len(t.added) > 0 {
-		s.signal()
+		w.signal()
 	}
-}
-
-// transaction gathers the changes of one bbolt transaction, which count only once it is committed.
-type transaction struct {
-	spool   *Spool
-	meta    *bolt.Bucket
-	blocks  *bolt.Bucket
-	current current
-	settled map[string]uint64 // as in Spool
-	orders  orders
-	changed map[string]queue
-	bytes   int64
-	added   map[string]struct{} // logs of which the shipper is told
-	// committed is what to say once it is.
-	committed []func()
-}
-
-// transaction returns one that will do what is to be done beside appending.
-func (s *Spool) transaction() *transaction {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return &transaction{
-		spool: s, current: s.current, bytes: s.bytes,
-		settled: maps.Clone(s.settled), orders: s.orders.clone(),
-		changed: map[string]queue{}, added: map[string]struct{}{},
-	}
-}
-
-func (t *transaction) run(tx *bolt.Tx, group []*request) error {
-	t.meta, t.blocks = tx.Bucket(bucketMeta), tx.Bucket(bucketBlocks)
-	for log, through := range t.settled {
-		if err := t.settle(log, through); err != nil {
-			return err
-		}
-	}
-	if err := t.carryOut(); err != nil {
-		return err
-	}
-	now := time.Now()
-	for _, r := range group {
-		for i := range r.batch.Drafts {
-			if err := t.add(&r.batch.Drafts[i], now); err != nil {
-				return err
-			}
-		}
-		for _, c := range r.batch.Checkpoints {
-			if err := putCheckpoint(tx.Bucket(bucketCheckpoints), c); err != nil {
-				return err
-			}
-		}
-	}
-	for log, q := range t.changed {
-		if err := tx.Bucket(bucketQueues).Put([]byte(log), encodeQueue(q)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func putCheckpoint(b *bolt.Bucket, c Checkpoint) error {
-	if c.Value == nil {
-		return b.Delete([]byte(c.Key))
-	}
-	return b.Put([]byte(c.Key), c.Value)
-}
-
-// queue returns the log's state as this transaction leaves it so far.
-func (t *transaction) queue(log string) queue {
-	if q, ok := t.changed[log]; ok {
-		return q
-	}
-	t.spool.mu.Lock()
-	defer t.spool.mu.Unlock()
-	if q, ok := t.spool.queues[log]; ok {
-		return q
-	}
-	q := newQueue(t.nextIDLocked(), t.current.producer)
-	if !t.current.fresh {
-		q.unmet = q.next
-	}
-	return q
-}
-
-// nextIDLocked returns a number that no log has: logs are numbered from 1 and never leave.
-func (t *transaction) nextIDLocked() uint32 {
-	n := len(t.spool.queues)
-	for log := range t.changed {
-		if _, known := t.spool.queues[log]; !known {
-			n++
-		}
-	}
-	return uint32(n + 1)
-}
-
-func (t *transaction) add(d *block.Draft, now time.Time) error {
-	record := recordSize(d)
-	if t.spool.whenFull == DropOldest {
-		if err := t.dropFor(record); err != nil {
-			return err
-		}
-	}
-	q := t.queue(d.Log)
-	id := q.extend(t.current.producer)
-	b := d.Seal(id.producer, id.sequence(q.next))
-	value := encodeRecord(make([]byte, 0, record), &b, now)
-	if err := t.blocks.Put(blockKey(q.id, q.next), value); err != nil {
-		return err
-	}
-	q.next += uint64(b.Count)
-	q.bytes += uint64(len(value))
-	t.bytes += int64(len(value))
-	t.changed[d.Log] = q
-	t.added[d.Log] = struct{}{}
-	return nil
-}
-
-// settle removes the log's blocks whose lines are all settled.
-func (t *transaction) settle(log string, through uint64) error {
-	q := t.queue(log)
-	for q.oldest < q.next {
-		_, last := t.head(q)
-		if last > through {
-			break
-		}
-		var err error
-		if q, err = t.removeHead(q, last); err != nil {
-			return err
-		}
-	}
-	t.changed[log] = q
-	return nil
-}
-
-// head returns the record of the queue's oldest block and the last position in it. The record need not be sound, nor be
-// there: its block ends at the latest where the next one begins.
-func (t *transaction) head(q queue) (record []byte, last uint64) {
-	last = q.next - 1
-	c := t.blocks.Cursor()
-	key, value := c.Seek(blockKey(q.id, q.oldest))
-	if first, ok := keyPosition(key, q.id); ok && first == q.oldest {
-		record = value
-		if b, _, err := decodeRecord(record); err == nil && b.Count > 0 {
-			last = min(last, q.oldest+uint64(b.Count)-1)
-		}
-		key, _ = c.Next()
-	}
-	if next, ok := keyPosition(key, q.id); ok {
-		last = min(last, next-1)
-	}
-	return record, last
-}
-
-// removeHead deletes the queue's oldest block, whose last position is last.
-func (t *transaction) removeHead(q queue, last uint64) (queue, error) {
-	key := blockKey(q.id, q.oldest)
-	n := uint64(len(t.blocks.Get(key)))
-	if err := t.blocks.Delete(key); err != nil {
-		return q, err
-	}
-	q.oldest = last + 1
-	if q.oldest == q.next { // records that are not there any more leave with the last one
-		n = q.bytes
-	}
-	q.bytes -= n
-	t.bytes -= int64(n)
-	q.trim()
-	return q, nil
-}
-
-// dropFor removes the oldest blocks of the whole spool until a record of that size fits.
-func (t *transaction) dropFor(record int64) error {
-	for t.spool.maxSize > 0 && t.bytes > 0 && t.bytes+record > t.spool.maxSize {
-		log, q, err := t.oldest()
-		if err != nil {
-			return err
-		}
-		_, last := t.head(q)
-		q.dropped += last - q.oldest + 1
-		if q, err = t.removeHead(q, last); err != nil {
-			return err
-		}
-		t.changed[log] = q
-	}
-	return nil
-}
-
-// oldest returns the queue whose first block was stored before all others'.
-func (t *transaction) oldest() (log string, oldest queue, err error) {
-	t.spool.mu.Lock()
-	all := maps.Clone(t.spool.queues)
-	t.spool.mu.Unlock()
-	maps.Copy(all, t.changed)
-	var when time.Time
-	for name, q := range all {
-		if q.oldest == q.next {
-			continue
-		}
-		_, stored, err := decodeRecord(t.blocks.Get(blockKey(q.id, q.oldest)))
-		if err != nil {
-			stored = time.Time{} // what is damaged goes first
-		}
-		if log == "" || stored.Before(when) {
-			log, oldest, when = name, q, stored
-		}
-	}
-	if log == "" {
-		return "", queue{}, fmt.Errorf("%w: it holds %d bytes and no block", ErrDamaged, t.bytes)
-	}
-	return log, oldest, nil
 }

@@ -1,0 +1,203 @@
+package spool
+
+import (
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/logscribe/logscribe/internal/block"
+)
+
+// mappedAtRemoval is how many bytes of the file may come into memory with a block that is removed: the page that bbolt
+// looks at, and those around it that the system has at hand.
+const mappedAtRemoval = 64 << 10
+
+// transaction gathers the changes of one bbolt transaction, which count only once it is committed.
+type transaction struct {
+	task
+	writer  *writer
+	id      int
+	failed  bool // for a reason of its own, not the disk's
+	meta    *bolt.Bucket
+	blocks  blocks
+	current current
+	changed map[string]queue
+	bytes   int64
+	added   map[string]struct{} // logs of which the shipper is told
+	removed bool                // some blocks
+	drops   []dropped
+	// committed is what to say once it is.
+	committed []func()
+}
+
+// transaction returns one that will do the task.
+func (w *writer) transaction(c task) *transaction {
+	c.orders = c.orders.clone() // it removes those that it can't carry out
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return &transaction{
+		task: c, writer: w, current: w.current, bytes: w.bytes,
+		changed: map[string]queue{}, added: map[string]struct{}{},
+	}
+}
+
+func (t *transaction) run(tx *bolt.Tx) error {
+	t.id = tx.ID()
+	err := t.apply(tx)
+	t.failed = err != nil
+	return err
+}
+
+func (t *transaction) apply(tx *bolt.Tx) error {
+	t.meta = tx.Bucket(bucketMeta)
+	t.blocks = blocks{tx.Bucket(bucketBlocks), t.writer.noteChanges(bucketBlocks)}
+	if err := t.remove(); err != nil {
+		return err
+	}
+	now := time.Now()
+	for _, r := range t.group {
+		for i := range r.batch.Drafts {
+			if err := t.add(&r.batch.Drafts[i], now); err != nil {
+				return err
+			}
+		}
+		for _, c := range r.batch.Checkpoints {
+			if err := t.writer.putCheckpoint(tx, c); err != nil {
+				return err
+			}
+		}
+	}
+	for log, q := range t.changed {
+		if err := tx.Bucket(bucketQueues).Put([]byte(log), encodeQueue(q)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove takes out what is settled, and what is to be dropped or set aside.
+func (t *transaction) remove() error {
+	for log, through := range t.settled {
+		if err := t.settle(log, through); err != nil {
+			return err
+		}
+	}
+	if err := t.carryOut(); err != nil {
+		return err
+	}
+	for log, lines := range t.arrived {
+		q := t.queue(log)
+		q.dropped -= min(q.dropped, lines)
+		t.changed[log] = q
+	}
+	return t.dropOldest()
+}
+
+func (w *writer) putCheckpoint(tx *bolt.Tx, c Checkpoint) error {
+	b := tx.Bucket(bucketCheckpoints)
+	w.noteChanges(bucketCheckpoints)([]byte(c.Key))
+	if c.Value == nil {
+		return b.Delete([]byte(c.Key))
+	}
+	return b.Put([]byte(c.Key), c.Value)
+}
+
+// queue returns the log's state as this transaction leaves it so far.
+func (t *transaction) queue(log string) queue {
+	if q, ok := t.changed[log]; ok {
+		return q
+	}
+	t.writer.mu.Lock()
+	defer t.writer.mu.Unlock()
+	if q, ok := t.writer.queues[log]; ok {
+		return q
+	}
+	q := newQueue(t.nextIDLocked(), t.current.producer)
+	if !t.current.fresh {
+		q.unmet = q.next
+	}
+	return q
+}
+
+// nextIDLocked returns a number that no log has: logs are numbered from 1 and never leave.
+func (t *transaction) nextIDLocked() uint32 {
+	n := len(t.writer.queues)
+	for log := range t.changed {
+		if _, known := t.writer.queues[log]; !known {
+			n++
+		}
+	}
+	return uint32(n + 1)
+}
+
+func (t *transaction) add(d *block.Draft, now time.Time) error {
+	record := recordSize(d)
+	q := t.queue(d.Log)
+	id := q.extend(t.current.producer)
+	b := d.Seal(id.producer, id.sequence(q.next))
+	value := encodeRecord(make([]byte, 0, record), &b, now)
+	if err := t.blocks.Put(blockKey(q.id, q.next), value); err != nil {
+		return err
+	}
+	q.next += uint64(b.Count)
+	q.bytes += uint64(len(value))
+	t.bytes += int64(len(value))
+	t.changed[d.Log] = q
+	t.added[d.Log] = struct{}{}
+	return nil
+}
+
+// settle removes the log's blocks whose lines are all settled.
+func (t *transaction) settle(log string, through uint64) error {
+	q := t.queue(log)
+	for q.oldest < q.next {
+		_, last := t.head(q)
+		if last > through {
+			break
+		}
+		var err error
+		if q, err = t.removeHead(q, last); err != nil {
+			return err
+		}
+	}
+	t.changed[log] = q
+	return nil
+}
+
+// head returns the record of the queue's oldest block and the last position in it. The record need not be sound, nor be
+// there: its block ends at the latest where the next one begins.
+func (t *transaction) head(q queue) (record []byte, last uint64) {
+	last = q.next - 1
+	c := t.blocks.Cursor()
+	key, value := c.Seek(blockKey(q.id, q.oldest))
+	if first, ok := keyPosition(key, q.id); ok && first == q.oldest {
+		record = t.blocks.record(key, value)
+		if b, _, err := decodeRecord(record); err == nil && b.Count > 0 {
+			last = min(last, q.oldest+uint64(b.Count)-1)
+		}
+		key, _ = c.Next()
+	}
+	if next, ok := keyPosition(key, q.id); ok {
+		last = min(last, next-1)
+	}
+	return record, last
+}
+
+// removeHead deletes the queue's oldest block, whose last position is last.
+func (t *transaction) removeHead(q queue, last uint64) (queue, error) {
+	key := blockKey(q.id, q.oldest)
+	n := uint64(len(t.blocks.Get(key)))
+	if err := t.blocks.Delete(key); err != nil {
+		return q, err
+	}
+	q.oldest = last + 1
+	if q.oldest == q.next { // records that are not there any more leave with the last one
+		n = q.bytes
+	}
+	q.bytes -= n
+	t.bytes -= int64(n)
+	t.removed = true
+	t.writer.touched(mappedAtRemoval)
+	q.trim()
+	return q, nil
+}
