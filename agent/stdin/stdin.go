@@ -37,14 +37,11 @@ const (
 	// stopGrace is how long Run goes on after its context has ended: the application at the other end of a pipe often
 	// gets the same signal, and still has something to say.
 	stopGrace = 500 * time.Millisecond
-	// firstRetry and lastRetry bound the pauses between attempts to spool.
-	firstRetry = 10 * time.Millisecond
-	lastRetry  = 10 * time.Second
 	// warnEvery is how often long lines are warned of.
 	warnEvery = 10 * time.Second
 )
 
-// Spool is what the source needs of the spool.
+// Spool is what the source needs of the spool, which waits for a disk that fails as it waits for room.
 type Spool interface {
 	Append(ctx context.Context, b spool.Batch) error
 }
@@ -126,7 +123,7 @@ func (s *Source) Run(ctx context.Context) error {
 		var err error
 		work, err = s.spool(grace, work, ending)
 		switch {
-		case err != nil && grace.Err() != nil:
+		case err != nil && grace.Err() != nil && !errors.Is(err, spool.ErrUncertain): // what may be stored must not come again
 			return s.last(ctx, work)
 		case err != nil:
 			return err
@@ -223,7 +220,7 @@ func (s *Source) spool(ctx context.Context, work []byte, ending line.Ending) ([]
 		state, counts := s.maker.State, s.maker.Counts
 		drafts, n := s.drafts(rest)
 		if len(drafts) > 0 {
-			err = s.append(ctx, spool.Batch{Drafts: drafts})
+			err = s.cfg.Spool.Append(ctx, spool.Batch{Drafts: drafts})
 		}
 		if err != nil {
 			s.maker.State, s.maker.Counts = state, counts
@@ -261,24 +258,6 @@ func (s *Source) drafts(data []byte) (drafts []block.Draft, size int) {
 		size += n
 	}
 	return drafts, size
-}
-
-// append tries until the batch is stored: a full disk makes the source wait, as a full spool does.
-func (s *Source) append(ctx context.Context, b spool.Batch) error {
-	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
-		err := s.cfg.Spool.Append(ctx, b)
-		if err == nil || ctx.Err() != nil || errors.Is(err, spool.ErrClosed) {
-			return err
-		}
-		if delay == firstRetry || delay == lastRetry {
-			s.cfg.Logger.Error("the input waits: it can't be spooled", "log", s.cfg.Log, "error", err)
-		}
-		select {
-		case <-time.After(delay):
-		case <-ctx.Done():
-			return err
-		}
-	}
 }
 
 // longLine says that a line is delivered in pieces, but not for each of them.
