@@ -107,6 +107,9 @@ func (c *Config) Validate() error {
 	if _, err := spool.ParsePolicy(c.Spool.WhenFull); err != nil {
 		return fmt.Errorf("spool.when_full: %w", err)
 	}
+	if err := spool.CheckMaxSize(c.Spool.MaxSize); err != nil {
+		return fmt.Errorf("spool.max_size: %w", err)
+	}
 	if _, err := block.ParseCodec(c.Spool.Compression); err != nil {
 		return fmt.Errorf("spool.compression: %w", err)
 	}

@@ -13,7 +13,9 @@ import (
 	"github.com/logscribe/logscribe/internal/cli"
 	"github.com/logscribe/logscribe/internal/identity"
 	"github.com/logscribe/logscribe/internal/logname"
+	"github.com/logscribe/logscribe/internal/size"
 	"github.com/logscribe/logscribe/internal/transport"
+	"github.com/logscribe/logscribe/spool"
 )
 
 // config is what a user sets.
@@ -100,11 +102,20 @@ func (c *config) registerSpool(p *cli.Program) {
 	p.String(&c.spool, "spool", "", "keep lines that are not delivered yet in this file; by default in $STATE_DIRECTORY, or "+
 		"scribe-agent in the user's state folder, $XDG_STATE_HOME or ~/.local/state, and with -local in DIR/.scribe").
 		Key("spool.path").Arg("FILE")
-	p.Size(&c.maxSize, "max-size", "1GB", "the spool is full at this size; -1B never").Key("spool.max_size")
+	p.Size(&c.maxSize, "max-size", "1GB", "the spool takes this much of the disk at most; -1B any").
+		Key("spool.max_size").Check(checkMaxSize)
 	p.Choice(&c.whenFull, "when-full", "block", "what a full spool does: block makes the sources wait, drop_oldest drops "+
 		"lines, and counts them", "block", "drop_oldest").Key("spool.when_full").Arg("POLICY")
 	p.Choice(&c.compression, "compression", "s2", "compress lines in the spool and on the way with s2, zstd or none",
 		"s2", "zstd", "none").Key("spool.compression").Arg("CODEC")
+}
+
+func checkMaxSize(text string) error {
+	n, err := size.Parse(text)
+	if err != nil {
+		return err
+	}
+	return spool.CheckMaxSize(n)
 }
 
 func (c *config) registerFile(t *cli.Settings) {

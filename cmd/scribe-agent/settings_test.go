@@ -81,6 +81,7 @@ func TestMistakes(t *testing.T) {
 		{"", "-log a -mediator a:1 validat", "scribe-agent: unexpected argument \"validat\"; did you mean validate? (see scribe-agent -h)\n"},
 		{sender + "[spool]\n\nmax_sise = \"1GB\"\n" + table, "", "scribe-agent: agent.toml:4: unknown key \"max_sise\" in [spool]; did you mean \"max_size\"?\n"},
 		{sender + "[spool]\ncompression = \"gzip\"\n" + table, "", "scribe-agent: agent.toml:3: spool.compression: bad value \"gzip\": use s2, zstd or none\n"},
+		{sender + "[spool]\nmax_size = \"64KB\"\n" + table, "", "scribe-agent: agent.toml:3: spool.max_size: 64KB is too small for a spool: the smallest size is 1MB\n"},
 		{sender + table + "[[file]]\npaths = [\"/x/[\"]\nlog = \"a\"", "", "scribe-agent: agent.toml:6: paths: bad glob \"/x/[\"\n"},
 		{sender + table + "exclude = [\"[\"]\n", "", "scribe-agent: agent.toml:5: exclude: bad glob \"[\"\n"},
 		{sender + "[[file]]\npaths = [\"/x/\"]\nlog = \"a\"", "", "scribe-agent: agent.toml:3: paths: bad glob \"/x/\": it names a folder; to tail all files in it, add *\n"},
