@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/failpoint"
 	"github.com/logscribe/logscribe/internal/logname"
 	logscribev1 "github.com/logscribe/logscribe/proto/logscribe/v1"
 	"github.com/logscribe/logscribe/scribe/store"
@@ -193,6 +194,9 @@ func (in *intake) append(l *streamLog, m *logscribev1.Block) error {
 func (in *intake) settle(ctx context.Context) (*logscribev1.AppendResponse, error) {
 	if err := in.scribe.store.Commit(ctx); err != nil {
 		return nil, status.Errorf(codes.Unavailable, "nothing could be committed: %v", err)
+	}
+	if err := failpoint.Reach(failpoint.CommitReceipt); err != nil {
+		return nil, err
 	}
 	response := &logscribev1.AppendResponse{}
 	for _, l := range in.order {

@@ -30,6 +30,8 @@ type Config struct {
 	Path string
 	// MaxSize bounds each file in bytes; size.Unlimited, or 0, is no limit.
 	MaxSize int64
+	// Durability says what acknowledged lines survive; "" is store.PowerLoss.
+	Durability store.Durability
 	// Mediators are the addresses to register with, HOST:PORT; none for a Scribe on its own.
 	Mediators []string
 	// ID is the Scribe's identity among those of its mediators. If empty it is made of the host's name and the
@@ -91,7 +93,7 @@ func newScribe(cfg Config, listener net.Listener) (*Scribe, error) {
 			return nil, err
 		}
 	}
-	if s.store, err = store.Open(cfg.Path, store.Options{MaxSize: cfg.MaxSize, Logger: s.logger}); err != nil {
+	if s.store, err = store.Open(cfg.Path, store.Options{MaxSize: cfg.MaxSize, Durability: cfg.Durability, Logger: s.logger}); err != nil {
 		return nil, err
 	}
 	s.identities = newIdentities(s.store)

@@ -26,12 +26,22 @@ func codeOf(err error) codes.Code {
 		return codes.DataLoss
 	case errors.Is(err, block.ErrPayload):
 		return codes.InvalidArgument
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case isDisk(err):
 		return codes.ResourceExhausted
 	case errors.Is(err, store.ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return codes.Unavailable
 	}
 	return codes.Internal
+}
+
+// isDisk says whether the disk is full, failing or no longer writable: that may pass, and concerns the Scribe alone.
+func isDisk(err error) bool {
+	for _, e := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EROFS} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 func isA[E error](err error) bool {

@@ -10,6 +10,7 @@ import (
 	"github.com/logscribe/logscribe/internal/cli"
 	"github.com/logscribe/logscribe/internal/size"
 	"github.com/logscribe/logscribe/scribe"
+	"github.com/logscribe/logscribe/scribe/store"
 )
 
 func main() { os.Exit(run(cli.OS())) }
@@ -30,7 +31,7 @@ func run(host cli.Host) int {
 // scribe returns the settings in the form that package scribe takes.
 func (c *config) scribe(proc *cli.Process) scribe.Config {
 	cfg := scribe.Config{
-		Listen: cli.JoinHostPort(c.host, c.port), Path: c.path, MaxSize: c.size,
+		Listen: cli.JoinHostPort(c.host, c.port), Path: c.path, MaxSize: c.size, Durability: store.Durability(c.durable),
 		Mediators: c.mediators, ID: c.id, Advertise: c.advertise,
 		TLS: c.tls, Logger: proc.Logger, Software: cli.Version(),
 	}
@@ -48,6 +49,7 @@ func (c *config) about(s *scribe.Scribe) []any {
 	}
 	return []any{
 		"version", cli.Version(), "id", s.ID(), "address", s.Addr().String(), "path", path, "size", size.Format(c.size),
+		"durability", c.durable,
 		"mediator", strings.Join(c.mediators, ","), "tls", c.tls.Cert != "",
 	}
 }

@@ -11,6 +11,7 @@ type config struct {
 	port      int
 	path      string
 	size      int64
+	durable   string
 	console   bool
 	mediators []string
 	id        string
@@ -26,6 +27,8 @@ func (c *config) program() *cli.Program {
 	p.Group("Files")
 	p.String(&c.path, "path", "../logs", "write the logs below this folder; made if it does not exist").Arg("DIR").NotEmpty()
 	p.Size(&c.size, "size", "1MB", "rotate a log's file before it grows beyond this size; -1B never")
+	p.Choice(&c.durable, "durability", "power-loss", "what acknowledged lines survive: loss of power, or no more than a "+
+		"crash of this process, without fdatasync", "power-loss", "process-crash")
 	p.Bool(&c.console, "console", "also write every line to stdout")
 
 	p.Group("Network")

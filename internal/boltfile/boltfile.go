@@ -18,6 +18,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/logscribe/logscribe/internal/sabotage"
 )
 
 // The errors that Open wraps; they do not name the file.
@@ -73,6 +75,7 @@ func openOnce(path string, pageSize int) (*bolt.DB, *os.File, error) {
 		Timeout:        lockTimeout,
 		NoFreelistSync: true, // the list of free pages is rebuilt at open; writing it would cost each transaction
 		FreelistType:   bolt.FreelistMapType,
+		NoSync:         sabotage.On(sabotage.BoltSync),
 		PageSize:       pageSize,
 		OpenFile: func(path string, flag int, mode os.FileMode) (_ *os.File, err error) {
 			file, err = os.OpenFile(path, flag, mode)
@@ -110,6 +113,9 @@ func leadsTo(path string, file *os.File) (bool, error) {
 
 // SyncFolder makes the names in the folder of the file at path durable.
 func SyncFolder(path string) error {
+	if sabotage.On(sabotage.FolderSync) {
+		return nil
+	}
 	f, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err

@@ -216,7 +216,7 @@ func (s *Store) sync(snapshots []*snapshot, folders map[string]struct{}) {
 		}
 		files.Go(func() error {
 			for _, f := range append(snap.full, snap.file) {
-				if err := datasync(f); err != nil {
+				if err := s.syncFile(f); err != nil {
 					snap.err = err
 					return nil
 				}
@@ -224,11 +224,11 @@ func (s *Store) sync(snapshots []*snapshot, folders map[string]struct{}) {
 			return nil
 		})
 	}
-	broken := map[string]struct{}{}
+	broken := map[string]error{}
 	for dir := range folders {
 		if err := s.syncFolder(dir); err != nil {
 			s.logger.Error("can't sync a folder", "folder", dir, "error", err)
-			broken[dir] = struct{}{}
+			broken[dir] = err
 			if !errors.Is(err, fs.ErrNotExist) {
 				s.folderChanged(dir)
 			}
@@ -239,17 +239,20 @@ func (s *Store) sync(snapshots []*snapshot, folders map[string]struct{}) {
 		return
 	}
 	for _, snap := range snapshots {
-		if snap.err == nil && within(broken, snap.log.name) {
-			snap.err = errFolder
+		if snap.err == nil {
+			snap.err = folderError(broken, snap.log.name)
 		}
 	}
 }
 
-// within says whether the log lies in one of the folders, or below it.
-func within(folders map[string]struct{}, log string) bool {
+// folderError returns the error of a folder that the log lies in or below, nil if there is none.
+func folderError(broken map[string]error, log string) error {
 	for dir := logname.Dir(log); ; dir = path.Dir(dir) {
-		if _, ok := folders[dir]; ok || dir == "." {
-			return ok
+		if err := broken[dir]; err != nil {
+			return fmt.Errorf("sync folder %s: %w", dir, err)
+		}
+		if dir == "." {
+			return nil
 		}
 	}
 }

@@ -17,9 +17,6 @@ var (
 	ErrLost = errors.New("lines were appended but could not be committed")
 )
 
-// errFolder fails the logs of a folder that could not be synced; the folder's own error is logged.
-var errFolder = errors.New("its folder can't be synced")
-
 // GapError refuses a block that does not follow on the last sequence.
 type GapError struct {
 	Log         string

@@ -11,6 +11,7 @@ import (
 
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/internal/boltfile"
+	"github.com/logscribe/logscribe/internal/failpoint"
 )
 
 // ledger is the store's durable memory, a bbolt file with five buckets:
@@ -214,7 +215,10 @@ func changeEntry(tx *bolt.Tx, name string, change func(*entry)) error {
 
 // commit stores what a round has synced, in one transaction.
 func (l *ledger) commit(snapshots []*snapshot, now time.Time) error {
-	return l.db.Update(func(tx *bolt.Tx) error {
+	if err := failpoint.Reach(failpoint.CommitLedger); err != nil {
+		return err
+	}
+	err := l.db.Update(func(tx *bolt.Tx) error {
 		producers := tx.Bucket(bucketProducers)
 		for _, s := range snapshots {
 			err := changeEntry(tx, s.log.name, func(e *entry) { e.size, e.rotated = s.size, s.rotated })
@@ -231,6 +235,10 @@ func (l *ledger) commit(snapshots []*snapshot, now time.Time) error {
 				return err
 			}
 		}
-		return nil
+		return failpoint.Reach(failpoint.CommitRecord)
 	})
+	if err != nil {
+		return err
+	}
+	return failpoint.Reach(failpoint.CommitDone)
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/failpoint"
 	"github.com/logscribe/logscribe/internal/logname"
 	"github.com/logscribe/logscribe/internal/sabotage"
 )
@@ -184,7 +185,13 @@ func (l *logFile) write(lines []byte) error {
 			}
 			continue
 		}
+		if err := failpoint.Reach(failpoint.AppendWrite); err != nil {
+			return l.fail(err)
+		}
 		if _, err := l.file.Write(lines[:n]); err != nil {
+			return l.fail(err)
+		}
+		if err := failpoint.Reach(failpoint.AppendWritten); err != nil {
 			return l.fail(err)
 		}
 		l.size += int64(n)
@@ -264,9 +271,15 @@ func (l *logFile) open() error {
 		if e.size, err = s.sizeBefore(l.name); err != nil {
 			return err
 		}
+		if err := failpoint.Reach(failpoint.OpenEnter); err != nil {
+			return err
+		}
 		if err := s.ledger.change(l.name, func(new *entry) { *new = e }); err != nil {
 			return err
 		}
+	}
+	if err := failpoint.Reach(failpoint.OpenFolder); err != nil {
+		return err
 	}
 	if err := s.makeFolders(logname.Dir(l.name)); err != nil {
 		return err

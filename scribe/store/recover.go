@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/logscribe/logscribe/internal/failpoint"
 	"github.com/logscribe/logscribe/internal/logname"
 	"github.com/logscribe/logscribe/internal/sabotage"
 )
@@ -107,16 +108,28 @@ func (s *Store) recoverLog(name string, e entry, stamps []int64) (recovered, err
 	if n := len(stamps); n > 0 {
 		r.lastStamp = stamps[n-1]
 		for _, stamp := range slices.Backward(stamps[1:]) {
+			if err := failpoint.Reach(failpoint.RecoverRemove); err != nil {
+				return r, err
+			}
 			if err := s.root.Remove(logname.Rotated(name, time.UnixMicro(stamp))); err != nil {
 				return r, err
 			}
 		}
+		if err := failpoint.Reach(failpoint.RecoverRename); err != nil {
+			return r, err
+		}
 		if err := s.root.Rename(logname.Rotated(name, time.UnixMicro(stamps[0])), active); err != nil {
+			return r, err
+		}
+		if err := failpoint.Reach(failpoint.RecoverRenamed); err != nil {
 			return r, err
 		}
 		if err := s.syncFolder(logname.Dir(name)); err != nil {
 			return r, err
 		}
+	}
+	if err := failpoint.Reach(failpoint.OpenCreate); err != nil {
+		return r, err
 	}
 	file, err := s.root.OpenFile(active, os.O_CREATE|os.O_RDWR|os.O_APPEND, fileMode)
 	if err != nil {
@@ -149,10 +162,16 @@ func (s *Store) cutBack(file *os.File, name string, e entry) (int64, error) {
 			"file", logname.Active(name), "bytes", size, "committed", e.size)
 	case size > e.size && !sabotage.On(sabotage.Cut):
 		s.logger.Log(context.Background(), s.cutLevel(), "cut uncommitted bytes off", "file", logname.Active(name), "bytes", size-e.size, "committed", e.size)
+		if err := failpoint.Reach(failpoint.RecoverCut); err != nil {
+			return 0, err
+		}
 		if err := file.Truncate(e.size); err != nil {
 			return 0, err
 		}
 		size = e.size
+		if err := failpoint.Reach(failpoint.RecoverDone); err != nil {
+			return 0, err
+		}
 	}
 	return size, nil
 }
@@ -196,13 +215,4 @@ func (s *Store) makeFolders(dir string) error {
 		s.folderChanged(path.Dir(d))
 	}
 	return nil
-}
-
-// syncFolder makes the folder's entries durable.
-func (s *Store) syncFolder(dir string) error {
-	f, err := s.root.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/logscribe/logscribe/internal/failpoint"
 	"github.com/logscribe/logscribe/internal/logname"
 )
 
@@ -23,10 +24,16 @@ func (l *logFile) rotate() error {
 		return err
 	}
 	root, active := l.store.root, logname.Active(l.name)
+	if err := failpoint.Reach(failpoint.RotateRename); err != nil {
+		return fmt.Errorf("rotate: %w", err)
+	}
 	if err := root.Rename(active, logname.Rotated(l.name, time.UnixMicro(stamp))); err != nil {
 		return fmt.Errorf("rotate: %w", err)
 	}
 	l.lastStamp = stamp
+	if err := failpoint.Reach(failpoint.RotateRenamed); err != nil {
+		return fmt.Errorf("rotate: %w", err)
+	}
 	if len(l.full) >= maxFull {
 		if err := l.syncFull(); err != nil {
 			return err
@@ -34,7 +41,7 @@ func (l *logFile) rotate() error {
 	}
 	l.full = append(l.full, l.file)
 	l.file, l.size = nil, 0
-	file, err := root.OpenFile(active, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, fileMode)
+	file, err := l.createActive(active)
 	if err != nil {
 		l.store.open.Add(-1)
 		return fmt.Errorf("rotate: %w", err)
@@ -44,10 +51,29 @@ func (l *logFile) rotate() error {
 	return nil
 }
 
+// createActive makes the new active file.
+func (l *logFile) createActive(name string) (*os.File, error) {
+	if err := failpoint.Reach(failpoint.RotateCreate); err != nil {
+		return nil, err
+	}
+	file, err := l.store.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, fileMode)
+	if err != nil {
+		return nil, err
+	}
+	if err := failpoint.Reach(failpoint.RotateCreated); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
 // syncFull syncs and closes the rotated files ahead of the next round.
 func (l *logFile) syncFull() error {
 	for len(l.full) > 0 {
-		if err := datasync(l.full[0]); err != nil {
+		if err := failpoint.Reach(failpoint.RotateFull); err != nil {
+			return err
+		}
+		if err := l.store.syncFile(l.full[0]); err != nil {
 			return err
 		}
 		if l.inRound { // that round may hold this very file
@@ -78,6 +104,9 @@ func (l *logFile) stamp() (int64, error) {
 		return stamp, nil
 	}
 	reserved := stamp + reservation.Microseconds()
+	if err := failpoint.Reach(failpoint.RotateReserve); err != nil {
+		return 0, fmt.Errorf("reserve names for rotated files: %w", err)
+	}
 	if err := l.store.ledger.change(l.name, func(e *entry) { e.reserved = reserved }); err != nil {
 		return 0, fmt.Errorf("reserve names for rotated files: %w", err)
 	}

@@ -33,18 +33,21 @@ const (
 type Options struct {
 	// MaxSize bounds each file in bytes; size.Unlimited, or 0, is no limit.
 	MaxSize int64
-	Logger  *slog.Logger     // nil discards
-	Now     func() time.Time // nil is time.Now
+	// Durability says what committed lines survive; "" is PowerLoss.
+	Durability Durability
+	Logger     *slog.Logger     // nil discards
+	Now        func() time.Time // nil is time.Now
 }
 
 // Store is a folder of logs. All methods are safe for concurrent use.
 type Store struct {
-	path    string
-	root    *os.Root
-	ledger  *ledger
-	maxSize int64
-	logger  *slog.Logger
-	now     func() time.Time
+	path       string
+	root       *os.Root
+	ledger     *ledger
+	maxSize    int64
+	durability Durability
+	logger     *slog.Logger
+	now        func() time.Time
 
 	kick    chan struct{} // capacity 1: a round is wanted
 	closing chan struct{} // closed by Close
@@ -80,7 +83,7 @@ func Open(path string, o Options) (_ *Store, err error) {
 		o.MaxSize = size.Unlimited
 	}
 	s := &Store{
-		path: path, maxSize: o.MaxSize, logger: o.Logger, now: o.Now,
+		path: path, maxSize: o.MaxSize, durability: o.Durability, logger: o.Logger, now: o.Now,
 		kick: make(chan struct{}, 1), closing: make(chan struct{}), stopped: make(chan struct{}),
 		logs: map[string]*logFile{}, dirty: map[*logFile]struct{}{}, folders: map[string]struct{}{},
 		next: newRound(), maxOpen: maxOpenFiles(),
@@ -95,6 +98,7 @@ func Open(path string, o Options) (_ *Store, err error) {
 	if s.ledger, err = openLedger(filepath.Join(state, "ledger.db")); err != nil {
 		return nil, errors.Join(err, s.root.Close())
 	}
+	s.ledger.db.NoSync = s.durability == ProcessCrash
 	if err := s.recoverAll(); err != nil {
 		return nil, errors.Join(fmt.Errorf("recover %s: %w", path, err), s.ledger.db.Close(), s.root.Close())
 	}

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// datasync makes the file's bytes and size durable. It fails on a file that is closed before it returns.
-func datasync(f *os.File) error {
+// fdatasync makes the file's bytes and size durable. It fails on a file that is closed before it returns.
+func fdatasync(f *os.File) error {
 	conn, err := f.SyscallConn()
 	if err != nil {
 		return err

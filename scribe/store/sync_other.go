@@ -4,5 +4,5 @@ package store
 
 import "os"
 
-// datasync makes the file's bytes and size durable.
-func datasync(f *os.File) error { return f.Sync() }
+// fdatasync makes the file's bytes and size durable.
+func fdatasync(f *os.File) error { return f.Sync() }
