@@ -51,3 +51,9 @@ func freeAddr(t testing.TB) string {
 func listen(port int) (net.Listener, error) {
 	return net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 }
+
+// portOf returns the port of an address.
+func portOf(addr string) string {
+	_, port, _ := net.SplitHostPort(addr) // of freeAddr
+	return port
+}

@@ -98,7 +98,9 @@ func Open(path string, o Options) (_ *Store, err error) {
 	if s.ledger, err = openLedger(filepath.Join(state, "ledger.db")); err != nil {
 		return nil, errors.Join(err, s.root.Close())
 	}
-	s.ledger.db.NoSync = s.durability == ProcessCrash
+	if s.durability == ProcessCrash {
+		s.ledger.db.NoSync = true
+	}
 	if err := s.recoverAll(); err != nil {
 		return nil, errors.Join(fmt.Errorf("recover %s: %w", path, err), s.ledger.db.Close(), s.root.Close())
 	}
