@@ -21,6 +21,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(spoolWriterEnv); path != "" {
+		fmt.Fprintln(os.Stderr, writeSpool(path, os.Stdout)) // it only ends with an error
+		os.Exit(1)
+	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		for _, b := range []*build{&normal, &sabotaged} {
 			if b.dir != "" {
@@ -52,6 +56,17 @@ func (b *build) bin(t testing.TB, program string) string {
 		t.Fatal(b.err)
 	}
 	return filepath.Join(b.dir, program)
+}
+
+// testBin returns the path of these tests' own program, built as the others are.
+func (b *build) testBin(t testing.TB) string {
+	t.Helper()
+	path := b.bin(t, "e2e.test")
+	cmd := exec.Command("go", "test", "-c", "-tags", b.tags, "-o", path, ".")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build the tests: %v\n%s", err, out)
+	}
+	return path
 }
 
 func (b *build) make() {

@@ -35,7 +35,9 @@ type outage struct {
 	sent  map[string]uint64
 }
 
-func (o *outage) String() string { return fmt.Sprintf("power lost (%v) with %v acknowledged", o.loss, o.acked) }
+func (o *outage) String() string {
+	return fmt.Sprintf("power lost (%v) with %v acknowledged", o.loss, o.acked)
+}
 
 // TestPowerLossScribe cuts the power of a Scribe's disk at random instants under load, from its first start on, and while it is
 // killed and started again. After each cut it must find all lines whose receipt had been given, and after the others were
