@@ -30,6 +30,9 @@ type Config struct {
 	Path string
 	// MaxSize bounds each file in bytes; size.Unlimited, or 0, is no limit.
 	MaxSize int64
+	// Notes is a folder, outside Path, in which the Scribe notes which root it finds at Path, to notice one day that a file
+	// system is not mounted there; "" for none.
+	Notes string
 	// Durability says what acknowledged lines survive; "" is store.PowerLoss.
 	Durability store.Durability
 	// Mediators are the addresses to register with, HOST:PORT; none for a Scribe on its own.
@@ -93,7 +96,7 @@ func newScribe(cfg Config, listener net.Listener) (*Scribe, error) {
 			return nil, err
 		}
 	}
-	if s.store, err = store.Open(cfg.Path, store.Options{MaxSize: cfg.MaxSize, Durability: cfg.Durability, Logger: s.logger}); err != nil {
+	if s.store, err = store.Open(cfg.Path, store.Options{MaxSize: cfg.MaxSize, Durability: cfg.Durability, Notes: cfg.Notes, Logger: s.logger}); err != nil {
 		return nil, err
 	}
 	s.identities = newIdentities(s.store)

@@ -13,6 +13,8 @@ var (
 	ErrVersion = errors.New("it was written by another release")
 	ErrDamaged = boltfile.ErrDamaged
 	ErrClosed  = errors.New("the store is closed")
+	// ErrOtherRoot says that the folder is not the root that belongs to its path.
+	ErrOtherRoot = errors.New("this is not the folder that was here")
 	// ErrLost says that appended lines were cut back before they were committed. Their producer must send them again.
 	ErrLost = errors.New("lines were appended but could not be committed")
 )

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -35,8 +36,11 @@ type Options struct {
 	MaxSize int64
 	// Durability says what committed lines survive; "" is PowerLoss.
 	Durability Durability
-	Logger     *slog.Logger     // nil discards
-	Now        func() time.Time // nil is time.Now
+	// Notes is a folder outside the root in which the store notes which root it finds at a path, so that it can refuse to
+	// begin anew where the root's file system is not mounted; "" for none.
+	Notes  string
+	Logger *slog.Logger     // nil discards
+	Now    func() time.Time // nil is time.Now
 }
 
 // Store is a folder of logs. All methods are safe for concurrent use.
@@ -46,6 +50,7 @@ type Store struct {
 	ledger     *ledger
 	maxSize    int64
 	durability Durability
+	fdatasync  func(*os.File) error // tests have it fail
 	logger     *slog.Logger
 	now        func() time.Time
 
@@ -71,7 +76,7 @@ type Store struct {
 
 // Open opens the store below the folder path, or makes it. It brings every log back to its committed state before it
 // returns. The error wraps ErrLocked when another process has the store open, ErrVersion or ErrDamaged when the ledger
-// can't be read.
+// can't be read, ErrOtherRoot when the notes tell of another root there.
 func Open(path string, o Options) (_ *Store, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -83,20 +88,13 @@ func Open(path string, o Options) (_ *Store, err error) {
 		o.MaxSize = size.Unlimited
 	}
 	s := &Store{
-		path: path, maxSize: o.MaxSize, durability: o.Durability, logger: o.Logger, now: o.Now,
+		path: path, maxSize: o.MaxSize, durability: o.Durability, fdatasync: fdatasync, logger: o.Logger, now: o.Now,
 		kick: make(chan struct{}, 1), closing: make(chan struct{}), stopped: make(chan struct{}),
 		logs: map[string]*logFile{}, dirty: map[*logFile]struct{}{}, folders: map[string]struct{}{},
 		next: newRound(), maxOpen: maxOpenFiles(),
 	}
-	state := filepath.Join(path, logname.StateDir)
-	if err := os.MkdirAll(state, dirMode); err != nil {
-		return nil, fmt.Errorf("make the root folder: %w", err)
-	}
-	if s.root, err = os.OpenRoot(path); err != nil {
-		return nil, fmt.Errorf("open the root folder: %w", err)
-	}
-	if s.ledger, err = openLedger(filepath.Join(state, "ledger.db")); err != nil {
-		return nil, errors.Join(err, s.root.Close())
+	if err := s.openRoot(o.Notes); err != nil {
+		return nil, err
 	}
 	if s.durability == ProcessCrash {
 		s.ledger.db.NoSync = true
@@ -106,6 +104,40 @@ func Open(path string, o Options) (_ *Store, err error) {
 	}
 	go s.commitRounds()
 	return s, nil
+}
+
+// openRoot opens the root folder and its ledger, or makes them. A folder that is not the root which the notes tell of it
+// leaves as it is.
+func (s *Store) openRoot(notes string) error {
+	n, err := noteFor(notes, s.path)
+	if err != nil {
+		return err
+	}
+	want, err := n.expected()
+	if err != nil {
+		return err
+	}
+	state := filepath.Join(s.path, logname.StateDir)
+	ledgerFile := filepath.Join(state, "ledger.db")
+	if _, err := os.Stat(ledgerFile); want != uuid.Nil && errors.Is(err, fs.ErrNotExist) {
+		return n.refuse(want, "holds none")
+	}
+	if err := os.MkdirAll(state, dirMode); err != nil {
+		return fmt.Errorf("make the root folder: %w", err)
+	}
+	if s.root, err = os.OpenRoot(s.path); err != nil {
+		return fmt.Errorf("open the root folder: %w", err)
+	}
+	if s.ledger, err = openLedger(ledgerFile); err != nil {
+		return errors.Join(err, s.root.Close())
+	}
+	switch {
+	case want == uuid.Nil:
+		n.write(s.ledger.root, s.logger)
+	case want != s.ledger.root:
+		return errors.Join(n.refuse(want, "holds that of root "+s.ledger.root.String()), s.ledger.db.Close(), s.root.Close())
+	}
+	return nil
 }
 
 // Root returns the identity of the root folder, made with its ledger.

@@ -31,7 +31,7 @@ func (s *Store) syncFile(f *os.File) error {
 	if err := failpoint.Reach(failpoint.CommitFile); err != nil {
 		return fmt.Errorf("sync %s: %w", f.Name(), err)
 	}
-	if err := fdatasync(f); err != nil {
+	if err := s.fdatasync(f); err != nil {
 		return err
 	}
 	return failpoint.Reach(failpoint.CommitSynced)
