@@ -32,9 +32,9 @@ func failCases() []failCase {
 	return all
 }
 
-// TestFailpoints has a Scribe under load die at each point, or its next system call fail there. What it had acknowledged
-// must be in its files, and after the rest was sent again each line once. After a failure it must go on by itself. A
-// point that is not reached fails the test. The short form takes a sample.
+// TestFailpoints has a Scribe under load die at each point, or its next system calls fail there. What it had acknowledged
+// must be in its files, and after the rest was sent again each line once. It must stay up while a failure lasts, and go on
+// by itself when that passes. A point that is not reached fails the test. The short form takes a sample.
 func TestFailpoints(t *testing.T) {
 	cases, seed := failCases(), newSeed()
 	t.Logf("-chaos.seed=%d", seed)
@@ -69,20 +69,16 @@ func (fc failCase) run(t *testing.T, seed uint64) {
 		scribe.wait(30 * time.Second)
 		from = 1
 	}
-	armed := fmt.Sprintf("%s=%s@%d", fc.point, fc.action, from)
-	if fc.fails() {
-		armed += "x20"
-	}
-	c.armed(scribe, armed)
+	c.armed(scribe, fmt.Sprintf("%s=%s@%dx%d", fc.point, fc.action, from, fc.times()))
 	announced := fmt.Sprintf("%s%s=%s\n", failpoint.Announcement, fc.point, fc.action)
 	within(t, 30*time.Second, string(fc.point)+" is reached", func() bool { return scribe.saw(announced) })
-	if fc.fails() {
-		time.Sleep(300 * time.Millisecond) // it goes on
-		if !scribe.running() {
-			t.Fatalf("the Scribe has exited\n%s", scribe.tail())
-		}
-	} else {
+	if fc.times() == 1 {
 		scribe.wait(10 * time.Second)
+	} else if time.Sleep(200 * time.Millisecond); !scribe.running() {
+		t.Fatalf("the Scribe has exited\n%s", scribe.tail())
+	}
+	if fc.times() != passing { // else it goes on by itself
+		scribe.kill()
 		c.armed(scribe, "")
 	}
 	cancel()
@@ -94,8 +90,23 @@ func (fc failCase) run(t *testing.T, seed uint64) {
 	scribe.terminate(stopLimit)
 }
 
-// fails says whether the program outlives it.
-func (fc failCase) fails() bool { return fc.action != "kill" && fc.action != "panic" }
+// How often a system call fails.
+const (
+	passing = 20
+	lasting = 1_000_000
+)
+
+// times returns how often it happens: once what the program does not outlive, else for a while, or until it is killed in
+// that state.
+func (fc failCase) times() int {
+	switch fc.action {
+	case "kill", "panic":
+		return 1
+	case "EIO":
+		return lasting
+	}
+	return passing
+}
 
 // armed starts a program with that failpoint.
 func (c *cluster) armed(p *proc, point string) {
