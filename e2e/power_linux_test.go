@@ -7,14 +7,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/logscribe/logscribe/internal/powerdisk"
 	"github.com/logscribe/logscribe/internal/sabotage"
@@ -43,7 +39,7 @@ func (o *outage) String() string {
 // killed and started again. After each cut it must find all lines whose receipt had been given, and after the others were
 // sent again each line once.
 func TestPowerLossScribe(t *testing.T) {
-	if !inOwnMounts(t) {
+	if !inOwnMounts(t, &normal) {
 		return
 	}
 	seed := newSeed()
@@ -70,7 +66,7 @@ func TestPowerLossFindsSabotage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("not with -short")
 	}
-	if !inOwnMounts(t) {
+	if !inOwnMounts(t, &normal, &sabotaged) {
 		return
 	}
 	for _, off := range []sabotage.Switch{sabotage.FileSync, sabotage.BoltSync} {
@@ -243,33 +239,4 @@ func writeSparse(file string, image []byte) error {
 		}
 	}
 	return f.Truncate(int64(len(image)))
-}
-
-// inOwnMounts runs the test again in a process with a mount namespace of its own, and returns true in that one: whatever
-// happens to it, what it has mounted goes with it.
-func inOwnMounts(t *testing.T) bool {
-	t.Helper()
-	const own = "LOGSCRIBE_E2E_OWN_MOUNTS"
-	if os.Getenv(own) != "" {
-		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-			t.Fatal(err)
-		}
-		return true
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("file systems can't be mounted: this needs root")
-	}
-	cmd := exec.Command(os.Args[0], append(os.Args[1:], "-test.run=^"+t.Name()+"$", "-test.v")...)
-	cmd.Env = append(os.Environ(), own+"=1")
-	cmd.SysProcAttr = attributes()
-	cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNS
-	out, err := cmd.CombinedOutput()
-	if errors.Is(err, syscall.EPERM) {
-		t.Skip("a mount namespace can't be made: this needs root")
-	}
-	t.Logf("%s", out)
-	if err != nil {
-		t.Error(err)
-	}
-	return false
 }

@@ -38,7 +38,7 @@ func (c *config) scribe(proc *cli.Process) scribe.Config {
 	if state, err := cli.StateDir(proc.LookupEnv, "scribe"); err == nil {
 		cfg.Notes = filepath.Join(state, "roots")
 	} else {
-		proc.Logger.Info("should the file system of the logs not be mounted one day, that will not be noticed", "reason", err)
+		proc.Logger.Debug("should the file system of the logs not be mounted one day, that will not be noticed", "reason", err)
 	}
 	if c.console {
 		cfg.Console = proc.Stdout

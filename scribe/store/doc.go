@@ -13,6 +13,8 @@
 //   - Names of rotated files rise strictly within a log, whatever the clock does, and are never used twice.
 //   - The checkpoint of an agent's source is committed in the transaction that commits its block's last line.
 //   - A log that fails fails alone.
+//   - A sync that fails is never tried again on the same descriptor: the kernel may have dropped what it could not write.
+//   - A root is never begun anew where another one is expected; see Options.Notes.
 //   - One process at a time: Open locks the ledger. Nothing outside the root is ever touched (os.Root).
 //
 // # Commit
