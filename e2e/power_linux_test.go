@@ -60,6 +60,46 @@ func TestPowerLossScribe(t *testing.T) {
 	}
 }
 
+// TestFailingDisk has the disk of a Scribe under load refuse to write and to flush, from some instant on. The Scribe must stay
+// up, and acknowledge nothing that is not on the disk: after a loss of power all its receipts must be true.
+func TestFailingDisk(t *testing.T) {
+	if !inOwnMounts(t, &normal) {
+		return
+	}
+	seed := newSeed()
+	t.Logf("-chaos.seed=%d", seed)
+	rng := rand.New(rand.NewPCG(seed, 9))
+	f, o := newFeeder(seed, "power/a", "power/b", "c"), &outage{loss: powerdisk.LoseAll}
+	t.Run("Fail", func(t *testing.T) {
+		c := newCluster(t, &normal)
+		disk := newPowerDisk(t, c)
+		scribe, addr := c.scribeOnDisk(c.path("disk"))
+		ctx, cancel := context.WithCancel(context.Background())
+		var feeding sync.WaitGroup
+		defer feeding.Wait()
+		defer cancel()
+		feeding.Go(func() { f.run(ctx, addr, 300) })
+		within(t, 20*time.Second, "the first receipts", func() bool { acked, _ := f.known(); return acked["c"] > 0 })
+		time.Sleep(time.Duration(rng.IntN(200)) * time.Millisecond)
+		disk.Fail()
+		time.Sleep(time.Second)
+		if !scribe.running() {
+			t.Errorf("the Scribe has exited\n%s", scribe.tail())
+		}
+		o.acked, o.sent = f.known()
+		o.image = disk.Image(o.loss, rng)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.failed == nil {
+			t.Error("no stream has failed")
+		}
+		t.Logf("%v; the last error: %v", o, f.failed)
+	})
+	for _, d := range recoverScribe(t, f, o) {
+		t.Error(d)
+	}
+}
+
 // TestPowerLossFindsSabotage proves that the tests above can fail: without a sync that a promise rests on they find
 // the promise broken.
 func TestPowerLossFindsSabotage(t *testing.T) {

@@ -3,6 +3,7 @@ package powerdisk
 import (
 	"math/rand/v2"
 	"sync"
+	"syscall"
 )
 
 // sector is the number of bytes that a disk writes whole, or not at all.
@@ -21,6 +22,7 @@ type Disk struct {
 	durable []byte     // as of the last flush
 	cache   []write    // what came since, oldest first
 	flushes int
+	failing bool
 }
 
 // newDisk returns a disk that holds the image, durably.
@@ -37,26 +39,36 @@ func (d *Disk) read(to []byte, at int64) int {
 	return copy(to, d.now[at:])
 }
 
-// write returns false if it lies beyond the end.
-func (d *Disk) write(data []byte, at int64) bool {
+func (d *Disk) write(data []byte, at int64) syscall.Errno {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if at+int64(len(data)) > int64(len(d.now)) {
-		return false
+	if d.failing || at+int64(len(data)) > int64(len(d.now)) {
+		return syscall.EIO
 	}
 	copy(d.now[at:], data)
 	d.cache = append(d.cache, write{at: at, data: append([]byte(nil), data...)})
-	return true
+	return 0
 }
 
-func (d *Disk) flush() {
+func (d *Disk) flush() syscall.Errno {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.failing {
+		return syscall.EIO
+	}
 	for _, w := range d.cache {
 		copy(d.durable[w.at:], w.data)
 	}
 	d.cache = nil
 	d.flushes++
+	return 0
+}
+
+// Fail has every write and flush fail from now on; reads go on.
+func (d *Disk) Fail() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.failing = true
 }
 
 // Flushes returns how often the disk was asked to make all durable.

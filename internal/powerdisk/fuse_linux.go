@@ -116,15 +116,14 @@ func (s *server) handle(op uint32, in []byte) ([]byte, syscall.Errno) {
 		return out[:s.disk.read(out, int64(order.Uint64(in[8:])))], 0
 	case opWrite:
 		n := order.Uint32(in[16:])
-		if !s.disk.write(in[ioHeader:ioHeader+n], int64(order.Uint64(in[8:]))) {
-			return nil, syscall.ENOSPC
+		if errno := s.disk.write(in[ioHeader:ioHeader+n], int64(order.Uint64(in[8:]))); errno != 0 {
+			return nil, errno
 		}
 		out := make([]byte, 8)
 		order.PutUint32(out, n)
 		return out, 0
 	case opFsync:
-		s.disk.flush()
-		return nil, 0
+		return nil, s.disk.flush()
 	case opStatfs:
 		return make([]byte, statfsSize), 0
 	case opRelease, opFlush, opDestroy:
