@@ -200,6 +200,7 @@ func start(t *testing.T) *bench {
 // startScribe returns a bench with a fake Scribe alone.
 func startScribe(t *testing.T) *bench {
 	t.Helper()
+	t.TempDir() // so that spools are closed before their folder is removed: they would put their files back
 	b := &bench{log: &logBuffer{}, stop: func() {}, fakeScribe: &fakeScribe{
 		owners: map[string]string{}, lines: map[string][]byte{}, last: map[place]uint64{}, opened: map[string]int{},
 	}}
