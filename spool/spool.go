@@ -75,34 +75,35 @@ type Options struct {
 
 // Spool is a durable queue. All methods are safe for concurrent use.
 type Spool struct {
-	path     string
-	maxSize  int64 // of the file, in bytes; unlimited is no limit
-	whenFull Policy
-	logger   *slog.Logger
+	path    string
+	maxSize int64 // of the file, in bytes; unlimited is no limit; the writer's
+	logger  *slog.Logger
 
 	swap sync.RWMutex // guards file: readers hold it for reading, see view
 	file *boltfile.Sized
 	read atomic.Int64 // bytes of the file that came into memory since it was told to let go of them
 
 	requests chan *request
+	limits   chan limits   // from SetLimits
 	settles  chan struct{} // capacity 1: there is something for the next transaction to do
 	appended chan struct{} // capacity 1: added is not empty
 	closing  chan struct{} // closed by Close
 	stopped  chan struct{} // closed when the writer is done
 	closed   sync.Once
 
-	mu      sync.Mutex // guards what follows
-	current current
-	queues  map[string]queue
-	settled map[string]uint64 // by log, what Settle was told and the file does not know yet
-	orders  orders
-	flights map[string]flight   // by log, what was read and may be on its way
-	arrived map[string]uint64   // by log, lines counted as dropped that have arrived, which the file does not know yet
-	bytes   int64               // of all block records
-	added   map[string]struct{} // logs with new blocks since TakeAppended
-	emptied chan struct{}       // closed when the last unsettled line is settled; nil while nobody waits
-	stats   Stats               // but for what is counted elsewhere
-	room    chan struct{}       // closed when there is more room; nil while nobody asked
+	mu       sync.Mutex // guards what follows
+	whenFull Policy     // only the writer writes it, and reads it without the mutex
+	current  current
+	queues   map[string]queue
+	settled  map[string]uint64 // by log, what Settle was told and the file does not know yet
+	orders   orders
+	flights  map[string]flight   // by log, what was read and may be on its way
+	arrived  map[string]uint64   // by log, lines counted as dropped that have arrived, which the file does not know yet
+	bytes    int64               // of all block records
+	added    map[string]struct{} // logs with new blocks since TakeAppended
+	emptied  chan struct{}       // closed when the last unsettled line is settled; nil while nobody waits
+	stats    Stats               // but for what is counted elsewhere
+	room     chan struct{}       // closed when there is more room; nil while nobody asked
 }
 
 // Open opens the spool at path, or makes it and its folder. The error wraps ErrLocked when another process has it open,
@@ -132,6 +133,7 @@ func openOn(d writable, path string, o Options) (*Spool, error) {
 	s := &Spool{
 		path: path, maxSize: ownBound(o.MaxSize), whenFull: o.WhenFull, logger: o.Logger, file: file,
 		requests: make(chan *request),
+		limits:   make(chan limits),
 		settles:  make(chan struct{}, 1),
 		appended: make(chan struct{}, 1),
 		closing:  make(chan struct{}),

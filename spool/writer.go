@@ -78,6 +78,8 @@ func (w *writer) run() {
 			w.waiting = append(w.waiting, r)
 			w.receive()
 			w.work()
+		case l := <-w.limits:
+			w.limit(l)
 		case <-w.settles:
 			switch {
 			case len(w.waiting) > 0 || w.ordered():

@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/logscribe/logscribe/agent/line"
@@ -62,11 +63,12 @@ type Config struct {
 
 // Source reads one stream.
 type Source struct {
-	cfg  Config
-	from line.Source
-	more chan struct{} // capacity 1: pending has grown, or the stream ended
-	room chan struct{} // capacity 1: pending was taken
-	done chan struct{} // closed when Run returns
+	cfg   Config
+	from  line.Source
+	codec atomic.Uint32
+	more  chan struct{} // capacity 1: pending has grown, or the stream ended
+	room  chan struct{} // capacity 1: pending was taken
+	done  chan struct{} // closed when Run returns
 
 	// Run's alone.
 	maker  line.Maker
@@ -82,9 +84,11 @@ type Source struct {
 // New returns a source, which reads nothing before Run.
 func New(cfg Config) *Source {
 	from := line.Source{
-		Processor: cfg.Lines, Log: cfg.Log, Codec: cfg.Codec, MaxLine: cfg.MaxLine, CutMark: cfg.CutMark, Host: cfg.Host,
+		Processor: cfg.Lines, Log: cfg.Log, MaxLine: cfg.MaxLine, CutMark: cfg.CutMark, Host: cfg.Host,
 	}
-	return &Source{cfg: cfg, from: from, more: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{})}
+	s := &Source{cfg: cfg, from: from, more: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{})}
+	s.SetCodec(cfg.Codec)
+	return s
 }
 
 // Filtered returns what was done to lines. It is safe for concurrent use.
@@ -93,6 +97,9 @@ func (s *Source) Filtered() line.Counts {
 	defer s.mu.Unlock()
 	return s.filtered
 }
+
+// SetCodec sets how blocks are encoded from now on. It is safe for concurrent use.
+func (s *Source) SetCodec(codec block.Codec) { s.codec.Store(uint32(codec)) }
 
 // Run reads to the end of the stream and returns nil once all lines are spooled. After ctx has ended it goes on for a
 // moment, then returns nil with what it has read spooled. An error says that the stream could not be read, or, after
@@ -212,8 +219,10 @@ func signal(c chan struct{}) {
 
 // spool stores the whole lines of work, all of it if it is the last, and returns what is left, also after an error.
 func (s *Source) spool(ctx context.Context, work []byte, ending line.Ending) ([]byte, error) {
-	work = slices.Grow(work, s.from.Room())
-	s.maker.Begin(s.from, s.maker.State, ending)
+	from := s.from
+	from.Codec = block.Codec(s.codec.Load())
+	work = slices.Grow(work, from.Room())
+	s.maker.Begin(from, s.maker.State, ending)
 	rest := work
 	var err error
 	for {

@@ -52,7 +52,10 @@ func (c *config) runAgent(ctx context.Context, proc *cli.Process, cfg agent.Conf
 	if err != nil {
 		return err
 	}
-	proc.OnReload(a.Reload)
+	proc.OnReload(func() (*cli.Program, func() error) {
+		fresh := &config{host: c.host}
+		return fresh.program(), func() error { return a.Reload(fresh.agent(proc)) }
+	})
 	proc.Logger.Info("agent started", c.about()...)
 	return a.Run(ctx)
 }

@@ -69,7 +69,7 @@ func (c *config) program() *cli.Program {
 	c.registerLines(p)
 	c.registerSpool(p)
 	p.ClientTLS(&c.tls)
-	p.Table("file", c.registerFile)
+	p.Table("file", c.registerFile).Live()
 	p.Table("stdin", c.registerStdinTable)
 	p.Common()
 	p.Finish(c.check)
@@ -79,7 +79,7 @@ func (c *config) program() *cli.Program {
 func (c *config) registerDestination(p *cli.Program) {
 	p.Group("Destination")
 	c.from.mediators = p.List(&c.mediators, "mediator", "", "send to the first of these that answers: mediators, or a single Scribe").
-		Key("mediators").Arg("HOST:PORT[,…]").Check(cli.CheckAddress)
+		Key("mediators").Arg("HOST:PORT[,…]").Check(cli.CheckAddress).Live()
 	c.from.local = p.String(&c.local, "local", "", "write files below this folder instead, without a server").
 		Key("").Arg("DIR").NotEmpty()
 	c.from.size = p.Size(&c.size, "size", "1MB", "with -local: rotate a log's file before it grows beyond this size; -1B never").
@@ -94,7 +94,7 @@ func (c *config) registerStdin(p *cli.Program) {
 	c.from.log = p.String(&c.log, "log", "", "read standard input, and ship it to this log").
 		Key("").Arg("PATH/NAME").NotEmpty().Check(logname.Check)
 	c.from.tee = p.Bool(&c.tee, "tee", "also copy standard input to standard output").Key("")
-	p.Duration(&c.drainTimeout, "drain-timeout", "1m", "after the end of standard input, wait this long until all is delivered")
+	p.Duration(&c.drainTimeout, "drain-timeout", "1m", "after the end of standard input, wait this long until all is delivered").Live()
 }
 
 func (c *config) registerSpool(p *cli.Program) {
@@ -103,11 +103,11 @@ func (c *config) registerSpool(p *cli.Program) {
 		"scribe-agent in the user's state folder, $XDG_STATE_HOME or ~/.local/state, and with -local in DIR/.scribe").
 		Key("spool.path").Arg("FILE")
 	p.Size(&c.maxSize, "max-size", "1GB", "the spool takes this much of the disk at most; -1B any").
-		Key("spool.max_size").Check(checkMaxSize)
+		Key("spool.max_size").Check(checkMaxSize).Live()
 	p.Choice(&c.whenFull, "when-full", "block", "what a full spool does: block makes the sources wait, drop_oldest drops "+
-		"lines, and counts them", "block", "drop_oldest").Key("spool.when_full").Arg("POLICY")
+		"lines, and counts them", "block", "drop_oldest").Key("spool.when_full").Arg("POLICY").Live()
 	p.Choice(&c.compression, "compression", "s2", "compress lines in the spool and on the way with s2, zstd or none",
-		"s2", "zstd", "none").Key("spool.compression").Arg("CODEC")
+		"s2", "zstd", "none").Key("spool.compression").Arg("CODEC").Live()
 }
 
 func checkMaxSize(text string) error {

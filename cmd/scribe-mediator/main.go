@@ -22,7 +22,9 @@ func run(host cli.Host) int {
 		if err != nil {
 			return err
 		}
-		proc.OnReload(m.Reload)
+		proc.OnReload(func() (*cli.Program, func() error) {
+			return (&config{lookupEnv: host.LookupEnv}).program(), m.Reload
+		})
 		proc.Logger.Info("mediator started", "version", cli.Version(), "address", m.Addr().String(), "data", c.data,
 			"failover_after", c.failoverText(), "tls", c.tls.Cert != "")
 		return m.Run(ctx)

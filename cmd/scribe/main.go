@@ -22,7 +22,7 @@ func run(host cli.Host) int {
 		if err != nil {
 			return err
 		}
-		proc.OnReload(s.Reload)
+		proc.OnReload(func() (*cli.Program, func() error) { return (&config{}).program(), s.Reload })
 		proc.Logger.Info("scribe started", c.about(s)...)
 		return s.Run(ctx)
 	})

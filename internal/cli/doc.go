@@ -9,6 +9,7 @@
 //     reported with its origin: -size, SCRIBE_SIZE, or scribe.toml:12: size.
 //   - Nothing unknown is passed over in flags and files. The error names it, and the nearest known name.
 //   - An error is one line on stderr. The exit code is 0 after a clean stop, 1 after a failure, 2 after bad usage.
+//   - A reload that meets any mistake, or a setting that can't change in a running program, changes nothing.
 //   - This package never ends the process: Main returns the exit code.
 //
 // # Layout
@@ -24,6 +25,7 @@
 //	usage.go     what -h prints
 //	errors.go    UsageError, and how errors are printed
 //	process.go   Main: signals, logger, exit codes
+//	reload.go    SIGHUP: the settings are read again, all or nothing
 //	tls.go       the settings of certificates
 //	terminal.go  IsTerminal
 //	state.go     StateDir: where state is kept unless the user says otherwise

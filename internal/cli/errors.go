@@ -35,5 +35,10 @@ func oneLine(program string, err error) string {
 	for _, prefix := range []string{program + ": ", strings.TrimPrefix(program, "scribe-") + ": "} {
 		text = strings.TrimPrefix(text, prefix)
 	}
-	return program + ": " + strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	return program + ": " + flat(text)
+}
+
+// flat makes one line of several.
+func flat(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }

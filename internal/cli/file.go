@@ -47,7 +47,7 @@ func (sc scope) applyNode(n node) error {
 			return sc.errorf(n, "%s: %w", key, err)
 		}
 		return setting.apply(sc.at(n)+": "+key, texts)
-	case tables != nil && isTable && tables.last != nil:
+	case tables != nil && isTable && tables.last() != nil:
 		return sc.applyMore(tables, n)
 	case tables != nil:
 		return sc.applyTables(tables, n)
@@ -61,14 +61,14 @@ func (sc scope) applyNode(n node) error {
 }
 
 // applyTables sets the settings of each table of an array.
-func (sc scope) applyTables(t *table, n node) error {
+func (sc scope) applyTables(t *Table, n node) error {
 	if !isTables(n.value) {
 		return sc.errorf(n, "%s is an array of tables: write [[%s]]", t.name, sc.full(t.name))
 	}
 	for _, nodes := range n.children() {
 		s := &Settings{where: sc.at(n)}
 		t.register(s)
-		t.last = s
+		t.made = append(t.made, s)
 		if err := sc.applyInner(t, n, nodes); err != nil {
 			return err
 		}
@@ -82,14 +82,14 @@ func (sc scope) applyTables(t *table, n node) error {
 }
 
 // applyMore sets what a table of its own, [file.lines], gives to the last table of an array, [[file]].
-func (sc scope) applyMore(t *table, n node) error { return sc.applyInner(t, n, n.children()[0]) }
+func (sc scope) applyMore(t *Table, n node) error { return sc.applyInner(t, n, n.children()[0]) }
 
 // applyInner sets settings of the array's last table.
-func (sc scope) applyInner(t *table, n node, nodes []node) error {
+func (sc scope) applyInner(t *Table, n node, nodes []node) error {
 	for i := range nodes {
 		nodes[i].path = nodes[i].path[len(n.path):]
 	}
-	inner := scope{doc: sc.doc, settings: t.last, root: sc.root, in: sc.full(t.name)}
+	inner := scope{doc: sc.doc, settings: t.last(), root: sc.root, in: sc.full(t.name)}
 	return inner.applyAll(nodes)
 }
 

@@ -47,7 +47,7 @@ func newSample() *sample {
 	s.Duration(&s.interval, "health-interval", "5s", "time between checks")
 	s.DurationOrNever(&s.failover, "failover-after", "5m", "time to wait")
 	s.Choice(&s.full, "when-full", "block", "what to do", "block", "drop_oldest").Key("spool.when_full")
-	s.Size(new(int64), "max-size", "1GB", "size of the spool").Key("spool.max_size")
+	s.Size(new(int64), "max-size", "1GB", "size of the spool").Key("spool.max_size").Live()
 	s.String(&s.ca, "ca", "", "authorities").Arg("FILE").Key("tls.ca")
 	s.Table("file", func(t *Settings) {
 		f := &sampleFile{where: t.Where()}
@@ -63,7 +63,8 @@ func newSample() *sample {
 			t.String(&p.pattern, "pattern", "", "what").Required()
 			t.String(&p.with, "with", "", "by what")
 		})
-	})
+	}).Live()
+	s.Table("stdin", func(t *Settings) { t.String(new(string), "log", "", "log") })
 	s.AddCommand("validate")
 	s.Common()
 	return s

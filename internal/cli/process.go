@@ -27,12 +27,15 @@ type Process struct {
 	Host
 	Logger *slog.Logger
 
-	reload atomic.Pointer[func() error]
+	program *Program // with the settings in use
+	level   *slog.LevelVar
+	reload  atomic.Pointer[Reloader]
 }
 
-// OnReload sets the function that is called for each SIGHUP, one at a time. Its error is logged. It may be called until
-// Main returns, and so even while run does. Before OnReload SIGHUP does nothing.
-func (p *Process) OnReload(reload func() error) { p.reload.Store(&reload) }
+// OnReload sets what reads the settings again at SIGHUP, once at a time: signals that come meanwhile have it done once
+// more. What has changed is logged, or why all stays as it was. OnReload may be called until Main returns, and so even
+// while run does. Before OnReload SIGHUP does nothing.
+func (p *Process) OnReload(reload Reloader) { p.reload.Store(&reload) }
 
 // Main reads the settings, calls run, and returns the exit code. The context of run ends at the first SIGTERM or
 // SIGINT; at the second one, unless it follows at once, Main returns without waiting for run. What run returns because its context has
@@ -42,7 +45,9 @@ func (p *Program) Main(host Host, run func(context.Context, *Process) error) int
 	if err != nil || done {
 		return p.exit(host.Stderr, err)
 	}
-	proc := &Process{Host: host, Logger: p.logger(host.Stderr)}
+	proc := &Process{Host: host, program: p, level: &slog.LevelVar{}}
+	proc.level.Set(p.level())
+	proc.Logger = p.logger(host.Stderr, proc.level)
 	if p.pprof {
 		stop, err := servePprof(p.pport, proc.Logger)
 		if err != nil {
@@ -101,21 +106,6 @@ func isCanceled(err error) bool {
 	return false
 }
 
-// reloads calls the reload function for each hangup until there are no more.
-func (p *Process) reloads(hangups <-chan struct{}) {
-	for range hangups {
-		reload := p.reload.Load()
-		if reload == nil {
-			continue
-		}
-		if err := (*reload)(); err != nil {
-			p.Logger.Error("reload failed, going on as before", "error", err)
-		} else {
-			p.Logger.Info("reloaded")
-		}
-	}
-}
-
 // exit prints the error and returns the exit code for it.
 func (p *Program) exit(stderr io.Writer, err error) int {
 	if err == nil {
@@ -128,12 +118,15 @@ func (p *Program) exit(stderr io.Writer, err error) int {
 	return exitFailure
 }
 
-// logger returns the logger that -log-level and -log-format ask for.
-func (p *Program) logger(stderr io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{}
-	var level slog.Level
+// level returns what -log-level says.
+func (p *Program) level() (level slog.Level) {
 	_ = level.UnmarshalText([]byte(p.logLevel)) // -log-level takes no other than its names
-	options.Level = level
+	return level
+}
+
+// logger returns the logger that -log-format asks for, of what is at that level or above.
+func (p *Program) logger(stderr io.Writer, level slog.Leveler) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
 	if p.logFormat == "json" {
 		return slog.New(slog.NewJSONHandler(stderr, options))
 	}

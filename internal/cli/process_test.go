@@ -116,32 +116,6 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	})
 }
 
-func TestReload(t *testing.T) {
-	signals := make(chan os.Signal)
-	h, _, stderr := host(signals)
-	results := make(chan error)
-	ready, code := make(chan struct{}), make(chan int)
-	go func() {
-		code <- newSample().Main(h, func(ctx context.Context, p *Process) error {
-			p.OnReload(func() error { return <-results })
-			close(ready)
-			return idle(ctx, p)
-		})
-	}()
-	<-ready
-	signals <- syscall.SIGHUP
-	results <- nil
-	signals <- syscall.SIGHUP
-	results <- errors.New("bad certificate")
-	signals <- syscall.SIGTERM
-	if c := <-code; c != 0 {
-		t.Errorf("code %d", c)
-	}
-	if text := stderr.String(); !strings.Contains(text, "msg=reloaded") || !strings.Contains(text, `msg="reload failed, going on as before" error="bad certificate"`) {
-		t.Errorf("stderr %s", text)
-	}
-}
-
 func TestHangupBeforeOnReload(t *testing.T) {
 	signals := make(chan os.Signal)
 	h, _, _ := host(signals)

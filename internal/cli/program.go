@@ -59,7 +59,7 @@ func New(name, purpose string, forms ...string) *Program {
 func (p *Program) Common() {
 	p.Group("Diagnosis")
 	p.Choice(&p.logLevel, "log-level", "info", "write messages of this level and above to stderr: debug, info, warn or error",
-		"debug", "info", "warn", "error").Arg("LEVEL")
+		"debug", "info", "warn", "error").Arg("LEVEL").Live()
 	p.Choice(&p.logFormat, "log-format", "text", "write messages as text or json", "text", "json").Arg("FORMAT")
 	p.Bool(&p.pprof, "pprof", "serve profiles on localhost, at the port of -pport")
 	p.Port(&p.pport, "pport", "1111", "port of -pprof; 0 takes any that is free")

@@ -22,7 +22,9 @@ type Setting struct {
 	checks         []func(string) error
 	required       bool // of each table
 	notEmpty       bool
-	from           string // where the value came from, "" for the default
+	from           string   // where the value came from, "" for the default
+	texts          []string // the value as it was written
+	live           bool
 }
 
 // kind is how the values of a setting are written.
@@ -78,7 +80,7 @@ func (s *Setting) apply(origin string, texts []string) error {
 	if err := s.set(texts); err != nil {
 		return Usagef("%s: %w", origin, err)
 	}
-	s.from = origin
+	s.from, s.texts = origin, texts
 	return nil
 }
 

@@ -5,17 +5,26 @@ import "strings"
 // Settings are the settings of a program, or of one table of its file.
 type Settings struct {
 	list   []*Setting
-	tables []*table
+	tables []*Table
 	group  string // of what is registered next
 	env    string // the prefix of environment variables; "" for a table, whose settings have neither variable nor flag
 	where  string // for Where
 }
 
-// table is an array of tables, [[name]] in the file.
-type table struct {
+// Table is an array of tables, [[name]] in the file.
+type Table struct {
 	name     string
 	register func(*Settings)
-	last     *Settings // of the last table in the file so far; nil before the first
+	live     bool
+	made     []*Settings // of the tables in the file so far
+}
+
+// last returns the settings of the last table in the file so far; nil before the first.
+func (t *Table) last() *Settings {
+	if len(t.made) == 0 {
+		return nil
+	}
+	return t.made[len(t.made)-1]
 }
 
 // Group starts a group of settings, which stand together in the usage text below the title.
@@ -24,8 +33,10 @@ func (s *Settings) Group(title string) { s.group = title }
 // Table registers an array of tables, [[name]] in the file. For each of them register is called, in the file's order,
 // to register the settings of the table, which are then set. Such a setting may have a table of its own within it: the
 // key "lines.prefix" of a [[file]] stands in [file.lines]. So may an array: [[file.lines.redact]].
-func (s *Settings) Table(name string, register func(*Settings)) {
-	s.tables = append(s.tables, &table{name: name, register: register})
+func (s *Settings) Table(name string, register func(*Settings)) *Table {
+	t := &Table{name: name, register: register}
+	s.tables = append(s.tables, t)
+	return t
 }
 
 // Where returns where the table stands, as errors name it: "agent.toml:12".
@@ -38,7 +49,8 @@ func (s *Settings) add(name, def, usage string, k kind, set func([]string) error
 		st.flag, st.env = name, s.env+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 	}
 	if def != "" {
-		if err := set(st.parts(def)); err != nil {
+		st.texts = st.parts(def)
+		if err := set(st.texts); err != nil {
 			panic("cli: the default of " + name + ": " + err.Error())
 		}
 	}
@@ -64,7 +76,7 @@ func (s *Settings) byKey(key string) *Setting {
 	return nil
 }
 
-func (s *Settings) byTable(name string) *table {
+func (s *Settings) byTable(name string) *Table {
 	for _, t := range s.tables {
 		if t.name == name {
 			return t

@@ -8,16 +8,20 @@ func (s *Settings) ServerTLS(to *transport.TLS) {
 	s.Bool(&to.OneWay, "one-way", "do not ask clients for certificates").Key("tls.one_way")
 }
 
-// ClientTLS registers the files that secure the connections of a client.
+// ClientTLS registers the files that secure the connections of a client. They may be other ones after a reload.
 func (s *Settings) ClientTLS(to *transport.TLS) {
-	s.tls(to, "PEM file with the authorities that the server's certificate must be signed by; without it connections are in the clear")
+	for _, file := range s.tls(to, "PEM file with the authorities that the server's certificate must be signed by; without it connections are in the clear") {
+		file.Live()
+	}
 }
 
-func (s *Settings) tls(to *transport.TLS, ca string) {
+func (s *Settings) tls(to *transport.TLS, ca string) []*Setting {
 	s.Group("TLS")
-	s.String(&to.CA, "ca", "", ca).Arg("FILE").Key("tls.ca")
-	s.String(&to.Cert, "crt", "", "PEM file with this program's own certificate").Arg("FILE").Key("tls.crt")
-	s.String(&to.Key, "pk", "", "PEM file with the certificate's private key").Arg("FILE").Key("tls.pk")
+	return []*Setting{
+		s.String(&to.CA, "ca", "", ca).Arg("FILE").Key("tls.ca"),
+		s.String(&to.Cert, "crt", "", "PEM file with this program's own certificate").Arg("FILE").Key("tls.crt"),
+		s.String(&to.Key, "pk", "", "PEM file with the certificate's private key").Arg("FILE").Key("tls.pk"),
+	}
 }
 
 // CheckTLS checks the files of a program that is both server and client.

@@ -54,7 +54,7 @@ func (p *Program) originsNote() string {
 	example := p.byFlag("log-level")
 	return fmt.Sprintf("A flag may also be given in the environment, as in %s=debug, and in the TOML file of -config. "+
 		"A flag beats the environment, which beats the file. Sizes: 1MB is 1000000 bytes, 1MiB is 1048576. "+
-		"Times: 500ms, 5s, 1m30s. Signals: TERM and INT stop it cleanly, HUP reloads certificates. "+
+		"Times: 500ms, 5s, 1m30s. Signals: TERM and INT stop it cleanly, HUP makes it read settings and certificates again. "+
 		"Exit codes: 0 after a clean stop, 1 after a failure, 2 after bad usage.", example.env)
 }
 

@@ -60,6 +60,14 @@ func (c *Credentials) refused(peer net.Addr, err error) {
 // Reload reads the files again, for connections made from now on. After an error the old certificates stay in use.
 func (c *Credentials) Reload() error { return Reload(c) }
 
+// Adopt makes the certificates of another load of the same files those of connections made from now on. Both are nil
+// where no files are set.
+func (c *Credentials) Adopt(fresh *Credentials) {
+	if c != nil {
+		c.current.Store(fresh.current.Load())
+	}
+}
+
 // Reload reloads several credentials, all or none.
 func Reload(all ...*Credentials) error {
 	fresh := make([]credentials.TransportCredentials, len(all))
