@@ -28,6 +28,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -58,15 +59,21 @@ func (e *UndeliveredError) Error() string {
 
 // Agent is a running agent.
 type Agent struct {
-	cfg    Config
 	logger *slog.Logger
 	spool  *spool.Spool
-	conn   *grpc.ClientConn
-	creds  *transport.Credentials
 	tail   *tail.Source  // nil without files
 	stdin  *stdin.Source // nil without standard input
 
-	asideThen uint64 // lines that were set aside before
+	asideThen uint64        // lines that were set aside before
+	prepared  chan struct{} // closed when prepare is done; shipper, and an agent that resumes its tail, are set then
+	ended     chan struct{} // closed when Run returns
+	shipper   *ship.Shipper
+
+	// Reload alone writes what follows once the agent is prepared, and holds the mutex then.
+	mu    sync.Mutex
+	cfg   Config
+	conn  *grpc.ClientConn
+	creds *transport.Credentials
 }
 
 // New checks the configuration and opens the spool. The agent does nothing before Run.
@@ -74,7 +81,7 @@ func New(cfg Config) (_ *Agent, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	a := &Agent{cfg: cfg, logger: cfg.Logger}
+	a := &Agent{cfg: cfg, logger: cfg.Logger, prepared: make(chan struct{}), ended: make(chan struct{})}
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
@@ -177,14 +184,12 @@ func hostname() (string, error) {
 	return host, nil
 }
 
-// Reload reads the certificates again. After an error the old ones stay in use.
-func (a *Agent) Reload() error { return a.creds.Reload() }
-
 // Run reads and ships until ctx ends; an agent that reads only standard input also ends by itself, once all that it
 // read has a receipt. It returns an UndeliveredError if the drain timeout ends before that, a SetAsideError if lines were
 // given up, and nil after a clean stop: what is not delivered then stays in the spool, and is said.
 func (a *Agent) Run(ctx context.Context) error {
-	shipper, err := a.prepare(ctx)
+	defer close(a.ended)
+	err := a.prepare(ctx)
 	if ctx.Err() != nil {
 		return a.close()
 	}
@@ -194,7 +199,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx)) // sources end first, then the shipper
 	defer stop()
 	var shipping errgroup.Group
-	shipping.Go(func() error { return shipper.Run(work) })
+	shipping.Go(func() error { return a.shipper.Run(work) })
 
 	err = a.read(ctx)
 	if err == nil {
@@ -205,19 +210,21 @@ func (a *Agent) Run(ctx context.Context) error {
 }
 
 // prepare does what must be done before the first line is read or shipped.
-func (a *Agent) prepare(ctx context.Context) (*ship.Shipper, error) {
+func (a *Agent) prepare(ctx context.Context) error {
 	if err := a.resume(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	cfg := ship.Config{Spool: a.spool, Conn: a.conn, Name: a.cfg.Name, Software: a.cfg.Software, Logger: a.logger}
 	if a.tail != nil { // what else is read can't be read again
 		var err error
 		cfg.Identity = a.cfg.Identity
 		if cfg.Generation, err = a.generation(); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return ship.New(cfg), nil
+	a.shipper = ship.New(cfg)
+	close(a.prepared)
+	return nil
 }
 
 // read runs the sources until ctx ends, or until standard input does if nothing else is read.
@@ -253,7 +260,10 @@ func (a *Agent) setAside() (lines uint64) {
 // drain waits until all lines have a receipt: after the end of standard input up to the drain timeout, at a clean stop
 // for a moment only.
 func (a *Agent) drain(ctx context.Context) error {
-	timed, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.DrainTimeout)
+	a.mu.Lock()
+	timeout := a.cfg.DrainTimeout
+	a.mu.Unlock()
+	timed, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopDrain, cancel) })()
 	if a.spool.WaitEmpty(timed) == nil {
@@ -272,6 +282,8 @@ func (a *Agent) drain(ctx context.Context) error {
 
 // close closes what New has opened.
 func (a *Agent) close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	var errs []error
 	if a.conn != nil {
 		errs = append(errs, a.conn.Close())

@@ -173,11 +173,13 @@ func (l *logBuffer) String() string {
 // bench is a spool, a shipper that runs, and the fake Scribe that it ships to.
 type bench struct {
 	*fakeScribe
-	spool  *spool.Spool
-	log    *logBuffer
-	server *transport.Server
-	addr   string
-	stop   func() // stops shipper and spool
+	spool   *spool.Spool
+	log     *logBuffer
+	server  *transport.Server
+	addr    string
+	shipper *Shipper
+	conn    *grpc.ClientConn
+	stop    func() // stops shipper and spool
 }
 
 // agent returns a bench beside b with the same Scribe.
@@ -223,24 +225,30 @@ func (b *bench) start(t *testing.T, path string) {
 	if b.spool, err = spool.Open(path, spool.Options{Logger: logger}); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := transport.Dial([]string{b.addr}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	shipper := New(Config{Spool: b.spool, Conn: conn, Name: path, Logger: logger})
+	b.conn = b.dial(t)
+	b.shipper = New(Config{Spool: b.spool, Conn: b.conn, Name: path, Logger: logger})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- shipper.Run(ctx) }()
+	go func() { done <- b.shipper.Run(ctx) }()
 	b.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		conn.Close()
+		b.conn.Close()
 		if err := b.spool.Close(); err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+func (b *bench) dial(t *testing.T) *grpc.ClientConn {
+	t.Helper()
+	conn, err := transport.Dial([]string{b.addr}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 // serve starts the fake Scribe's server.

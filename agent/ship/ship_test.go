@@ -68,6 +68,33 @@ func TestServerThatComesBack(t *testing.T) {
 	}
 }
 
+// TestRedirect leads the shipper away from a server that hangs with lines it has taken.
+func TestRedirect(t *testing.T) {
+	b := start(t)
+	b.change(func(f *fakeScribe) {
+		f.before = func(ctx context.Context, _ []string) error { <-ctx.Done(); return ctx.Err() }
+	})
+	b.add(t, "a", "1\n")
+	b.eventually(t, "a stream hangs", func() bool { return b.streams == 1 })
+	b.add(t, "a", "2\n")
+	b.change(func(f *fakeScribe) { f.before = nil })
+	hung, old := b.server, b.conn
+	b.serve(t, "127.0.0.1:0")
+	b.conn = b.dial(t)
+	b.shipper.Redirect(b.conn)
+	old.Close()
+	if err := b.spool.WaitEmpty(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	hung.Shutdown(time.Second)
+	if got := string(b.lines["a"]); got != "1\n2\n" {
+		t.Errorf("got %q", got)
+	}
+	if said := b.log.String(); said != "" {
+		t.Errorf("said %s", said)
+	}
+}
+
 // TestReceiptSettlesOnlyWhatItSays answers for half of what was sent.
 func TestReceiptSettlesOnlyWhatItSays(t *testing.T) {
 	b := start(t)

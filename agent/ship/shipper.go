@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -34,7 +35,7 @@ type Config struct {
 // Shipper ships one spool.
 type Shipper struct {
 	spool  *spool.Spool
-	client logscribev1.ScribeClient
+	client atomic.Pointer[client] // of streams to come
 	cfg    Config
 	logger *slog.Logger
 
@@ -44,12 +45,23 @@ type Shipper struct {
 	logs    map[string]*logState
 }
 
+// client is one connection.
+type client struct{ logscribev1.ScribeClient }
+
 // New returns a shipper, which does nothing before Run.
 func New(cfg Config) *Shipper {
-	return &Shipper{
-		spool: cfg.Spool, client: logscribev1.NewScribeClient(cfg.Conn), cfg: cfg, logger: cfg.Logger,
+	s := &Shipper{
+		spool: cfg.Spool, cfg: cfg, logger: cfg.Logger,
 		events: make(chan func()), lanes: map[string]*lane{}, logs: map[string]*logState{},
 	}
+	s.Redirect(cfg.Conn)
+	return s
+}
+
+// Redirect has streams that begin from now on go another way. Those in flight go on; the caller ends them by closing their
+// connection, whereupon what has no receipt is shipped again. It is safe for concurrent use.
+func (s *Shipper) Redirect(conn grpc.ClientConnInterface) {
+	s.client.Store(&client{logscribev1.NewScribeClient(conn)})
 }
 
 // hello returns the first message of a stream that carries the producer's lines.
@@ -125,17 +137,29 @@ func (s *Shipper) queue(l *logState, to *lane) {
 func (s *Shipper) start(ctx context.Context, l *lane) {
 	cursors := l.take(s.spool.Queue)
 	l.streams++
+	client := s.client.Load()
 	s.streams.Go(func() {
-		receipts, err := s.run(ctx, cursors)
+		receipts, err := s.run(ctx, client, cursors)
+		if err != nil && s.client.Load() != client {
+			err = errRedirected
+		}
 		s.post(ctx, func() { s.finish(ctx, l, cursors, receipts, err) })
 	})
 }
+
+// errRedirected is the result of a stream that ended because the connection it began with is no longer used.
+var errRedirected = errors.New("streams go another way now")
 
 // finish takes the result of a stream of the lane.
 func (s *Shipper) finish(ctx context.Context, l *lane, cursors []*cursor, receipts map[string]*logscribev1.Receipt, err error) {
 	l.streams--
 	switch {
 	case err == nil:
+	case err == errRedirected:
+		for _, c := range cursors {
+			s.queue(c.log, l)
+		}
+		return
 	case mayBeOneLogs(err) && len(cursors) == 1:
 		log := cursors[0].log.name
 		receipts = map[string]*logscribev1.Receipt{log: {Log: log, Owner: l.owner, Code: uint32(status.Code(err)), Detail: err.Error()}}

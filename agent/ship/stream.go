@@ -31,6 +31,7 @@ var errStalled = fmt.Errorf("no progress for %v", stallTimeout)
 // stream is one Append call.
 type stream struct {
 	shipper *Shipper
+	client  *client
 	call    grpc.ClientStreamingClient[logscribev1.AppendRequest, logscribev1.AppendResponse]
 	stall   *time.Timer
 	budget  int // payload bytes left
@@ -51,10 +52,10 @@ type cursor struct {
 
 // run ships what waits of the logs, up to the budget, and returns the receipts by log. The logs' oldest lines have one
 // producer. The cursors' errors tell which logs the spool could not read.
-func (s *Shipper) run(ctx context.Context, cursors []*cursor) (map[string]*logscribev1.Receipt, error) {
+func (s *Shipper) run(ctx context.Context, client *client, cursors []*cursor) (map[string]*logscribev1.Receipt, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	st := &stream{shipper: s, budget: streamBudget}
+	st := &stream{shipper: s, client: client, budget: streamBudget}
 	st.stall = time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
 	defer st.stall.Stop()
 	receipts, err := st.exchange(ctx, cursors)
@@ -66,7 +67,7 @@ func (s *Shipper) run(ctx context.Context, cursors []*cursor) (map[string]*logsc
 
 func (st *stream) exchange(ctx context.Context, cursors []*cursor) (map[string]*logscribev1.Receipt, error) {
 	var err error
-	if st.call, err = st.shipper.client.Append(ctx); err != nil {
+	if st.call, err = st.client.Append(ctx); err != nil {
 		return nil, err
 	}
 	if err := st.sendAll(cursors); err != nil && !errors.Is(err, io.EOF) { // EOF: the server ended the call and says why

@@ -42,6 +42,7 @@
 //
 //	config.go, section.go, template.go   what is tailed, and into which log
 //	source.go                            New, and Run, whose goroutine is the conductor
+//	reconfigure.go                       other sections for a source that runs
 //	walk.go, scan.go                     the globs, and what follows from their evaluation
 //	watch.go, poll.go, sweep.go          events, regular looks at known files, forgetting those that are gone
 //	lineage.go, identify.go, rotation.go which file at which name is which generation

@@ -16,20 +16,28 @@ func (s *Source) lineageOf(path string) *lineage {
 	if l := s.lineages[path]; l != nil {
 		return l
 	}
-	sec := sectionOf(s.sections, path)
-	if sec == nil {
+	sec, log, ok := s.destinationOf(path)
+	if !ok {
 		return nil
+	}
+	l := &lineage{path: path, section: sec, log: log}
+	s.lineages[path] = l
+	return l
+}
+
+// destinationOf returns the section that covers the path, and the log that its file feeds.
+func (s *Source) destinationOf(path string) (sec *section, log string, ok bool) {
+	if sec = sectionOf(s.sections, path); sec == nil {
+		return nil, "", false
 	}
 	log, err := sec.log.render(path)
 	if err != nil {
 		if s.quiet.may("name "+path, 24*time.Hour) {
 			s.log.Warn("file is not tailed: its log would have a bad name", "path", path, "err", err)
 		}
-		return nil
+		return nil, "", false
 	}
-	l := &lineage{path: path, section: sec, log: log}
-	s.lineages[path] = l
-	return l
+	return sec, log, true
 }
 
 // look finds out what is at the lineage's path now.

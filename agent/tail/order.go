@@ -52,6 +52,9 @@ func (s *Source) clear(g *generation, size int64) (limit int64, ok bool) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if g.lineage == nil { // no section covers it any more
+		return 0, false
+	}
 	g.pending = size
 	for _, o := range older {
 		if p := o.generation; !p.passesLocked(o.target) {
@@ -92,9 +95,9 @@ func (s *Source) olderLocked(g *generation) []waiter {
 }
 
 // passesLocked says whether a generation that must come after target bytes of p may go on. What can't be read holds up
-// nobody: its lines come late, which is better than two files standing still.
+// nobody: its lines come late, which is better than two files standing still. Nor does what no section covers.
 func (p *generation) passesLocked(target int64) bool {
-	return p.dead || p.dormant || p.failing || p.settledLocked() >= target
+	return p.dead || p.lineage == nil || p.dormant || p.failing || p.settledLocked() >= target
 }
 
 // progressLocked lets those go on that waited for what p has reached.

@@ -75,7 +75,8 @@ func (r *reader) read(ctx context.Context, g *generation) (again bool) {
 	return r.deliver(ctx, g, f, data, to, want, size)
 }
 
-// mayRead is false if the generation waits for another, or has a batch waiting behind the one in flight already.
+// mayRead is false if the generation waits for another, has a batch waiting behind the one in flight already, or is not
+// covered by a section any more.
 func (s *Source) mayRead(g *generation) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,7 +84,7 @@ func (s *Source) mayRead(g *generation) bool {
 		g.more = true
 		return false
 	}
-	return g.blockers == 0 && !g.dead
+	return g.blockers == 0 && !g.dead && g.lineage != nil
 }
 
 // note records what the holder has seen of the file.

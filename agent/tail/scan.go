@@ -19,6 +19,8 @@ type scanState struct {
 	next    *time.Timer   // nil before the first scan
 	due     time.Time     // when next fires
 	again   bool          // another scan was asked for while one ran
+	stale   bool          // the sections have changed while one ran
+	pruning bool          // folders may be watched in vain
 }
 
 // scanShare is the part of the time that scans may take: 1/scanShare.
@@ -62,8 +64,11 @@ func (s *Source) scanSoon() {
 func (s *Source) applyScan(ctx context.Context, w *walk) {
 	s.scans.done = nil
 	s.scans.number++
-	again := s.scans.again
-	s.scans.again = false
+	stale, again := s.scans.stale, s.scans.again
+	s.scans.stale, s.scans.again = false, false
+	if stale {
+		w.matches, again = s.rematch(w.matches), true
+	}
 	for folder := range w.folders {
 		if s.watch.add(folder) {
 			again = true // what appeared between the walk and the watch made no event
@@ -79,6 +84,10 @@ func (s *Source) applyScan(ctx context.Context, w *walk) {
 	s.applyUnknown(ctx, unknown)
 	s.sweep(ctx)
 	s.folders.clear()
+	if s.scans.pruning && !stale {
+		s.prune(w)
+		s.scans.pruning = false
+	}
 	s.updateStats()
 
 	s.scans.cost = time.Since(s.scans.began)

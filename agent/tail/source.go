@@ -30,6 +30,9 @@ type Source struct {
 	commits  sync.WaitGroup
 	scanned  atomic.Uint64 // scans that were applied
 	kicked   chan struct{} // has an entry if searched or ended has one; conductor receives, anybody sends
+	stopped  chan struct{} // closed when Run returns
+
+	reconfigurations chan reconfiguration // Reconfigure sends, the conductor receives
 
 	// The conductor's alone.
 	first    bool     // no scan was done yet with this spool
@@ -69,6 +72,7 @@ func New(cfg Config) (*Source, error) {
 		budget: semaphore.NewWeighted(max(budget, 2*int64(cfg.chunk))), kicked: make(chan struct{}, 1),
 		lineages: map[string]*lineage{}, byInode: map[inode]*generation{}, byName: map[string]*generation{},
 		moved: map[uint64][]*generation{}, opened: list.New(), filtered: map[string]line.Counts{},
+		stopped: make(chan struct{}), reconfigurations: make(chan reconfiguration),
 	}
 	s.work.L = &s.mu
 	if err := s.load(); err != nil {
@@ -122,6 +126,7 @@ func (s *Source) joinLocked(g *generation, l *lineage) {
 // be called once.
 func (s *Source) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
+	defer close(s.stopped)
 	s.startWatch()
 	var workers sync.WaitGroup
 	for range min(max(2, runtime.GOMAXPROCS(0)), 8) {
@@ -157,6 +162,9 @@ func (s *Source) conduct(ctx context.Context) {
 			s.handle(ctx, e)
 		case err := <-s.watch.errors():
 			s.watchFailed(err)
+		case r := <-s.reconfigurations:
+			s.reconfigure(ctx, r.sections)
+			close(r.done)
 		case <-s.kicked:
 			s.handleKick(ctx)
 		case w := <-s.scans.done:

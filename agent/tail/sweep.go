@@ -14,8 +14,9 @@ import (
 func (s *Source) sweep(ctx context.Context) {
 	now := time.Now()
 	for _, g := range s.byInode {
+		s.closeUncovered(g)
 		s.mu.Lock()
-		asleep := g.dormant && !g.dead && g.file == nil && g.quietLocked()
+		asleep := (g.dormant || g.lineage == nil) && !g.dead && g.file == nil && g.dueIndex < 0 && g.quietLocked()
 		missing := g.missing
 		s.mu.Unlock()
 		if !asleep || now.Before(g.due) {

@@ -84,6 +84,19 @@ func (w *watcher) check(folder string) (gone bool) {
 	return true
 }
 
+// keep ends the watches of all other folders.
+func (w *watcher) keep(needed map[string]bool) {
+	if w == nil {
+		return
+	}
+	for folder := range w.watched {
+		if !needed[folder] {
+			delete(w.watched, folder)
+			w.fs.Remove(folder) // its error says that the folder is gone
+		}
+	}
+}
+
 func (w *watcher) covers(folder string) bool {
 	if w == nil {
 		return false

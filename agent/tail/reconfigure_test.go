@@ -1,0 +1,205 @@
+package tail
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/logscribe/logscribe/internal/block"
+)
+
+// section returns a section of globs in the fixture's folder.
+func (f *fixture) section(log string, globs ...string) Section {
+	s := Section{Log: log, Codec: block.S2}
+	for _, g := range globs {
+		s.Paths = append(s.Paths, f.path(g))
+	}
+	return s
+}
+
+func (f *fixture) reconfigure(sections ...Section) {
+	f.t.Helper()
+	f.check(f.source.Reconfigure(sections))
+}
+
+func TestReconfigureMovesLinesToAnotherLog(t *testing.T) {
+	f := newFixture(t, "*.log")
+	f.write("app.log", "one\n")
+	f.up()
+	f.wants("app", "one\n")
+	f.reconfigure(f.section("other/{stem}", "*.log"))
+	f.write("app.log", "two\n")
+	f.wants("other/app", "two\n")
+	f.down()
+	f.cfg.Sections = []Section{f.section("{stem}", "*.log")}
+	f.write("app.log", "three\n")
+	f.up()
+	f.wants("app", "one\nthree\n")
+}
+
+func TestReconfigureFindsAndLetsGo(t *testing.T) {
+	f := newFixture(t, "a.log")
+	f.check(os.Mkdir(f.path("sub"), 0o755))
+	f.write("a.log", "a1\n")
+	f.write("sub/b.log", "b1\n")
+	f.up()
+	f.wants("a", "a1\n")
+	f.reconfigure(f.section("{stem}", "sub/*.log"))
+	f.wants("b", "b1\n")
+	f.write("a.log", "a2\n")
+	f.rename("a.log", "a.log.1") // while nobody reads it
+	f.write("a.log", "a3\n")
+	f.scans(2)
+	if n := f.source.Stats(); n.Tailed != 1 || n.Open != 1 {
+		t.Errorf("%d files are tailed, %d are open", n.Tailed, n.Open)
+	}
+	if f.source.watch.covers(f.dir) {
+		t.Error("a folder is watched in which nothing is tailed")
+	}
+	f.wants("a", "a1\n")
+	f.reconfigure(f.section("{stem}", "*.log"))
+	f.wants("a", "a1\na2\na3\n")
+	f.write("a.log", "a4\n")
+	f.wants("a", "a1\na2\na3\na4\n")
+	f.wants("b", "b1\n")
+}
+
+// TestReconfigureKeepsDeletedFilesOpen has the only descriptor of a file's lines outlive a reload.
+func TestReconfigureKeepsDeletedFilesOpen(t *testing.T) {
+	f := newFixture(t, "*.log")
+	f.write("app.log", "one\n")
+	f.up()
+	f.wants("app", "one\n")
+	blocked := make(chan struct{})
+	f.spool.do(func() { f.spool.blocked = blocked })
+	f.write("app.log", "two\n")
+	time.Sleep(20 * time.Millisecond) // one batch hangs in the spool, maybe
+	f.write("app.log", "three\n")
+	f.remove("app.log")
+	f.reconfigure(f.section("new", "*.log"))
+	f.reconfigure(f.section("{stem}", "app.*"))
+	f.spool.do(func() { f.spool.blocked = nil })
+	close(blocked)
+	f.wants("app", "one\ntwo\nthree\n")
+}
+
+func TestReconfigureRefusesAllOrNothing(t *testing.T) {
+	f := newFixture(t, "*.log")
+	f.up()
+	f.write("app.log", "one\n")
+	f.wants("app", "one\n")
+	for want, bad := range map[string]Section{
+		"bad glob":    f.section("{stem}", "["),
+		"{nonsense}":  f.section("{nonsense}", "x"),
+		"no paths":    f.section("x"),
+		"bad log nam": f.section("../x", "x"),
+	} {
+		err := f.source.Reconfigure([]Section{f.section("new", "*.log"), bad})
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "file section 2") {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	f.write("app.log", "two\n")
+	f.wants("app", "one\ntwo\n")
+}
+
+func TestReconfigureAfterTheEnd(t *testing.T) {
+	f := newFixture(t, "*.log")
+	f.up()
+	s := f.source
+	f.down()
+	if err := s.Reconfigure([]Section{f.section("x", "*.log")}); err != errStopped {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestReconfigureModel changes the sections at random while files are written, rotated and deleted, and the source is
+// restarted. Each line must come once, and those of one file that go to one log in their order.
+func TestReconfigureModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := newModel(t)
+		m.f.patience = 10 * time.Second
+		m.reconfigured(t)
+		t.Repeat(map[string]func(*rapid.T){
+			"write":   m.write,
+			"rotate":  m.rotate,
+			"restart": m.restart,
+			"sections": func(t *rapid.T) {
+				for range rapid.IntRange(1, 3).Draw(t, "times") {
+					m.reconfigured(t)
+				}
+			},
+			"pause": func(*rapid.T) { time.Sleep(time.Duration(rapid.IntRange(0, 15).Draw(t, "ms")) * time.Millisecond) },
+		})
+		m.f.source.mustReconfigure(t, m.sections(0, 0, 0))
+		for _, file := range m.files {
+			m.finish(file)
+			m.complete(t, file)
+		}
+		m.f.down()
+	})
+}
+
+func (s *Source) mustReconfigure(t *rapid.T, sections []Section) {
+	if err := s.Reconfigure(sections); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sections returns a section for each file, in the order given by the numbers: 0 and 1 are two logs, 2 leaves the file
+// out.
+func (m *model) sections(choices ...int) []Section {
+	var sections []Section
+	for i, c := range choices {
+		if c < 2 {
+			file := m.files[i]
+			sections = append(sections, m.f.section(fmt.Sprintf("%s/%d", file.log, c), file.name))
+			sections[len(sections)-1].Codec = block.Codec(c)
+		}
+	}
+	rand.Shuffle(len(sections), func(i, j int) { sections[i], sections[j] = sections[j], sections[i] })
+	return sections
+}
+
+func (m *model) reconfigured(t *rapid.T) {
+	choice := rapid.IntRange(0, 2)
+	third := rapid.IntRange(0, 1).Draw(t, "third") // worker-1.log would be a rotated name of worker.log
+	m.f.cfg.Sections = m.sections(choice.Draw(t, "first"), choice.Draw(t, "second"), third)
+	m.f.source.mustReconfigure(t, m.f.cfg.Sections)
+}
+
+// complete waits until the file's logs have all that was written to it, and checks each of them.
+func (m *model) complete(t *rapid.T, file *modelFile) {
+	logs := []string{file.log, file.log + "/0", file.log + "/1"}
+	whole := file.all.String()
+	got := func() (all string) {
+		for _, log := range logs {
+			all += m.f.spool.log(log)
+		}
+		return all
+	}
+	m.f.eventually(func() bool { return len(got()) >= len(whole) })
+	want := strings.SplitAfter(whole, "\n")
+	for _, log := range logs {
+		next := 0
+		for line := range strings.SplitAfterSeq(m.f.spool.log(log), "\n") {
+			at := slices.Index(want[next:], line)
+			if at < 0 {
+				t.Fatalf("log %s: the line %q is out of order, or stands twice", log, line)
+			}
+			next += at
+		}
+	}
+	all := strings.SplitAfter(got(), "\n")
+	slices.Sort(all)
+	slices.Sort(want)
+	if !slices.Equal(all, want) {
+		t.Fatalf("%d lines of %s, want %d", len(all), file.name, len(want))
+	}
+}
