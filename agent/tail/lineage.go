@@ -195,6 +195,9 @@ func (s *Source) sift(ctx context.Context, l *lineage, siblings []sibling) []sib
 	// An older generation must be awake before a newer one is read, or the newer would not wait for it.
 	slices.SortFunc(known, func(a, b knownSibling) int { return cmp.Compare(a.ordinal, b.ordinal) })
 	for _, k := range known {
+		if other := k.lineage; other != nil && other.settled.IsZero() {
+			s.settle(ctx, other) // an ambiguous name must not wake a generation before those older than it
+		}
 		s.named(k.generation, k.sibling.path, k.stat)
 	}
 	slices.SortStableFunc(missed, oldestFirst)

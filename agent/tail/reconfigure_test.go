@@ -174,6 +174,18 @@ func (m *model) reconfigured(t *rapid.T) {
 	m.f.source.mustReconfigure(t, m.f.cfg.Sections)
 }
 
+// whereabouts lists for each log the numbers of the file's lines in it.
+func (m *model) whereabouts(logs, lines []string) string {
+	var b strings.Builder
+	for _, log := range logs {
+		fmt.Fprintf(&b, "\n%s:", log)
+		for line := range strings.Lines(m.f.spool.log(log)) {
+			fmt.Fprintf(&b, " %d", slices.Index(lines, line))
+		}
+	}
+	return b.String()
+}
+
 // complete waits until the file's logs have all that was written to it, and checks each of them.
 func (m *model) complete(t *rapid.T, file *modelFile) {
 	logs := []string{file.log, file.log + "/0", file.log + "/1"}
@@ -191,7 +203,7 @@ func (m *model) complete(t *rapid.T, file *modelFile) {
 		for line := range strings.SplitAfterSeq(m.f.spool.log(log), "\n") {
 			at := slices.Index(want[next:], line)
 			if at < 0 {
-				t.Fatalf("log %s: the line %q is out of order, or stands twice", log, line)
+				t.Fatalf("log %s: line %d of the file is out of order, or stands twice:%s", log, slices.Index(want, line), m.whereabouts(logs, want))
 			}
 			next += at
 		}
@@ -200,6 +212,6 @@ func (m *model) complete(t *rapid.T, file *modelFile) {
 	slices.Sort(all)
 	slices.Sort(want)
 	if !slices.Equal(all, want) {
-		t.Fatalf("%d lines of %s, want %d", len(all), file.name, len(want))
+		t.Fatalf("%d lines of %s, want %d:%s", len(all), file.name, len(want), m.whereabouts(logs, strings.SplitAfter(whole, "\n")))
 	}
 }
