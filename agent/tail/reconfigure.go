@@ -87,8 +87,7 @@ func (s *Source) redirect() {
 // are read again, order is established anew.
 func (s *Source) uncoverLocked(l *lineage) {
 	for _, g := range l.generations {
-		g.lineage, g.after, g.closing = nil, nil, false
-		g.cleared, g.pending = 0, 0
+		g.lineage, g.after, g.cleared, g.pending = nil, nil, 0, 0
 		s.releaseLocked(g, func(waiter) bool { return true })
 	}
 	l.generations, l.current = nil, nil

@@ -1,0 +1,248 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// reloaded is an agent whose configuration changes again and again while its files are written and rotated.
+type reloaded struct {
+	*cluster
+	agent   *proc
+	rng     *rand.Rand
+	fronts  []string  // addresses of the mediator
+	steady  *writer   // goes to one log all the time
+	moving  []*writer // go to one of two logs each, or are not read for a while
+	writing sync.WaitGroup
+	end     context.CancelFunc
+}
+
+// plan is one good configuration: moves says of each moving writer to which of its logs it goes, 2 for none.
+type plan struct {
+	front                    string
+	moves                    []int
+	maxSize, full, codec, on string
+}
+
+func newReloaded(t *testing.T) *reloaded {
+	t.Helper()
+	seed := newSeed()
+	t.Logf("seed %d: -chaos.seed=%[1]d", seed)
+	r := &reloaded{cluster: newCluster(t, &normal), rng: rand.New(rand.NewPCG(seed, 3))}
+	mediator := r.addMediator()
+	r.addScribe(mediator, "-size", "200kB")
+	wire := newProxy(t, mediator)
+	r.fronts = []string{mediator, wire.addr()}
+	r.steady = newWriter(t, r.path("in", "steady.log"), seed)
+	r.steady.rotation = dated
+	for i := range 2 {
+		w := newWriter(t, r.path("in", fmt.Sprintf("moving%d.log", i)), seed+uint64(i)+1)
+		w.rotation, w.numbered = rotation(i), true
+		r.moving = append(r.moving, w)
+	}
+	r.agent = r.newAgent(mediator, nil)
+	r.configure(r.text(plan{front: mediator, moves: []int{0, 0}, maxSize: "1GB", full: "block", codec: "s2", on: "info"}))
+	ctx, end := context.WithCancel(context.Background())
+	r.end = end
+	t.Cleanup(func() { end(); r.writing.Wait() })
+	for _, w := range append(slices.Clone(r.moving), r.steady) {
+		w.minFile = 3000
+		w.begin()
+		r.writing.Go(func() { w.run(ctx) })
+	}
+	r.agent.start()
+	within(t, 20*time.Second, "lines flow", func() bool { return outputSize(t, r.roots, "steady") > 0 })
+	return r
+}
+
+// draw makes up a good configuration.
+func (r *reloaded) draw() plan {
+	p := plan{
+		front: pick(r.rng, r.fronts...), maxSize: pick(r.rng, "1GB", "50kB", "-1"), full: "block",
+		codec: pick(r.rng, "s2", "zstd", "none"), on: pick(r.rng, "info", "debug"),
+	}
+	for range r.moving {
+		p.moves = append(p.moves, r.rng.IntN(3))
+	}
+	return p
+}
+
+func pick(rng *rand.Rand, choices ...string) string { return choices[rng.IntN(len(choices))] }
+
+func (r *reloaded) text(p plan) string {
+	text := fmt.Sprintf("name = \"agent1\"\nmediators = [%q]\nlog_level = %q\n[spool]\npath = %q\nmax_size = %q\nwhen_full = %q\ncompression = %q\n",
+		p.front, p.on, r.spool("agent1"), p.maxSize, p.full, p.codec)
+	text += fmt.Sprintf("[[file]]\npaths = [%q]\nlog = \"steady\"\n", r.steady.path)
+	for i, to := range p.moves {
+		if to < 2 { // by another glob each time
+			paths := [][]string{{r.moving[i].path}, {r.path("in", fmt.Sprintf("m*%d.log", i)), r.path("none", "*")}}[to]
+			text += fmt.Sprintf("[[file]]\npaths = %s\nlog = %q\n", tomlStrings(paths), movedTo(i, to))
+		}
+	}
+	return text
+}
+
+func movedTo(writer, to int) string { return fmt.Sprintf("moving%d/%d", writer, to) }
+
+// spoil makes a good configuration a bad one, and returns what must be said of it.
+func (r *reloaded) spoil(good string) (text, said string) {
+	switch r.rng.IntN(8) {
+	case 0:
+		return good + "[[file\n", "agent.toml"
+	case 1:
+		return good + "lgo = \"x\"\n", `unknown key \"lgo\"`
+	case 2:
+		return good + "[[file]]\npaths = [\"/x\"]\nlog = \"../x\"\n", "bad log name"
+	case 3:
+		return good + "[[file]]\npaths = [\"/x/[\"]\nlog = \"x\"\n", "bad glob"
+	case 4:
+		return good + "[[file]]\npaths = [\"/x\"]\nlog = \"{hots}\"\n", "unknown placeholder {hots}"
+	case 5:
+		return good + "[tls]\nca = \"missing.pem\"\n", "missing.pem"
+	case 6:
+		return strings.Replace(good, "spool.db", "other.db", 1), "spool.path needs a restart to change"
+	default:
+		return strings.Replace(good, "agent1", "other", 1), "name needs a restart to change"
+	}
+}
+
+// configure puts a configuration in the place of the agent's, as a whole.
+func (r *reloaded) configure(text string) {
+	r.t.Helper()
+	file := r.path("agent1", "agent.toml")
+	err := os.WriteFile(file+".new", []byte(text), 0o600)
+	if err == nil {
+		err = os.Rename(file+".new", file)
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// hup sends a signal, or a burst, and returns what the agent says of the last reload.
+func (r *reloaded) hup(burst int) string {
+	r.t.Helper()
+	before := len(r.outcomes())
+	for range burst {
+		r.agent.signal(syscall.SIGHUP)
+	}
+	var outcomes []string
+	within(r.t, 20*time.Second, "the agent says what came of SIGHUP", func() bool {
+		outcomes = r.outcomes()
+		return len(outcomes) > before
+	})
+	if burst == 1 && len(outcomes) != before+1 {
+		r.t.Errorf("one signal, and it says %q", outcomes[before:])
+	}
+	return outcomes[len(outcomes)-1]
+}
+
+// outcomes returns what the agent has said of all reloads.
+func (r *reloaded) outcomes() (all []string) {
+	for line := range strings.Lines(r.agent.stderr()) {
+		if strings.Contains(line, "msg=reloaded") || strings.Contains(line, `msg="reload failed`) {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+// TestReload sends SIGHUP again and again, a third of the times with a configuration that is wrong, while files are
+// written and rotated. The long form is a thousand signals in a minute.
+func TestReload(t *testing.T) {
+	t.Parallel()
+	n, pause := 60, 40*time.Millisecond
+	if *long {
+		n, pause = 1000, 60*time.Millisecond
+	}
+	r := newReloaded(t)
+	good, bad, began := 0, 0, time.Now()
+	for i := range n {
+		next := time.Now().Add(pause)
+		text, burst := r.text(r.draw()), 1
+		if r.rng.IntN(10) == 0 {
+			burst = 5
+		}
+		if i%3 == 1 {
+			bad++
+			text, want := r.spoil(text)
+			r.configure(text)
+			if said := r.hup(burst); !strings.Contains(said, "level=ERROR") || !strings.Contains(said, want) {
+				t.Errorf("of a wrong configuration it says %s\nwant %s; the configuration is\n%s", said, want, text)
+			}
+		} else {
+			good++
+			r.configure(text)
+			if said := r.hup(burst); !strings.Contains(said, "level=INFO") {
+				t.Errorf("of a good configuration it says %s\nthe configuration is\n%s", said, text)
+			}
+		}
+		time.Sleep(time.Until(next))
+	}
+	took := time.Since(began)
+	r.configure(r.text(plan{front: r.fronts[0], moves: []int{1, 0}, maxSize: "1GB", full: "block", codec: "s2", on: "info"}))
+	r.hup(1)
+	text, _ := r.spoil(r.text(r.draw()))
+	r.configure(text)
+	r.hup(1)
+	sizes := []int64{outputSize(t, r.roots, movedTo(0, 1)), outputSize(t, r.roots, movedTo(1, 0))}
+	within(t, 20*time.Second, "lines go where the last good configuration says", func() bool {
+		return outputSize(t, r.roots, movedTo(0, 1)) > sizes[0] && outputSize(t, r.roots, movedTo(1, 0)) > sizes[1]
+	})
+	r.end()
+	r.writing.Wait()
+	t.Logf("%d good and %d wrong configurations in %v; %d rotations", good, bad, took.Round(time.Millisecond),
+		r.steady.rotations+r.moving[0].rotations+r.moving[1].rotations)
+	within(t, patience, "everything arrives", func() bool {
+		var wrote, got int64
+		for i, w := range r.moving {
+			wrote += int64(len(w.bytes()))
+			got += outputSize(t, r.roots, movedTo(i, 0)) + outputSize(t, r.roots, movedTo(i, 1))
+		}
+		return got >= wrote
+	})
+	r.check([]expectation{{log: "steady", sources: []source{{bytes: r.steady.bytes}}}}, patience)
+	for i, w := range r.moving {
+		r.checkMoved(w, movedTo(i, 0), movedTo(i, 1))
+	}
+}
+
+// checkMoved compares what a writer has written with what arrived in its logs together: each line once, and in each log
+// in the order of writing.
+func (r *reloaded) checkMoved(w *writer, logs ...string) {
+	r.t.Helper()
+	written := bytes.SplitAfter(w.bytes(), []byte{'\n'})
+	written = written[:len(written)-1]
+	seen := make([]int, len(written))
+	for _, log := range logs {
+		last := -1
+		for line := range bytes.Lines(output(r.t, r.roots, log)) {
+			var n int
+			if _, err := fmt.Sscanf(string(line[:min(len(line), 8)]), "%08d", &n); err != nil || n >= len(written) || !bytes.Equal(line, written[n]) {
+				r.t.Errorf("log %s has a line that was not written: %.200q", log, line)
+				return
+			}
+			if n <= last {
+				r.t.Errorf("log %s has line %d after line %d", log, n, last)
+			}
+			last = n
+			seen[n]++
+		}
+	}
+	for n, times := range seen {
+		if times != 1 {
+			r.t.Errorf("line %d of %s came %d times", n, w.path, times)
+			return
+		}
+	}
+	r.t.Logf("%s: %d lines in %d logs", w.path, len(written), len(logs))
+}
