@@ -86,26 +86,32 @@ func absoluteGlob(glob string) (string, error) {
 }
 
 // matches says whether the file at the absolute path belongs to the section.
-func (s *section) matches(path string) bool {
+func (s *section) matches(path string) bool { return s.matching(path) != "" && !s.excludes(path) }
+
+// matching returns the first glob of the section that matches the path, "" if none does.
+func (s *section) matching(path string) string {
 	for _, p := range s.patterns {
 		if doublestar.MatchUnvalidated(p, path) {
-			return !s.excludes(path)
+			return p
 		}
 	}
-	return false
+	return ""
 }
 
-func (s *section) excludes(path string) bool {
+func (s *section) excludes(path string) bool { return s.excluding(path) != "" }
+
+// excluding returns the first exclude glob of the section that matches the path, "" if none does.
+func (s *section) excluding(path string) string {
 	for _, p := range s.exclude {
 		subject := path
 		if !strings.Contains(p, "/") {
 			subject = filepath.Base(path)
 		}
 		if doublestar.MatchUnvalidated(p, subject) {
-			return true
+			return p
 		}
 	}
-	return false
+	return ""
 }
 
 // sectionOf returns the first section to which path belongs, or nil.
