@@ -6,9 +6,12 @@ import (
 	"fmt"
 )
 
+// CheckpointPrefix begins the keys of all checkpoints of this source.
+const CheckpointPrefix = "file/"
+
 // Keys of the source's checkpoints in the spool.
 const (
-	keyPrefix  = "file/"
+	keyPrefix  = CheckpointPrefix
 	startedKey = keyPrefix + "started" // present once the first scan is done; its value is one byte, 1
 )
 

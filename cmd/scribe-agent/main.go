@@ -21,8 +21,11 @@ func run(host cli.Host) int {
 	c := &config{host: host}
 	p := c.program()
 	return p.Main(host, func(ctx context.Context, proc *cli.Process) error {
-		if p.Command() == "validate" {
+		switch p.Command() {
+		case "validate":
 			return c.validate(proc.Stdout)
+		case "explain":
+			return c.explain(proc.Stdout, p.Operands())
 		}
 		if len(c.stdins) > 0 && cli.IsTerminal(proc.Stdin) {
 			fmt.Fprintln(proc.Stderr, "scribe-agent: reading lines from the terminal; end with Ctrl-D")

@@ -62,8 +62,10 @@ func (c *config) program() *cli.Program {
 		"app | scribe-agent -mediator HOST:PORT -log web/access",
 		"app | scribe-agent -local DIR -log web/access            no server: writes files below DIR",
 		"scribe-agent -config agent.toml                          tails the files that it names",
-		"scribe-agent validate -config agent.toml                 checks it, prints what it tails")
-	p.AddCommand("validate")
+		"scribe-agent validate -config agent.toml                 checks it, prints what it tails",
+		"scribe-agent explain -config agent.toml FILE…            says of each file whether it is read, and why")
+	p.AddCommand("validate", "")
+	p.AddCommand("explain", "FILE…")
 	c.registerDestination(p)
 	c.registerStdin(p)
 	c.registerLines(p)

@@ -52,14 +52,10 @@ func (c *config) destination() string {
 
 // printFiles prints each [[file]] table and its files, and returns how many of them can't be tailed.
 func (c *config) printFiles(out io.Writer, host string) (problems int, err error) {
-	var sections []tail.Section
-	for _, f := range c.files {
-		sections = append(sections, tail.Section{Paths: f.paths, Exclude: f.exclude, Log: f.log, FromEnd: f.start == "end"})
-	}
-	if len(sections) == 0 {
+	if len(c.files) == 0 {
 		return 0, nil
 	}
-	matches, err := tail.Matches(sections, host)
+	matches, err := tail.Matches(c.sections(), host)
 	if err != nil {
 		return 0, err
 	}
@@ -91,6 +87,15 @@ func printLines(out io.Writer, l *linesTable) {
 	if steps := l.String(); steps != "" {
 		fmt.Fprintf(out, "lines        %s\n", steps)
 	}
+}
+
+// sections returns the [[file]] tables as the tail package takes them.
+func (c *config) sections() []tail.Section {
+	var sections []tail.Section
+	for _, f := range c.files {
+		sections = append(sections, tail.Section{Paths: f.paths, Exclude: f.exclude, Log: f.log, FromEnd: f.start == "end"})
+	}
+	return sections
 }
 
 // readable returns an error if the file can't be opened.

@@ -68,20 +68,28 @@ func (p *Program) parseFlags(args []string) (flags, error) {
 			}
 		}
 	}
+	if c, _ := p.commandOf(p.command); c.operands != "" && len(p.operands) == 0 && !p.help && !p.version {
+		return nil, Usagef("%s needs an argument: %s %s%s", c.name, c.name, c.operands, p.seeHelp())
+	}
 	return given, nil
 }
 
-// takeCommand takes an argument that is no flag; before are the arguments before it.
+// takeCommand takes an argument that is no flag, a command or an operand of it; before are the arguments before it.
 func (p *Program) takeCommand(arg string, before []string) error {
-	if p.isCommand(arg) {
+	given, _ := p.commandOf(p.command)
+	if given.operands != "" {
+		p.operands = append(p.operands, arg)
+		return nil
+	}
+	if c, ok := p.commandOf(arg); ok {
 		if p.command != "" {
 			return Usagef("unexpected argument %q after %q%s", arg, p.command, p.seeHelp())
 		}
-		p.command = arg
+		p.command = c.name
 		return nil
 	}
 	hint := ""
-	if near := nearest(arg, p.commands); near != "" {
+	if near := nearest(arg, p.commandNames()); near != "" {
 		hint = didYouMean(near)
 	} else if near := p.byFlag(arg); near != nil {
 		hint = didYouMean("-" + arg)
@@ -91,6 +99,14 @@ func (p *Program) takeCommand(arg string, before []string) error {
 		}
 	}
 	return Usagef("unexpected argument %q%s%s", arg, hint, p.seeHelp())
+}
+
+func (p *Program) commandNames() []string {
+	var names []string
+	for _, c := range p.commands {
+		names = append(names, c.name)
+	}
+	return names
 }
 
 // flagError turns an error of the flag package into ours.

@@ -65,7 +65,8 @@ func newSample() *sample {
 		})
 	}).Live()
 	s.Table("stdin", func(t *Settings) { t.String(new(string), "log", "", "log") })
-	s.AddCommand("validate")
+	s.AddCommand("validate", "")
+	s.AddCommand("explain", "FILE…")
 	s.Common()
 	return s
 }

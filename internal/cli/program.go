@@ -4,7 +4,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 )
@@ -37,10 +36,11 @@ type Program struct {
 
 	name, purpose string
 	forms         []string
-	commands      []string
+	commands      []command
 	finish        func() error
 
 	command              string
+	operands             []string
 	config               string
 	help, version, pprof bool
 	pport                int
@@ -71,11 +71,20 @@ func (p *Program) Common() {
 
 func (s *Setting) hideEnv() { s.env = "" }
 
-// AddCommand makes name a word that may stand among the flags, once.
-func (p *Program) AddCommand(name string) { p.commands = append(p.commands, name) }
+// command is a word that may stand among the flags, and what must follow it.
+type command struct{ name, operands string }
+
+// AddCommand makes name a word that may stand among the flags, once. Operands says what must follow it, as "FILE…"; ""
+// is nothing.
+func (p *Program) AddCommand(name, operands string) {
+	p.commands = append(p.commands, command{name, operands})
+}
 
 // Command returns the command given, or "".
 func (p *Program) Command() string { return p.command }
+
+// Operands returns what followed the command; at least one if it takes any.
+func (p *Program) Operands() []string { return p.operands }
 
 // Finish sets a function that is called when all settings are set, to check what concerns several of them. Its error
 // is a usage error.
@@ -137,5 +146,12 @@ func (p *Program) parseFile(given flags, lookupEnv func(string) (string, bool)) 
 	return doc.apply(&p.Settings)
 }
 
-// isCommand says whether the argument is one of the program's commands.
-func (p *Program) isCommand(arg string) bool { return slices.Contains(p.commands, arg) }
+// commandOf returns the command that the argument is, if it is one.
+func (p *Program) commandOf(arg string) (command, bool) {
+	for _, c := range p.commands {
+		if c.name == arg {
+			return c, true
+		}
+	}
+	return command{}, false
+}
