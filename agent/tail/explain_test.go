@@ -106,6 +106,9 @@ func TestExplainPermissions(t *testing.T) {
 		for _, name := range []string{"mine.log", "closed/a.log", "unlisted/a.log", "unlisted/literal.txt"} {
 			fmt.Println(f.explain(nil, name))
 		}
+		for _, glob := range []string{"closed/*.log", "closed/sub/*.log", "unlisted/*.log"} {
+			fmt.Println(strings.ReplaceAll(blindness(f.path(glob)), f.dir, "DIR"))
+		}
 		return
 	}
 	if os.Getuid() != 0 {
@@ -135,7 +138,10 @@ func TestExplainPermissions(t *testing.T) {
 		"not read; the glob DIR/closed/*.log matches it, and does not find it: DIR/closed (drwx------, owner root) can't be listed by this user; " +
 		"DIR/closed (drwx------, owner root) does not let this user through\n" +
 		"not read; the glob DIR/unlisted/*.log matches it, and does not find it: DIR/unlisted (drwx--x--x, owner root) can't be listed by this user\n" +
-		"read into literal\n"
+		"read into literal\n" +
+		"DIR/closed (drwx------, owner root) can't be listed by this user\n" +
+		"DIR/closed (drwx------, owner root) does not let this user through\n" +
+		"DIR/unlisted (drwx--x--x, owner root) can't be listed by this user\n"
 	if err != nil || !strings.HasPrefix(string(out), want) {
 		t.Errorf("%v\n got %s\nwant %s", err, out, want)
 	}

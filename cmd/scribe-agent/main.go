@@ -23,7 +23,7 @@ func run(host cli.Host) int {
 	return p.Main(host, func(ctx context.Context, proc *cli.Process) error {
 		switch p.Command() {
 		case "validate":
-			return c.validate(proc.Stdout)
+			return c.validate(proc.Stdout, installedSandbox())
 		case "explain":
 			return c.explain(proc.Stdout, p.Operands())
 		}

@@ -280,9 +280,9 @@ spool        DIR/s.db, up to 1GB, then block; compression s2
 
 [[file]]     agent.toml:6, from the end: /none/such/* -> y
 lines        events continue with ^\s; include a or b; redact c; prefix "{host} "
-  no such file yet
+  warning: /none/such/*: there is no /none
 
-all right
+all right, but see the warnings
 `
 	if code != 0 || stderr != "" || strings.ReplaceAll(stdout, dir, "DIR") != want {
 		t.Errorf("code %d, stderr %s\n%s", code, stderr, stdout)

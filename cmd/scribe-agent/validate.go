@@ -13,8 +13,8 @@ import (
 )
 
 // validate prints what the agent would do. The settings have been checked by then; the error is about files that it
-// finds. It changes nothing.
-func (c *config) validate(out io.Writer) error {
+// finds. What may not be meant is a warning. It changes nothing.
+func (c *config) validate(out io.Writer, hidden sandbox) error {
 	fmt.Fprintf(out, "destination  %s\n", c.destination())
 	fmt.Fprintf(out, "spool        %s, up to %s, then %s; compression %s\n", absolute(c.spool), size.Format(c.maxSize), c.whenFull, c.compression)
 	for _, s := range c.stdins {
@@ -25,19 +25,21 @@ func (c *config) validate(out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("find this host's name: %w", err)
 	}
-	problems, err := c.printFiles(out, host)
+	problems, warnings, err := c.printFiles(out, host, hidden)
 	if err != nil {
 		return cli.Usage(err)
 	}
-	switch problems {
-	case 0:
-		fmt.Fprintln(out, "\nall right")
-		return nil
-	case 1:
+	switch {
+	case problems == 1:
 		return errors.New("the settings are right, but not all files can be tailed: 1 is not")
-	default:
+	case problems > 1:
 		return fmt.Errorf("the settings are right, but not all files can be tailed: %d are not", problems)
+	case warnings > 0:
+		fmt.Fprintln(out, "\nall right, but see the warnings")
+	default:
+		fmt.Fprintln(out, "\nall right")
 	}
+	return nil
 }
 
 func (c *config) destination() string {
@@ -50,24 +52,27 @@ func (c *config) destination() string {
 	return strings.Join(c.mediators, ", ") + ", with TLS"
 }
 
-// printFiles prints each [[file]] table and its files, and returns how many of them can't be tailed.
-func (c *config) printFiles(out io.Writer, host string) (problems int, err error) {
+// printFiles prints each [[file]] table and its files, and returns how many of them can't be tailed, and the number of
+// warnings.
+func (c *config) printFiles(out io.Writer, host string, hidden sandbox) (problems, warnings int, err error) {
 	if len(c.files) == 0 {
-		return 0, nil
+		return 0, 0, nil
 	}
 	matches, err := tail.Matches(c.sections(), host)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
+	}
+	warned, err := tail.Warnings(c.sections(), host)
+	if err != nil {
+		return 0, 0, err
 	}
 	for i, f := range c.files {
 		fmt.Fprintf(out, "\n[[file]]     %s, from the %s: %s -> %s\n", f.where, f.start, strings.Join(f.paths, " "), f.log)
 		printLines(out, &f.lines)
-		found := false
 		for _, m := range matches {
 			if m.Section != i {
 				continue
 			}
-			found = true
 			if err := errors.Join(m.Err, readable(m.Path)); err != nil {
 				problems++
 				fmt.Fprintf(out, "  %s: %s\n", m.Path, strings.ReplaceAll(err.Error(), "\n", "; "))
@@ -75,11 +80,22 @@ func (c *config) printFiles(out io.Writer, host string) (problems int, err error
 			}
 			fmt.Fprintf(out, "  %s -> %s\n", m.Path, m.Log)
 		}
-		if !found {
-			fmt.Fprintln(out, "  no such file yet")
+		warn := func(glob, text string) {
+			warnings++
+			fmt.Fprintf(out, "  warning: %s: %s\n", glob, text)
+		}
+		for _, w := range warned {
+			if w.Section == i {
+				warn(w.Glob, w.Text)
+			}
+		}
+		for _, glob := range f.paths {
+			if setting := hidden.hides(glob); setting != "" {
+				warn(glob, "hidden from the agent by "+setting+" in "+unit)
+			}
 		}
 	}
-	return problems, nil
+	return problems, warnings, nil
 }
 
 // printLines says what is done to the lines of a table, if anything is.
