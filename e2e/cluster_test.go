@@ -136,6 +136,7 @@ func (c *cluster) addScribe(mediator string, args ...string) (addr, root string)
 type tailed struct {
 	paths []string
 	log   string
+	start string // "" is the default
 }
 
 // addAgent starts an agent that tails files. The lines go before the first table of its configuration.
@@ -157,6 +158,9 @@ func (c *cluster) newAgent(destination string, files []tailed, lines ...string) 
 	text += fmt.Sprintf("[spool]\npath = %q\n", c.spool(name))
 	for _, f := range files {
 		text += fmt.Sprintf("[[file]]\npaths = %s\nlog = %q\n", tomlStrings(f.paths), f.log)
+		if f.start != "" {
+			text += fmt.Sprintf("start = %q\n", f.start)
+		}
 	}
 	if err := os.WriteFile(c.path(name, "agent.toml"), []byte(text), 0o600); err != nil {
 		c.t.Fatal(err)

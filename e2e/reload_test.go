@@ -54,13 +54,18 @@ func newReloaded(t *testing.T) *reloaded {
 	ctx, end := context.WithCancel(context.Background())
 	r.end = end
 	t.Cleanup(func() { end(); r.writing.Wait() })
-	for _, w := range append(slices.Clone(r.moving), r.steady) {
+	writers := append(slices.Clone(r.moving), r.steady)
+	for _, w := range writers {
 		w.minFile = 3000
 		w.begin()
-		r.writing.Go(func() { w.run(ctx) })
 	}
 	r.agent.start()
-	within(t, 20*time.Second, "lines flow", func() bool { return outputSize(t, r.roots, "steady") > 0 })
+	for _, log := range []string{"steady", movedTo(0, 0), movedTo(1, 0)} { // a path must be seen before it is rotated
+		within(t, 20*time.Second, "lines flow", func() bool { return outputSize(t, r.roots, log) > 0 })
+	}
+	for _, w := range writers {
+		r.writing.Go(func() { w.run(ctx) })
+	}
 	return r
 }
 
