@@ -76,9 +76,6 @@ func (s *Source) redirect() {
 		l.log = logs[l]
 		for _, g := range l.generations {
 			g.log, g.codec, g.lines = l.log, l.section.codec, l.section.lines
-			if g.held { // what waits behind its position may be complete by other rules
-				s.enqueueLocked(g)
-			}
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/logscribe/logscribe/agent/line"
 	"github.com/logscribe/logscribe/internal/block"
 )
 
@@ -214,4 +215,23 @@ func (m *model) complete(t *rapid.T, file *modelFile) {
 	if !slices.Equal(all, want) {
 		t.Fatalf("%d lines of %s, want %d:%s", len(all), file.name, len(want), m.whereabouts(logs, strings.SplitAfter(whole, "\n")))
 	}
+}
+
+// TestReconfigureReleasesHeldEvents ends the wait for more of an event together with the rule that made it wait.
+func TestReconfigureReleasesHeldEvents(t *testing.T) {
+	f := newFixture(t, "*.log")
+	f.cfg.Sections[0].Lines = line.Rules{Multiline: line.Multiline{Continue: `^\s`, Timeout: time.Hour}}
+	f.write("app.log", "one\n two\n")
+	long := time.Now().Add(-time.Minute) // so that it does not seem to have changed
+	f.check(os.Chtimes(f.path("app.log"), long, long))
+	f.up()
+	f.scans(3)
+	f.wants("app", "")
+	f.reconfigure(f.section("{stem}", "*.log"))
+	f.wants("app", "one\n two\n")
+	excluding := f.section("{stem}", "*.log")
+	excluding.Lines.Exclude = []string{"^secret"}
+	f.reconfigure(excluding)
+	f.write("app.log", "secret\nthree\n")
+	f.wants("app", "one\n two\nthree\n")
 }
