@@ -69,13 +69,16 @@ func (s *Source) dropLocked(g *generation) *os.File {
 	return f
 }
 
+// maxTries bounds how many files closeSurplus looks at, for it is called often.
+const maxTries = 128
+
 // closeSurplus closes the descriptors above the limit of those files that have been idle longest. A file without a name
 // keeps its descriptor until its grace period is over: it could not be opened again.
 func (s *Source) closeSurplus() {
 	var files []*os.File
 	s.mu.Lock()
 	surplus := s.opened.Len() - s.cfg.MaxOpen
-	for e, tries := s.opened.Back(), surplus+64; e != nil && surplus > 0 && tries > 0; tries-- {
+	for e, tries := s.opened.Back(), maxTries; e != nil && surplus > 0 && tries > 0; tries-- {
 		g := e.Value.(*generation)
 		e = e.Prev()
 		if g.quietLocked() && g.name != "" && g.links > 0 && !g.closing {

@@ -1,6 +1,9 @@
 package tail
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // The ready queue is first in, first out, and a generation leaves it for one chunk at a time: a file that grows without
 // end costs the others one chunk's time each round.
@@ -19,6 +22,19 @@ func (s *Source) enqueueLocked(g *generation) {
 		s.ready = append(s.ready, g)
 		s.work.Signal()
 	}
+}
+
+// enqueueLater is enqueue for one of very many new generations. It has a worker look once the generation is registered, for
+// its descriptor can't be closed before that.
+func (s *Source) enqueueLater(g *generation) {
+	s.mu.Lock()
+	if g.inflight {
+		g.more = true
+	} else {
+		s.enqueueLocked(g)
+	}
+	s.mu.Unlock()
+	s.schedule(g, time.Now().Add(s.cfg.PollInterval))
 }
 
 // next blocks until a generation is ready, and holds it for the caller; nil when the source stops.

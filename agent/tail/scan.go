@@ -196,7 +196,11 @@ func (s *Source) applyUnknown(ctx context.Context, unknown []match) {
 	}
 	s.register(ctx, found, more...)
 	for _, g := range fresh {
-		s.enqueue(g)
+		if len(fresh) > s.cfg.MaxOpen {
+			s.enqueueLater(g)
+		} else {
+			s.enqueue(g)
+		}
 	}
 }
 
