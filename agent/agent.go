@@ -7,6 +7,7 @@
 //   - A file's lines enter the spool together with the checkpoint that they reach, so that a restart goes on at the
 //     exact byte.
 //   - An agent with an identity begins with an empty spool where the Scribes say that the last one has brought its files.
+//   - A reload puts a whole configuration into effect, or none of it.
 //   - An agent may be killed at any instant; a clean stop does no more than to stop sooner.
 //
 // # Layout, in the order of the data
@@ -18,6 +19,8 @@
 //	ship/   from the spool to the Scribes
 //
 // resume.go asks the Scribes before the sources begin, where an agent has an identity and an empty spool.
+//
+// reload.go changes the configuration of an agent that runs.
 //
 // The spool itself is the package spool at the top of the project.
 package agent

@@ -15,6 +15,7 @@
 //     next one begins, its timeout, or the grace period of its file. Newer files at its path wait for it. It never spans
 //     two files.
 //   - A block may carry the checkpoint at its end: with that alone, reading goes on right behind its last line.
+//   - Other sections change neither what is known of files nor how far they are read.
 //   - Memory is bounded: by the buffers of a few workers, by a budget for what waits for the spool, and by some hundred
 //     bytes for each file. Descriptors are limited, apart from those of deleted files that still have lines.
 //
@@ -43,6 +44,7 @@
 //	config.go, section.go, template.go   what is tailed, and into which log
 //	source.go                            New, and Run, whose goroutine is the conductor
 //	reconfigure.go                       other sections for a source that runs
+//	explain.go, obstacle.go, warnings.go what people want to know: is this file read, and why not
 //	walk.go, scan.go                     the globs, and what follows from their evaluation
 //	watch.go, poll.go, sweep.go          events, regular looks at known files, forgetting those that are gone
 //	lineage.go, identify.go, rotation.go which file at which name is which generation

@@ -75,8 +75,7 @@ func (r *reader) read(ctx context.Context, g *generation) (again bool) {
 	return r.deliver(ctx, g, f, data, to, want, size)
 }
 
-// mayRead is false if the generation waits for another, has a batch waiting behind the one in flight already, or is not
-// covered by a section any more.
+// mayRead is false if the generation waits for another, or has a batch waiting behind the one in flight already.
 func (s *Source) mayRead(g *generation) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,7 +83,7 @@ func (s *Source) mayRead(g *generation) bool {
 		g.more = true
 		return false
 	}
-	return g.blockers == 0 && !g.dead && g.lineage != nil
+	return g.blockers == 0 && !g.dead
 }
 
 // note records what the holder has seen of the file.

@@ -46,9 +46,7 @@ func (s *Source) Reconfigure(sections []Section) error {
 func (s *Source) reconfigure(ctx context.Context, sections []*section) {
 	s.sections = sections
 	s.redirect()
-	for _, l := range s.rejoin() {
-		s.settle(ctx, l) // the older ones must be found before the current one is read
-	}
+	s.rejoin()
 	s.scans.pruning = true
 	if s.scans.done != nil {
 		s.scans.stale = true
@@ -90,9 +88,8 @@ func (s *Source) uncoverLocked(l *lineage) {
 	l.generations, l.current = nil, nil
 }
 
-// rejoin puts generations without a lineage into that of their path, if a section covers it now. It returns the lineages
-// that have several.
-func (s *Source) rejoin() (several []*lineage) {
+// rejoin puts generations without a lineage into that of their path, if a section covers it now.
+func (s *Source) rejoin() {
 	joined := map[*lineage]bool{}
 	for _, g := range s.byInode {
 		if g.lineage != nil {
@@ -106,7 +103,7 @@ func (s *Source) rejoin() (several []*lineage) {
 		s.mu.Lock()
 		s.joinLocked(g, l)
 		g.log = l.log
-		g.dormant = g.ordinal == 0 // or a newer one would not wait for it
+		g.dormant = g.ordinal == 0 // of the others a newer one waits for an older one, until that is found or missed
 		s.mu.Unlock()
 		if g.ordinal > 0 {
 			s.schedule(g, g.active) // at once
@@ -116,12 +113,8 @@ func (s *Source) rejoin() (several []*lineage) {
 		s.mu.Lock()
 		slices.SortFunc(l.generations, func(a, b *generation) int { return cmp.Compare(a.ordinal, b.ordinal) })
 		l.current = l.generations[len(l.generations)-1]
-		if len(l.generations) > 1 {
-			several = append(several, l)
-		}
 		s.mu.Unlock()
 	}
-	return several
 }
 
 // rematch returns those matches of a scan under earlier sections that are matches under the present ones.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,6 +89,56 @@ func TestReconfigureKeepsDeletedFilesOpen(t *testing.T) {
 	f.spool.do(func() { f.spool.blocked = nil })
 	close(blocked)
 	f.wants("app", "one\ntwo\nthree\n")
+}
+
+// TestReconfigureDuringAScan changes the sections while a scan under the old ones hangs. What the new ones cover is found
+// by the time that it ends, though no other scan is due for long.
+func TestReconfigureDuringAScan(t *testing.T) {
+	f := newFixture(t, "*.log")
+	f.blind()
+	f.cfg.ScanInterval, f.cfg.PollInterval = time.Hour, time.Hour
+	f.write("slow.log", "slow\n")
+	f.write("a.log", "new\n")
+	f.write("b.log", "old\n")
+	f.check(os.Chtimes(f.path("b.log"), time.Unix(1, 0), time.Unix(1, 0)))
+	hangs, goOn := make(chan struct{}), make(chan struct{})
+	hang := sync.OnceFunc(func() { close(hangs); <-goOn })
+	f.cfg.stat = func(path string) (fileStat, error) {
+		if path == f.path("slow.log") {
+			hang()
+		}
+		return statPath(path)
+	}
+	f.up()
+	<-hangs
+	f.reconfigure(f.section("other", "slow.log"), f.section("all", "a.log", "b.log"))
+	close(goOn)
+	f.wants("other", "slow\n")
+	f.wants("all", "old\nnew\n")
+}
+
+// TestAmbiguousNameWakesOlderFirst settles worker.log first, of which worker-1.log is a rotated name too: what stood at
+// worker-1.log before must be awake when the file there is.
+func TestAmbiguousNameWakesOlderFirst(t *testing.T) {
+	f := newFixture(t, "worker.log", "worker-1.log")
+	f.write("worker.log", "w\n")
+	f.write("worker-1.log", "one\n")
+	f.up()
+	f.wants("worker-1", "one\n")
+	f.rename("worker-1.log", "worker-1.log.1")
+	f.write("worker-1.log", "two\n")
+	f.wants("worker-1", "one\ntwo\n")
+	f.down()
+	f.write("worker-1.log.1", "late\n")
+	f.write("worker-1.log", "three\n")
+	s, err := New(f.cfg)
+	f.check(err)
+	s.settle(t.Context(), s.lineages[f.path("worker.log")])
+	for _, g := range s.lineages[f.path("worker-1.log")].generations {
+		if g.dormant {
+			t.Errorf("%s, which stands at %s now, sleeps", g.path, g.name)
+		}
+	}
 }
 
 func TestReconfigureRefusesAllOrNothing(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"syscall"
@@ -16,6 +17,7 @@ type reloading struct {
 	t       *testing.T
 	signals chan os.Signal
 	stderr  *buffer
+	logger  *slog.Logger
 	apply   func(*sample) error
 	code    chan int
 }
@@ -34,7 +36,7 @@ func startReloading(t *testing.T, toml string) *reloading {
 				fresh := newSample()
 				return fresh.Program, func() error { return r.apply(fresh) }
 			})
-			p.Logger.Debug("at level debug")
+			r.logger = p.Logger
 			close(ready)
 			return idle(ctx, p)
 		})
@@ -106,6 +108,9 @@ func TestReloadThatCannotBeApplied(t *testing.T) {
 	r.apply = func(*sample) error { return nil }
 	if said := r.hup("log_level = \"debug\"\n[spool]\nmax_size = \"2GB\"\n"); !strings.Contains(said, `changed="spool.max_size, log_level"`) {
 		t.Errorf("said %s", said)
+	}
+	if r.logger.Debug("a detail"); !strings.Contains(r.stderr.String(), "a detail") {
+		t.Error("the new level is not in force")
 	}
 	r.stop()
 }
