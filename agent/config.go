@@ -104,6 +104,9 @@ func (c *Config) Validate() error {
 			return errors.New("an identity goes with files: standard input can't be read again")
 		}
 	}
+	if err := spool.CheckMaxSize(c.Spool.MaxSize); err != nil {
+		return fmt.Errorf("spool.max_size: %w", err)
+	}
 	if _, err := spool.ParsePolicy(c.Spool.WhenFull); err != nil {
 		return fmt.Errorf("spool.when_full: %w", err)
 	}

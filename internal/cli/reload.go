@@ -29,7 +29,7 @@ func (p *Process) again(reload Reloader) (changed []string, err error) {
 		return nil, err
 	}
 	p.program = fresh
-	
+	p.level.Set(fresh.level())
 	return changed, nil
 }
 
