@@ -28,8 +28,11 @@ type Config struct {
 	Listen string
 	// Path is the root folder of the logs; it is made if it does not exist.
 	Path string
-	// MaxSize bounds each file in bytes; size.Unlimited, or 0, is no limit.
-	MaxSize int64
+	// Policy, Rules, MinFree and Access say how the logs' files are kept; see store.Options.
+	Policy  store.Policy
+	Rules   []store.Rule
+	MinFree int64
+	Access  store.Access
 	// Notes is a folder, outside Path, in which the Scribe notes which root it finds at Path, to notice one day that a file
 	// system is not mounted there; "" for none.
 	Notes string
@@ -96,7 +99,11 @@ func newScribe(cfg Config, listener net.Listener) (*Scribe, error) {
 			return nil, err
 		}
 	}
-	if s.store, err = store.Open(cfg.Path, store.Options{MaxSize: cfg.MaxSize, Durability: cfg.Durability, Notes: cfg.Notes, Logger: s.logger}); err != nil {
+	options := store.Options{
+		Policy: cfg.Policy, Rules: cfg.Rules, MinFree: cfg.MinFree, Access: cfg.Access,
+		Durability: cfg.Durability, Notes: cfg.Notes, Logger: s.logger,
+	}
+	if s.store, err = store.Open(cfg.Path, options); err != nil {
 		return nil, err
 	}
 	s.identities = newIdentities(s.store)

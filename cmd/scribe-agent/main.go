@@ -13,6 +13,7 @@ import (
 	"github.com/logscribe/logscribe/agent"
 	"github.com/logscribe/logscribe/internal/cli"
 	"github.com/logscribe/logscribe/scribe"
+	"github.com/logscribe/logscribe/scribe/store"
 )
 
 func main() { os.Exit(run(cli.OS())) }
@@ -65,7 +66,7 @@ func (c *config) runAgent(ctx context.Context, proc *cli.Process, cfg agent.Conf
 
 // runLocal runs the agent with a Scribe in the same process. The Scribe outlives the agent, which settles with it.
 func (c *config) runLocal(ctx context.Context, proc *cli.Process) error {
-	s, err := scribe.NewEmbedded(scribe.Config{Path: c.local, MaxSize: c.size, Logger: proc.Logger, Software: cli.Version()})
+	s, err := scribe.NewEmbedded(scribe.Config{Path: c.local, Policy: store.Policy{MaxSize: c.size}, Logger: proc.Logger, Software: cli.Version()})
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func run(host cli.Host) int {
 // scribe returns the settings in the form that package scribe takes.
 func (c *config) scribe(proc *cli.Process) scribe.Config {
 	cfg := scribe.Config{
-		Listen: cli.JoinHostPort(c.host, c.port), Path: c.path, MaxSize: c.size, Durability: store.Durability(c.durable),
+		Listen: cli.JoinHostPort(c.host, c.port), Path: c.path, Policy: store.Policy{MaxSize: c.size}, Durability: store.Durability(c.durable),
 		Mediators: c.mediators, ID: c.id, Advertise: c.advertise,
 		TLS: c.tls, Logger: proc.Logger, Software: cli.Version(),
 	}

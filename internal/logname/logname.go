@@ -2,7 +2,8 @@
 //
 // A log is named path/filename: elements separated by single slashes, the last one the file's name without its
 // extension. The log web/access is the file web/access.log below the Scribe's root; when that file is full it is
-// renamed to web/access_20060102T150405.000000Z.log, the UTC time of the rotation in microseconds.
+// renamed to web/access_20060102T150405.000000Z.log, the UTC time of the rotation in microseconds. Compressed, it is
+// web/access_20060102T150405.000000Z.log.zst or .gz.
 package logname
 
 import (
@@ -93,6 +94,27 @@ func RotatedAt(name, file string) (time.Time, bool) {
 	}
 	t, err := time.Parse(timeLayout, stamp)
 	return t, err == nil
+}
+
+// Compressed are the extensions that a rotated file's name gets once it is compressed.
+var Compressed = []string{".zst", ".gz"}
+
+// SplitRotated parts the path of a rotated file into the log's name, the time of the rotation and the extension of
+// Compressed, "" for a file that is not compressed. It returns whether file can be a rotated file at all.
+func SplitRotated(file string) (name string, at time.Time, compressed string, ok bool) {
+	for _, extension := range Compressed {
+		if strings.HasSuffix(file, extension) {
+			compressed = extension
+		}
+	}
+	file = strings.TrimSuffix(file, compressed)
+	cut := len(file) - len("_"+timeLayout+Extension)
+	if cut <= 0 {
+		return "", time.Time{}, "", false
+	}
+	name = file[:cut]
+	at, ok = RotatedAt(name, file)
+	return name, at, compressed, ok
 }
 
 // Dir returns the slash-separated folder of the log's files below the root, "." for the root itself.

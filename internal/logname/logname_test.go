@@ -43,6 +43,26 @@ func TestRotatedNamesReadBack(t *testing.T) {
 	}
 }
 
+func TestRotatedNamesComeApart(t *testing.T) {
+	at := time.Date(2026, 3, 4, 5, 6, 7, 89000, time.UTC)
+	for _, compressed := range []string{"", ".zst", ".gz"} {
+		for _, log := range []string{"web/access", "a", "a.log"} {
+			name, got, extension, ok := logname.SplitRotated(logname.Rotated(log, at) + compressed)
+			if name != log || !got.Equal(at) || extension != compressed || !ok {
+				t.Errorf("%q, %v, %q, %t", name, got, extension, ok)
+			}
+		}
+	}
+	for _, other := range []string{
+		"", "web/access.log", "web/access.log.zst", "_20260304T040607.000089Z.log", "web/access_20260304T040607.000089Z.log.zst.tmp",
+		"web/access_20260304T040607.000089Z.log.gz.zst", "web/access_20261304T040607.000089Z.log", "web/access_20260304T040607.000089Z.log.bz2",
+	} {
+		if name, _, _, ok := logname.SplitRotated(other); ok {
+			t.Errorf("%s is taken for a rotated file of %q", other, name)
+		}
+	}
+}
+
 // FuzzCheck looks for names that pass and yet lead out of the root.
 func FuzzCheck(f *testing.F) {
 	for _, s := range []string{"a/b", "../a", "a\x00b", "/etc/passwd", "a/./b", ".scribe/ledger"} {

@@ -33,6 +33,8 @@ type snapshot struct {
 	full    []*os.File // the files rotated before it
 	size    int64
 	rotated int64
+	begun   int64
+	filled  []rotatedFile // the files rotated since the last snapshot
 	marks   map[block.Producer]uint64
 	reached map[source][]byte
 	err     error
@@ -166,7 +168,7 @@ func (l *logFile) snapshot() *snapshot {
 		return nil
 	}
 	s := &snapshot{
-		log: l, err: l.intact(), file: l.file, full: l.full, size: l.size, rotated: l.lastStamp,
+		log: l, err: l.intact(), file: l.file, full: l.full, size: l.size, rotated: l.lastStamp, begun: l.begun, filled: l.filled,
 		marks: make(map[block.Producer]uint64, len(l.touched)), reached: l.reached,
 	}
 	for p := range l.touched {
@@ -174,7 +176,7 @@ func (l *logFile) snapshot() *snapshot {
 	}
 	clear(l.touched)
 	l.reached = nil
-	l.full, l.pending = nil, false
+	l.full, l.filled, l.pending = nil, nil, false
 	l.inRound = true
 	return s
 }
@@ -270,6 +272,9 @@ func (snap *snapshot) settle() {
 		f.Close() // synced, or not acknowledged
 	}
 	l := snap.log
+	if snap.err == nil {
+		l.store.archive.announce(l.name, snap.filled)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inRound = false
@@ -285,7 +290,7 @@ func (snap *snapshot) settle() {
 		l.fail(snap.err) // the error stays in the log
 		return
 	}
-	l.entry.size, l.entry.rotated = snap.size, snap.rotated
+	l.entry.size, l.entry.rotated, l.entry.begun = snap.size, snap.rotated, snap.begun
 	for p, sequence := range snap.marks {
 		m := l.marks[p]
 		m.committed = max(m.committed, sequence)

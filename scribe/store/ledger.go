@@ -48,21 +48,26 @@ var (
 // entry is what the ledger knows of one log. Its record, integers big-endian:
 //
 //	offset  width  meaning
-//	0       1      version of this record, 1
+//	0       1      version of this record, 2
 //	1       8      size: committed size of the active file in bytes
 //	9       8      rotated: time in the name of the last committed rotation, microseconds since 1970 UTC; 0 for none
 //	17      8      reserved: the time up to which names of rotated files may have been used; in the same unit
 //	25      8      epoch: the highest epoch of ownership seen
+//	33      8      begun: when the active file's first line was written, in the same unit; 0 if that is not known
+//
+// Records of version 1 end before begun.
 type entry struct {
 	size     int64
 	rotated  int64
 	reserved int64
 	epoch    uint64
+	begun    int64
 }
 
 const (
-	entryVersion = 1
-	entrySize    = 33
+	entryVersion = 2
+	entrySize    = 41
+	entrySizeV1  = 33
 	markVersion  = 1
 	markSize     = 17
 )
@@ -73,22 +78,30 @@ func encodeEntry(e entry) []byte {
 	buf = binary.BigEndian.AppendUint64(buf, uint64(e.size))
 	buf = binary.BigEndian.AppendUint64(buf, uint64(e.rotated))
 	buf = binary.BigEndian.AppendUint64(buf, uint64(e.reserved))
-	return binary.BigEndian.AppendUint64(buf, e.epoch)
+	buf = binary.BigEndian.AppendUint64(buf, e.epoch)
+	return binary.BigEndian.AppendUint64(buf, uint64(e.begun))
 }
 
 func decodeEntry(log, value []byte) (entry, error) {
-	if len(value) > 0 && value[0] != entryVersion {
-		return entry{}, fmt.Errorf("%w: record of log %q has version %d, this release reads %d", ErrVersion, log, value[0], entryVersion)
+	want := entrySize
+	if len(value) > 0 && value[0] == 1 {
+		want = entrySizeV1
+	} else if len(value) > 0 && value[0] != entryVersion {
+		return entry{}, fmt.Errorf("%w: record of log %q has version %d, this release reads 1 to %d", ErrVersion, log, value[0], entryVersion)
 	}
-	if len(value) != entrySize {
-		return entry{}, fmt.Errorf("%w: record of log %q has %d bytes instead of %d", ErrDamaged, log, len(value), entrySize)
+	if len(value) != want {
+		return entry{}, fmt.Errorf("%w: record of log %q has %d bytes instead of %d", ErrDamaged, log, len(value), want)
 	}
-	return entry{
+	e := entry{
 		size:     int64(binary.BigEndian.Uint64(value[1:])),
 		rotated:  int64(binary.BigEndian.Uint64(value[9:])),
 		reserved: int64(binary.BigEndian.Uint64(value[17:])),
 		epoch:    binary.BigEndian.Uint64(value[25:]),
-	}, nil
+	}
+	if want == entrySize {
+		e.begun = int64(binary.BigEndian.Uint64(value[33:]))
+	}
+	return e, nil
 }
 
 // encodeMark makes a producer record:
@@ -221,7 +234,7 @@ func (l *ledger) commit(snapshots []*snapshot, now time.Time) error {
 	err := l.db.Update(func(tx *bolt.Tx) error {
 		producers := tx.Bucket(bucketProducers)
 		for _, s := range snapshots {
-			err := changeEntry(tx, s.log.name, func(e *entry) { e.size, e.rotated = s.size, s.rotated })
+			err := changeEntry(tx, s.log.name, func(e *entry) { e.size, e.rotated, e.begun = s.size, s.rotated, s.begun })
 			if err != nil {
 				return err
 			}

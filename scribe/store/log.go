@@ -23,19 +23,22 @@ type mark struct {
 
 // logFile is one log: its active file and what is not committed of it yet.
 type logFile struct {
-	name  string
-	store *Store
-	used  atomic.Uint64 // the store's clock at the last use
+	name   string
+	store  *Store
+	policy *Policy
+	used   atomic.Uint64 // the store's clock at the last use
 
 	mu        sync.Mutex // guards what follows
 	file      *os.File   // the active file; nil until it is ready
 	size      int64      // of the active file
+	begun     int64      // when its first line was written, microseconds since 1970 UTC; counts if it is not empty
 	entry     entry      // as the ledger has it
 	lastStamp int64      // time in the name of the last rotation, committed or not, microseconds since 1970 UTC
 	marks     map[block.Producer]mark
 	touched   map[block.Producer]struct{} // whose marks changed since the last snapshot
 	reached   map[source][]byte           // checkpoints of sources since the last snapshot; nil for none
 	full      []*os.File                  // rotated since the last snapshot, still open to be synced
+	filled    []rotatedFile               // rotated since the last snapshot
 	synced    []*os.File                  // were synced ahead of their round while another one, which may hold them, ran
 	pending   bool                        // something was written since the last snapshot
 	inRound   bool                        // a round holds a snapshot; the log must not be opened anew meanwhile
@@ -173,17 +176,25 @@ func (l *logFile) ready() error {
 	return nil
 }
 
-// write appends whole lines to the active file, rotating it as often as it is full. After an error the log is reset.
+// write appends whole lines to the active file, rotating it as often as it is full, and when its period is over. After an error the log is reset.
 func (l *logFile) write(lines []byte) error {
 	l.pending = true
 	l.store.changed(l, len(lines))
+	now := l.store.now()
+	if err := l.rotateIfOver(now); err != nil {
+		return l.fail(err)
+	}
 	for len(lines) > 0 {
 		n := l.fitting(lines)
 		if n == 0 {
 			if err := l.rotate(); err != nil {
 				return l.fail(err)
 			}
+			l.store.stats.rotatedBySize.Add(1)
 			continue
+		}
+		if l.size == 0 {
+			l.begun = now.UnixMicro()
 		}
 		if err := failpoint.Reach(failpoint.AppendWrite); err != nil {
 			return l.fail(err)
@@ -203,8 +214,8 @@ func (l *logFile) write(lines []byte) error {
 // fitting returns how many bytes of lines go to the active file: whole lines, up to the maximal size; at least one line
 // if the file is empty.
 func (l *logFile) fitting(lines []byte) int {
-	limit := l.store.maxSize
-	if limit < 0 || int64(len(lines)) <= limit-l.size {
+	limit := l.policy.MaxSize
+	if limit <= 0 || int64(len(lines)) <= limit-l.size {
 		return len(lines)
 	}
 	room := max(limit-l.size, 0)
@@ -250,7 +261,7 @@ func (l *logFile) close() {
 	for _, f := range l.full {
 		f.Close() // not acknowledged
 	}
-	l.full, l.pending = nil, false
+	l.full, l.filled, l.pending = nil, nil, false
 	if l.file != nil {
 		l.file.Close()
 		l.file = nil
@@ -288,6 +299,10 @@ func (l *logFile) open() error {
 	if err != nil {
 		return err
 	}
+	begun := e.begun
+	if begun == 0 {
+		begun = s.lastWritten(l.name)
+	}
 	r, err := s.recoverLog(l.name, e, stamps)
 	if err != nil {
 		return err
@@ -300,13 +315,22 @@ func (l *logFile) open() error {
 		}
 	}
 	s.open.Add(1)
-	l.file, l.size, l.entry, l.lastStamp = r.file, r.size, e, r.lastStamp
+	l.file, l.size, l.begun, l.entry, l.lastStamp = r.file, r.size, begun, e, r.lastStamp
 	l.touched, l.reached = map[block.Producer]struct{}{}, nil
 	l.marks = make(map[block.Producer]mark, len(sequences))
 	for p, sequence := range sequences {
 		l.marks[p] = mark{appended: sequence, committed: sequence}
 	}
 	return nil
+}
+
+// lastWritten returns when something was last written to the log's active file, in microseconds since 1970 UTC; now if
+// that can't be told. For a file that an earlier release began, or another program, it stands for its beginning.
+func (s *Store) lastWritten(name string) int64 {
+	if info, err := s.root.Stat(logname.Active(name)); err == nil {
+		return info.ModTime().UnixMicro()
+	}
+	return s.now().UnixMicro()
 }
 
 // sizeBefore returns the size of a log's file that stands there already, 0 if none does. It must not be mistaken: what

@@ -33,7 +33,7 @@ func TestModel(t *testing.T) {
 		}
 		defer os.RemoveAll(root)
 		clock := time.Unix(1_700_000_000, 0)
-		o := Options{MaxSize: rapid.Int64Range(8, 64).Draw(t, "max size"), Now: func() time.Time { return clock }}
+		o := Options{Policy: Policy{MaxSize: rapid.Int64Range(8, 64).Draw(t, "max size")}, Now: func() time.Time { return clock }}
 		s, err := Open(root, o)
 		if err != nil {
 			t.Fatal(err)
@@ -67,7 +67,7 @@ func TestModel(t *testing.T) {
 			"clock": func(t *rapid.T) {
 				clock = clock.Add(time.Duration(rapid.Int64Range(-5, 5).Draw(t, "seconds")) * time.Second)
 			},
-			"": func(t *rapid.T) { m.check(t, s, root, o.MaxSize) },
+			"": func(t *rapid.T) { m.check(t, s, root, o.Policy.MaxSize) },
 		})
 	})
 }
@@ -159,7 +159,7 @@ func mustCommitRapid(t *rapid.T, s *Store) {
 func BenchmarkAppendCommit(b *testing.B) {
 	for name, maxSize := range map[string]int64{"unlimited": -1, "1MB": 1_000_000} {
 		b.Run(name, func(b *testing.B) {
-			s, err := Open(b.TempDir(), Options{MaxSize: maxSize})
+			s, err := Open(b.TempDir(), Options{Policy: Policy{MaxSize: maxSize}})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -62,7 +62,7 @@ func (n note) write(root uuid.UUID, logger *slog.Logger) {
 	if n.file == "" {
 		return
 	}
-	err := os.MkdirAll(filepath.Dir(n.file), dirMode)
+	err := os.MkdirAll(filepath.Dir(n.file), defaultFolderMode)
 	if err == nil {
 		err = replaceFile(n.file, fmt.Appendf(nil, "%s %s\n", root, n.path))
 	}

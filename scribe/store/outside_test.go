@@ -151,7 +151,7 @@ func TestLogBetweenDirtyAndRoundStaysOpen(t *testing.T) {
 // TestRotationDuringARoundKeepsItsFile rotates so often while a round runs that files are synced ahead of it.
 func TestRotationDuringARoundKeepsItsFile(t *testing.T) {
 	root := t.TempDir()
-	s := open(t, root, Options{MaxSize: 10})
+	s := open(t, root, Options{Policy: Policy{MaxSize: 10}})
 	mustAppend(t, s, numbered("a", alice, 1, 1, 10))
 	snap := s.log("a").snapshot() // a round begins
 	mustAppend(t, s, numbered("a", alice, 2, 200, 10))
@@ -164,7 +164,7 @@ func TestRotationDuringARoundKeepsItsFile(t *testing.T) {
 
 // TestRoundSyncsTheFolderOfItsRotations rotates after a round began and before it takes the log's snapshot.
 func TestRoundSyncsTheFolderOfItsRotations(t *testing.T) {
-	s := open(t, t.TempDir(), Options{MaxSize: 10})
+	s := open(t, t.TempDir(), Options{Policy: Policy{MaxSize: 10}})
 	mustAppend(t, s, numbered("d/a", alice, 1, 1, 10))
 	mustCommit(t, s)
 	l := s.log("d/a")

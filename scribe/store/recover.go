@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -131,7 +130,7 @@ func (s *Store) recoverLog(name string, e entry, stamps []int64) (recovered, err
 	if err := failpoint.Reach(failpoint.OpenCreate); err != nil {
 		return r, err
 	}
-	file, err := s.root.OpenFile(active, os.O_CREATE|os.O_RDWR|os.O_APPEND, fileMode)
+	file, err := s.openFile(active, os.O_RDWR)
 	if err != nil {
 		return r, err
 	}
@@ -204,15 +203,4 @@ func endLine(file *os.File, size int64) (int64, error) {
 		return size, err
 	}
 	return size + 1, nil
-}
-
-// makeFolders makes the folder dir and those above it, below the root.
-func (s *Store) makeFolders(dir string) error {
-	if err := s.root.MkdirAll(dir, dirMode); err != nil {
-		return fmt.Errorf("make folder: %w", err)
-	}
-	for d := dir; d != "."; d = path.Dir(d) {
-		s.folderChanged(path.Dir(d))
-	}
-	return nil
 }

@@ -31,6 +31,7 @@ func (l *logFile) rotate() error {
 		return fmt.Errorf("rotate: %w", err)
 	}
 	l.lastStamp = stamp
+	l.filled = append(l.filled, rotatedFile{stamp: stamp, size: l.size})
 	if err := failpoint.Reach(failpoint.RotateRenamed); err != nil {
 		return fmt.Errorf("rotate: %w", err)
 	}
@@ -56,7 +57,7 @@ func (l *logFile) createActive(name string) (*os.File, error) {
 	if err := failpoint.Reach(failpoint.RotateCreate); err != nil {
 		return nil, err
 	}
-	file, err := l.store.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, fileMode)
+	file, err := l.store.openFile(name, os.O_EXCL|os.O_WRONLY)
 	if err != nil {
 		return nil, err
 	}
@@ -91,25 +92,42 @@ func (l *logFile) syncFull() error {
 func (l *logFile) stamp() (int64, error) {
 	stamp := max(l.store.now().UnixMicro(), l.lastStamp+1)
 	for {
-		_, err := l.store.root.Lstat(logname.Rotated(l.name, time.UnixMicro(stamp)))
-		if errors.Is(err, fs.ErrNotExist) {
-			break
-		}
+		used, err := l.store.isUsed(logname.Rotated(l.name, time.UnixMicro(stamp)))
 		if err != nil {
 			return 0, fmt.Errorf("rotate: %w", err)
+		}
+		if !used {
+			break
 		}
 		stamp++
 	}
 	if stamp <= l.entry.reserved {
 		return stamp, nil
 	}
-	reserved := stamp + reservation.Microseconds()
+	reserved, rotated := stamp+reservation.Microseconds(), l.entry.rotated
+	if rotated == 0 {
+		rotated = stamp - 1 // files that are older than the ledger must not pass for uncommitted ones
+	}
 	if err := failpoint.Reach(failpoint.RotateReserve); err != nil {
 		return 0, fmt.Errorf("reserve names for rotated files: %w", err)
 	}
-	if err := l.store.ledger.change(l.name, func(e *entry) { e.reserved = reserved }); err != nil {
+	if err := l.store.ledger.change(l.name, func(e *entry) { e.reserved, e.rotated = reserved, rotated }); err != nil {
 		return 0, fmt.Errorf("reserve names for rotated files: %w", err)
 	}
-	l.entry.reserved = reserved
+	l.entry.reserved, l.entry.rotated = reserved, rotated
 	return stamp, nil
+}
+
+// isUsed says whether a rotated file of that name exists, compressed or not.
+func (s *Store) isUsed(file string) (bool, error) {
+	for _, extension := range append([]string{""}, logname.Compressed...) {
+		_, err := s.root.Lstat(file + extension)
+		if err == nil {
+			return true, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+	}
+	return false, nil
 }

@@ -15,13 +15,9 @@ import (
 
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/internal/logname"
-	"github.com/logscribe/logscribe/internal/size"
 )
 
 const (
-	dirMode  = 0o750
-	fileMode = 0o640
-
 	// earlyRound is the number of uncommitted bytes at which a round starts though nobody waits for one.
 	earlyRound = 16 << 20
 	// complainEvery is how often failing logs are reported: a full disk fails them all, again and again.
@@ -32,15 +28,23 @@ const (
 
 // Options are the settings of a store.
 type Options struct {
-	// MaxSize bounds each file in bytes; size.Unlimited, or 0, is no limit.
-	MaxSize int64
+	// Policy is that of the logs that no rule matches. The first rule that matches a log counts.
+	Policy Policy
+	Rules  []Rule
+	// MinFree is the number of bytes that are kept free on each volume with logs: below it the oldest rotated files of
+	// all logs there are deleted. No limit if it is not above zero.
+	MinFree int64
+	Access  Access
 	// Durability says what committed lines survive; "" is PowerLoss.
 	Durability Durability
 	// Notes is a folder outside the root in which the store notes which root it finds at a path, so that it can refuse to
 	// begin anew where the root's file system is not mounted; "" for none.
 	Notes  string
-	Logger *slog.Logger     // nil discards
-	Now    func() time.Time // nil is time.Now
+	Logger *slog.Logger // nil discards
+	// Now is the wall clock, and its times' location that of the periods of Policy.RotateEvery; nil is time.Now.
+	Now func() time.Time
+
+	manual bool // no housekeeping of itself: tests call it
 }
 
 // Store is a folder of logs. All methods are safe for concurrent use.
@@ -48,11 +52,19 @@ type Store struct {
 	path       string
 	root       *os.Root
 	ledger     *ledger
-	maxSize    int64
+	general    Policy
+	rules      []Rule
+	minFree    int64
+	access     Access
 	durability Durability
 	fdatasync  func(*os.File) error // tests have it fail
 	logger     *slog.Logger
 	now        func() time.Time
+	stats      counters
+	archive    *archive // nil if no policy needs it
+
+	housekeeping sync.WaitGroup // the keeper and the compressor
+	dismiss      func()         // ends them
 
 	kick    chan struct{} // capacity 1: a round is wanted
 	closing chan struct{} // closed by Close
@@ -71,6 +83,7 @@ type Store struct {
 	next         *round                // gathers
 	running      *round                // syncs; nil when the committer is idle
 	complained   time.Time             // when a failing log was reported last
+	grumbled     time.Time             // when trouble of the housekeeping was reported last
 	ledgerFailed bool                  // the ledger's last transaction failed: nothing counts until one succeeds
 }
 
@@ -84,11 +97,9 @@ func Open(path string, o Options) (_ *Store, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.MaxSize <= 0 {
-		o.MaxSize = size.Unlimited
-	}
 	s := &Store{
-		path: path, maxSize: o.MaxSize, durability: o.Durability, fdatasync: fdatasync, logger: o.Logger, now: o.Now,
+		path: path, general: o.Policy, rules: o.Rules, minFree: o.MinFree, access: o.Access.withDefaults(),
+		durability: o.Durability, fdatasync: fdatasync, logger: o.Logger, now: o.Now,
 		kick: make(chan struct{}, 1), closing: make(chan struct{}), stopped: make(chan struct{}),
 		logs: map[string]*logFile{}, dirty: map[*logFile]struct{}{}, folders: map[string]struct{}{},
 		next: newRound(), maxOpen: maxOpenFiles(),
@@ -103,6 +114,7 @@ func Open(path string, o Options) (_ *Store, err error) {
 		return nil, errors.Join(fmt.Errorf("recover %s: %w", path, err), s.ledger.db.Close(), s.root.Close())
 	}
 	go s.commitRounds()
+	s.keepHouse(o.manual)
 	return s, nil
 }
 
@@ -117,12 +129,11 @@ func (s *Store) openRoot(notes string) error {
 	if err != nil {
 		return err
 	}
-	state := filepath.Join(s.path, logname.StateDir)
-	ledgerFile := filepath.Join(state, "ledger.db")
+	ledgerFile := filepath.Join(s.path, logname.StateDir, "ledger.db")
 	if _, err := os.Stat(ledgerFile); want != uuid.Nil && errors.Is(err, fs.ErrNotExist) {
 		return n.refuse(want, "holds none")
 	}
-	if err := os.MkdirAll(state, dirMode); err != nil {
+	if err := s.access.makeRoot(s.path); err != nil {
 		return fmt.Errorf("make the root folder: %w", err)
 	}
 	if s.root, err = os.OpenRoot(s.path); err != nil {
@@ -149,7 +160,7 @@ func (s *Store) log(name string) *logFile {
 	defer s.mu.Unlock()
 	l := s.logs[name]
 	if l == nil {
-		l = &logFile{name: name, store: s}
+		l = &logFile{name: name, store: s, policy: s.policy(name)}
 		l.roundOver = sync.NewCond(&l.mu)
 		s.logs[name] = l
 	}
@@ -208,6 +219,8 @@ func (s *Store) Committed(name string, producer block.Producer) (sequence, epoch
 
 // Close commits what has been appended and closes all files.
 func (s *Store) Close() error {
+	s.dismiss() // while the committer runs, so that nothing waits for it in vain
+	s.housekeeping.Wait()
 	s.closed.Do(func() { close(s.closing) })
 	<-s.stopped
 	s.mu.Lock()

@@ -236,7 +236,7 @@ func isFenced(err error) bool {
 
 func TestFilesRotateAtTheMaximalSize(t *testing.T) {
 	root := t.TempDir()
-	s := open(t, root, Options{MaxSize: 100})
+	s := open(t, root, Options{Policy: Policy{MaxSize: 100}})
 	mustAppend(t, s, numbered("d/a", alice, 1, 25, 10)) // 250 bytes in one block
 	mustAppend(t, s, numbered("d/a", alice, 26, 26, 200))
 	mustAppend(t, s, numbered("d/a", alice, 27, 27, 10))
@@ -262,7 +262,7 @@ func TestRotatedNamesRiseWhateverTheClockDoes(t *testing.T) {
 	var n uint64
 	for _, step := range []time.Duration{0, 0, -24 * time.Hour, time.Hour, 365 * 24 * time.Hour, -time.Second} {
 		clock = clock.Add(step)
-		s := open(t, root, Options{MaxSize: 10, Now: now})
+		s := open(t, root, Options{Policy: Policy{MaxSize: 10}, Now: now})
 		for range 3 {
 			n++
 			mustAppend(t, s, numbered("a", alice, n, n, 10))
@@ -278,7 +278,7 @@ func TestRotatedNamesRiseWhateverTheClockDoes(t *testing.T) {
 
 func TestUncommittedRotationsAreUndone(t *testing.T) {
 	root := t.TempDir()
-	s := open(t, root, Options{MaxSize: 100})
+	s := open(t, root, Options{Policy: Policy{MaxSize: 100}})
 	mustAppend(t, s, numbered("a", alice, 1, 15, 10))
 	mustCommit(t, s)
 	committed := content(t, root, "a")
@@ -288,7 +288,7 @@ func TestUncommittedRotationsAreUndone(t *testing.T) {
 		t.Fatal("nothing was rotated")
 	}
 	crash(t, s)
-	s = open(t, root, Options{MaxSize: 100})
+	s = open(t, root, Options{Policy: Policy{MaxSize: 100}})
 	wantContent(t, root, "a", committed)
 	if diff := cmp.Diff(before, files(t, root, "a")); diff != "" {
 		t.Error(diff)
@@ -302,7 +302,7 @@ func TestUncommittedRotationsAreUndone(t *testing.T) {
 func TestRecoveryMayBeInterrupted(t *testing.T) {
 	for steps := range 5 {
 		root := t.TempDir()
-		s := open(t, root, Options{MaxSize: 100})
+		s := open(t, root, Options{Policy: Policy{MaxSize: 100}})
 		mustAppend(t, s, numbered("a", alice, 1, 5, 10))
 		mustCommit(t, s)
 		mustAppend(t, s, numbered("a", alice, 6, 45, 10))
@@ -318,7 +318,7 @@ func TestRecoveryMayBeInterrupted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s = open(t, root, Options{MaxSize: 100})
+		s = open(t, root, Options{Policy: Policy{MaxSize: 100}})
 		wantContent(t, root, "a", lines(alice, 1, 5, 10))
 		mustAppend(t, s, numbered("a", alice, 6, 45, 10))
 		mustCommit(t, s)
@@ -423,7 +423,7 @@ func TestSecondScribeIsRefused(t *testing.T) {
 
 func TestManyTinyFilesKeepFewOpen(t *testing.T) {
 	root := t.TempDir()
-	s := open(t, root, Options{MaxSize: 10})
+	s := open(t, root, Options{Policy: Policy{MaxSize: 10}})
 	mustAppend(t, s, numbered("a", alice, 1, 500, 10))
 	if n := len(s.log("a").full); n > maxFull {
 		t.Errorf("%d rotated files are open", n)

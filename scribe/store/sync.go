@@ -21,20 +21,25 @@ const (
 	ProcessCrash Durability = "process-crash"
 )
 
-// syncFile makes the file's bytes and size durable. An error is final for this descriptor: the kernel may have dropped
-// what it could not write, and a second try would find nothing left to do and succeed. The log must fail, which closes
-// the descriptor and has all that was not committed asked for again.
+// syncFile makes the bytes and size of a file with lines durable. After an error the log must fail, which closes the
+// descriptor and has all that was not committed asked for again.
 func (s *Store) syncFile(f *os.File) error {
-	if s.durability == ProcessCrash || sabotage.On(sabotage.FileSync) {
-		return nil
-	}
 	if err := failpoint.Reach(failpoint.CommitFile); err != nil {
 		return fmt.Errorf("sync %s: %w", f.Name(), err)
 	}
-	if err := s.fdatasync(f); err != nil {
+	if err := s.datasync(f); err != nil {
 		return err
 	}
 	return failpoint.Reach(failpoint.CommitSynced)
+}
+
+// datasync makes the file's bytes and size durable. An error is final for this descriptor: the kernel may have dropped
+// what it could not write, and a second try would find nothing left to do and succeed.
+func (s *Store) datasync(f *os.File) error {
+	if s.durability == ProcessCrash || sabotage.On(sabotage.FileSync) {
+		return nil
+	}
+	return s.fdatasync(f)
 }
 
 // syncFolder makes the folder's entries durable.

@@ -47,7 +47,7 @@ func TestAFailedSyncIsFinal(t *testing.T) {
 	for name, maxSize := range map[string]int64{"one file": 0, "rotated files": 50} {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()
-			s := open(t, root, Options{MaxSize: maxSize})
+			s := open(t, root, Options{Policy: Policy{MaxSize: maxSize}})
 			y := &syncs{err: syscall.EIO, bad: map[*os.File]bool{}}
 			s.fdatasync = y.datasync
 			mustAppend(t, s, numbered("bad", alice, 1, 3, 10))
@@ -75,7 +75,7 @@ func TestAFailedSyncIsFinal(t *testing.T) {
 			mustCommit(t, s)
 			wantCommitted(t, s, "bad", alice, 20)
 			crash(t, s)
-			open(t, root, Options{MaxSize: maxSize})
+			open(t, root, Options{Policy: Policy{MaxSize: maxSize}})
 			wantContent(t, root, "bad", lines(alice, 1, 20, 10))
 			wantContent(t, root, "good", lines(alice, 1, 20, 10))
 			if y.again > 0 {
@@ -88,7 +88,7 @@ func TestAFailedSyncIsFinal(t *testing.T) {
 // TestProcessCrashSyncsNothing, and still brings a log back to its committed state.
 func TestProcessCrashSyncsNothing(t *testing.T) {
 	root := t.TempDir()
-	s := open(t, root, Options{Durability: ProcessCrash, MaxSize: 50})
+	s := open(t, root, Options{Durability: ProcessCrash, Policy: Policy{MaxSize: 50}})
 	y := &syncs{bad: map[*os.File]bool{}}
 	s.fdatasync = y.datasync
 	mustAppend(t, s, numbered("a", alice, 1, 20, 10))
@@ -96,7 +96,7 @@ func TestProcessCrashSyncsNothing(t *testing.T) {
 	wantCommitted(t, s, "a", alice, 20)
 	mustAppend(t, s, numbered("a", alice, 21, 40, 10))
 	crash(t, s)
-	s = open(t, root, Options{Durability: ProcessCrash, MaxSize: 50})
+	s = open(t, root, Options{Durability: ProcessCrash, Policy: Policy{MaxSize: 50}})
 	wantCommitted(t, s, "a", alice, 20)
 	wantContent(t, root, "a", lines(alice, 1, 20, 10))
 	if y.calls > 0 || !s.ledger.db.NoSync {

@@ -1,0 +1,66 @@
+package store
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+)
+
+// Volume is a number of files and their bytes.
+type Volume struct{ Files, Bytes int64 }
+
+// Stats counts what has become of the store's files since it was opened.
+type Stats struct {
+	RotatedBySize int64
+	RotatedByTime int64
+	Deleted       map[Reason]Volume
+	Compressed    Volume // before compression
+	Saved         int64  // bytes that compression has given back
+	NotCompressed int64  // attempts that failed
+}
+
+// counters is what Stats are made from.
+type counters struct {
+	rotatedBySize, rotatedByTime             atomic.Int64
+	compressed, packed, saved, notCompressed atomic.Int64 // files, their bytes, the bytes saved; attempts
+
+	mu      sync.Mutex
+	deleted map[Reason]Volume
+	said    map[Reason]Volume // what the last summary knew of
+}
+
+// Stats returns the counts.
+func (s *Store) Stats() Stats {
+	c := &s.stats
+	c.mu.Lock()
+	deleted := maps.Clone(c.deleted)
+	c.mu.Unlock()
+	return Stats{
+		RotatedBySize: c.rotatedBySize.Load(), RotatedByTime: c.rotatedByTime.Load(), Deleted: deleted,
+		Compressed: Volume{c.compressed.Load(), c.packed.Load()}, Saved: c.saved.Load(), NotCompressed: c.notCompressed.Load(),
+	}
+}
+
+// discarded counts a file that was deleted.
+func (c *counters) discarded(reason Reason, size int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.deleted == nil {
+		c.deleted = map[Reason]Volume{}
+	}
+	v := c.deleted[reason]
+	c.deleted[reason] = Volume{v.Files + 1, v.Bytes + size}
+}
+
+// summarize logs how many files were deleted since the last time, and why.
+func (s *Store) summarize() {
+	c := &s.stats
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for reason, v := range c.deleted {
+		if files := v.Files - c.said[reason].Files; files > 0 {
+			s.logger.Info("deleted rotated files", "reason", string(reason), "files", files, "bytes", v.Bytes-c.said[reason].Bytes)
+		}
+	}
+	c.said = maps.Clone(c.deleted)
+}
