@@ -31,7 +31,8 @@ func run(host cli.Host) int {
 // scribe returns the settings in the form that package scribe takes.
 func (c *config) scribe(proc *cli.Process) scribe.Config {
 	cfg := scribe.Config{
-		Listen: cli.JoinHostPort(c.host, c.port), Path: c.path, Policy: store.Policy{MaxSize: c.size}, Durability: store.Durability(c.durable),
+		Listen: cli.JoinHostPort(c.host, c.port), Path: c.path, Durability: store.Durability(c.durable),
+		Policy: c.files.policy, Rules: c.rules(), MinFree: c.minFree, Access: c.access,
 		Mediators: c.mediators, ID: c.id, Advertise: c.advertise,
 		TLS: c.tls, Logger: proc.Logger, Software: cli.Version(),
 	}
@@ -53,7 +54,7 @@ func (c *config) about(s *scribe.Scribe) []any {
 		path = abs
 	}
 	return []any{
-		"version", cli.Version(), "id", s.ID(), "address", s.Addr().String(), "path", path, "size", size.Format(c.size),
+		"version", cli.Version(), "id", s.ID(), "address", s.Addr().String(), "path", path, "size", size.Format(c.files.policy.MaxSize),
 		"durability", c.durable,
 		"mediator", strings.Join(c.mediators, ","), "tls", c.tls.Cert != "",
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/logscribe/logscribe/internal/cli"
 	"github.com/logscribe/logscribe/internal/transport"
+	"github.com/logscribe/logscribe/scribe/store"
 )
 
 // config is what a user sets.
@@ -10,7 +11,11 @@ type config struct {
 	host      string
 	port      int
 	path      string
-	size      int64
+	files     files
+	logs      []*files
+	minFree   int64
+	modes     accessSettings
+	access    store.Access
 	durable   string
 	console   bool
 	mediators []string
@@ -26,7 +31,9 @@ func (c *config) program() *cli.Program {
 		"scribe -config scribe.toml [flags]")
 	p.Group("Files")
 	p.String(&c.path, "path", "../logs", "write the logs below this folder; made if it does not exist").Arg("DIR").NotEmpty()
-	p.Size(&c.size, "size", "1MB", "rotate a log's file before it grows beyond this size; -1B never")
+	c.files.register(&p.Settings, true)
+	p.Size(&c.minFree, "min-free", "-1B", "keep this much free on each volume, and delete the oldest rotated files of all logs there; -1B never")
+	c.modes.register(&p.Settings)
 	p.Choice(&c.durable, "durability", "power-loss", "what acknowledged lines survive: loss of power, or no more than a "+
 		"crash of this process, without fdatasync", "power-loss", "process-crash")
 	p.Bool(&c.console, "console", "also write every line to stdout")
@@ -42,6 +49,7 @@ func (c *config) program() *cli.Program {
 		"the address that it registers from").Arg("HOST:PORT").Check(cli.CheckAddress)
 
 	p.ServerTLS(&c.tls)
+	p.Table("log", c.registerLog)
 	p.Common()
 	p.Finish(c.check)
 	return p
@@ -49,6 +57,10 @@ func (c *config) program() *cli.Program {
 
 // check checks what concerns several settings.
 func (c *config) check() error {
+	var err error
+	if c.access, err = c.modes.access(); err != nil {
+		return err
+	}
 	if len(c.mediators) == 0 {
 		_, err := c.tls.Server()
 		return err

@@ -208,6 +208,22 @@ func (s *Settings) Count(to *int, name, def, usage string) *Setting {
 	}))
 }
 
+// NoLimit is the value of -1 for a setting that Limit registered.
+const NoLimit = -1
+
+// Limit registers a whole number above zero, or -1, which sets NoLimit.
+func (s *Settings) Limit(to *int, name, def, usage string) *Setting {
+	k := kind{arg: "N", want: "a whole number above zero, or -1 for no limit", toml: isInteger, bare: true}
+	return s.add(name, def, usage, k, scalar(func(t string) error {
+		n, err := strconv.Atoi(t)
+		if err != nil || n < 1 && n != NoLimit {
+			return fmt.Errorf("bad number %q: use a whole number above zero, or -1 for no limit", t)
+		}
+		*to = n
+		return nil
+	}))
+}
+
 // Size registers a size in bytes. In the file, a whole number is bytes.
 func (s *Settings) Size(to *int64, name, def, usage string) *Setting {
 	k := kind{arg: "SIZE", want: `a size such as "1MB"`, toml: isInteger}

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/logname"
 )
 
 // model is what a store of one log should be: a slice of lines, of which a part is committed.
@@ -21,10 +22,11 @@ type model struct {
 	safe      map[block.Producer]uint64 // last, as of the last commit
 	reached   map[string]string         // by source, the last checkpoint of the identity's blocks
 	known     map[string]string         // reached, as of the last commit
+	deleted   int                       // bytes that the retention has deleted, of the oldest lines
 }
 
-// TestModel drives a store with random blocks, resends, commits, clean stops and crashes, under a clock that jumps, and
-// holds it against a slice of lines. A failing run prints the flag that repeats it.
+// TestModel drives a store with random blocks, resends, commits, clean stops and crashes, rotation by time, retention and
+// compression, under a clock that jumps, and holds it against a slice of lines. A failing run prints the flag that repeats it.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		root, err := os.MkdirTemp("", "store-model-")
@@ -33,7 +35,13 @@ func TestModel(t *testing.T) {
 		}
 		defer os.RemoveAll(root)
 		clock := time.Unix(1_700_000_000, 0)
-		o := Options{Policy: Policy{MaxSize: rapid.Int64Range(8, 64).Draw(t, "max size")}, Now: func() time.Time { return clock }}
+		o := Options{Now: func() time.Time { return clock }, manual: true, Policy: Policy{
+			MaxSize:       rapid.Int64Range(8, 64).Draw(t, "max size"),
+			RotateEvery:   rapid.SampledFrom([]time.Duration{0, 2 * time.Second, 5 * time.Second}).Draw(t, "rotate every"),
+			KeepFiles:     rapid.SampledFrom([]int{0, 1, 4}).Draw(t, "keep files"),
+			Compression:   rapid.SampledFrom([]Compression{Uncompressed, Zstd, Gzip}).Draw(t, "compression"),
+			CompressAfter: 2 * time.Second,
+		}}
 		s, err := Open(root, o)
 		if err != nil {
 			t.Fatal(err)
@@ -67,7 +75,22 @@ func TestModel(t *testing.T) {
 			"clock": func(t *rapid.T) {
 				clock = clock.Add(time.Duration(rapid.Int64Range(-5, 5).Draw(t, "seconds")) * time.Second)
 			},
-			"": func(t *rapid.T) { m.check(t, s, root, o.Policy.MaxSize) },
+			"rotate": func(t *rapid.T) {
+				if err := s.rotateQuiet(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				m.commit()
+			},
+			"compress": func(t *rapid.T) {
+				if s.archive != nil {
+					s.receive()
+					for _, j := range s.compressible() {
+						s.compressOne(t.Context(), j)
+					}
+				}
+			},
+			"tidy": func(t *rapid.T) { m.tidy(t, s, root, o.Policy.KeepFiles) },
+			"":     func(t *rapid.T) { m.check(t, s, root, o.Policy.MaxSize) },
 		})
 	})
 }
@@ -127,26 +150,64 @@ func (m *model) check(t *rapid.T, s *Store, root string, maxSize int64) {
 		t.Fatalf("the checkpoints are %v, %v; want %v", remembered, err, m.known)
 	}
 	var got, want string
-	paths, err := filepath.Glob(filepath.Join(root, "d/a_*.log")) // sorted
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range append(paths, filepath.Join(root, "d/a.log")) {
-		p, err := os.ReadFile(path)
+	for _, path := range append(rotatedFiles(t, root), filepath.Join(root, "d/a.log")) {
+		p, err := inflate(path)
 		if err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
-		if int64(len(p)) > maxSize && block.CountLines(p) > 1 {
+		if int64(len(p)) > maxSize && block.CountLines([]byte(p)) > 1 {
 			t.Fatalf("%s has %d bytes", path, len(p))
 		}
-		got += string(p)
+		got += p
 	}
 	for _, l := range m.appended {
 		want += l
 	}
+	want = want[m.deleted:]
 	if got != want {
 		t.Fatalf("the files hold\n%s\nwant\n%s", got, want)
 	}
+}
+
+// tidy lets the retention do its work: it may delete none but the oldest committed rotated files, and no more than it must.
+func (m *model) tidy(t *rapid.T, s *Store, root string, keep int) {
+	if s.archive == nil {
+		return
+	}
+	e, _, _, err := s.ledger.log("d/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sizes []int // of the committed ones
+	for _, path := range rotatedFiles(t, root) {
+		_, at, _, _ := logname.SplitRotated(filepath.Base(path))
+		p, err := inflate(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at.UnixMicro() <= e.rotated {
+			sizes = append(sizes, len(p))
+		}
+	}
+	if keep > 0 && len(sizes) > keep {
+		for _, size := range sizes[:len(sizes)-keep] {
+			m.deleted += size
+		}
+	}
+	s.receive()
+	if err := s.scan(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.trimAll(t.Context())
+}
+
+// rotatedFiles returns the paths of the log's rotated files, oldest first.
+func rotatedFiles(t *rapid.T, root string) []string {
+	paths, err := filepath.Glob(filepath.Join(root, "d/a_*")) // sorted
+	if err != nil {
+		t.Fatal(err)
+	}
+	return paths
 }
 
 func mustCommitRapid(t *rapid.T, s *Store) {
