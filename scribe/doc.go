@@ -18,5 +18,5 @@
 //	console.go   the copy of all lines for -console
 //	register.go  being known to mediators
 //	status.go    errors of the store as codes of gRPC
-//	store/       files, ledger, rotation, recovery
+//	store/       files, ledger, rotation, recovery, retention, compression
 package scribe

@@ -10,8 +10,13 @@
 //   - For a producer and log, lines are appended in the order of their sequences, each once: what is appended already
 //     is skipped, a gap is refused unless the producer no longer holds what is missing.
 //   - A file never exceeds the maximal size, unless a single line does; lines are never parted.
+//   - With rotation by time a file holds lines of one period only, as the wall clock showed when they were written. A file
+//     without lines is never rotated.
 //   - Names of rotated files rise strictly within a log, whatever the clock does, and are never used twice.
 //   - The checkpoint of an agent's source is committed in the transaction that commits its block's last line.
+//   - Only rotated files whose rotation is committed, of logs that the ledger knows, are ever deleted or compressed, the
+//     oldest first. Other files are never touched.
+//   - A plain file is removed only once its compressed copy is synced, has been read back, and has its final name durably.
 //   - A log that fails fails alone.
 //   - A sync that fails is never tried again on the same descriptor: the kernel may have dropped what it could not write.
 //   - A root is never begun anew where another one is expected; see Options.Notes.
@@ -30,11 +35,30 @@
 // log: rotated, the time in the name of the last committed rotation, and reserved, up to which time names may have been
 // used. Rotated files named in (rotated, reserved] are not committed: the first of them is the active file as it was,
 // and is renamed back; the others hold nothing committed, and are removed. The store reserves a few seconds of names in
-// one transaction ahead of using them.
+// one transaction ahead of using them. Where the ledger is younger than rotated files that it does not know, its first
+// reservation takes all of them for committed.
+//
+// A file's period is that in which its first line was written; the ledger remembers when that was. Writes look at the
+// clock, and at the end of a period the keeper, a goroutine, goes once through the ledger to rotate the files of the logs
+// that nobody writes to.
+//
+// # Retention and compression
+//
+// The keeper learns of rotations as they are committed, and looks at the folders at the start and every minute. It
+// deletes what a log's policy does not keep, and, where a volume has too little space, the oldest files of all logs there.
+//
+// The compressor, another goroutine with the lowest priority, takes the oldest plain file that is due. Its steps: write
+// the temporary file and sync it; read it back and compare; rename it; sync the folder; remove the plain file. A crash
+// leaves a temporary file, which the next scan removes, or both files: then the copy is compared again, and the plain
+// file removed if it is whole. If others have made it and it differs, both stay, and that is said.
+//
+// Nothing of this runs unless a policy asks for it.
 //
 // # Layout
 //
-//	<root>/<path>/<filename>.log                           the active file of the log path/filename
-//	<root>/<path>/<filename>_20060102T150405.000000Z.log   a rotated file
-//	<root>/.scribe/ledger.db                               the ledger; see ledger.go
+//	<root>/<path>/<filename>.log                               the active file of the log path/filename
+//	<root>/<path>/<filename>_20060102T150405.000000Z.log       a rotated file
+//	<root>/<path>/<filename>_20060102T150405.000000Z.log.zst   a compressed one; or .gz
+//	<root>/<path>/.<its name>.tmp                              one that is being compressed
+//	<root>/.scribe/ledger.db                                   the ledger; see ledger.go
 package store

@@ -56,6 +56,10 @@ func TestAPeriodEndsAlsoWhileTheStoreIsClosed(t *testing.T) {
 	mustCommit(t, s)
 	mustAppend(t, s, numbered("a", alice, 3, 3, 10))
 	crash(t, s)
+	s = open(t, root, hourly(c)) // within the period
+	mustAppend(t, s, numbered("a", alice, 3, 3, 10))
+	wantFiles(t, root, "a", "a.log")
+	crash(t, s)
 	c.Time = c.Add(time.Hour)
 	s = open(t, root, hourly(c))
 	mustAppend(t, s, numbered("a", alice, 3, 3, 10))
