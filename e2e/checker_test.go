@@ -9,7 +9,18 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/zstd"
 )
+
+// inflater reads compressed files.
+var inflater = func() *zstd.Decoder {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		panic(err) // there are no options that could be wrong
+	}
+	return d
+}()
 
 // source is what was written to a log. The lines of a source that shares its log with others begin with its tag.
 type source struct {
@@ -43,7 +54,8 @@ func outputFiles(t testing.TB, root, log string) []string {
 	}
 	var files []string
 	for _, e := range entries { // in the order of their names
-		if strings.HasPrefix(e.Name(), base+"_") && strings.HasSuffix(e.Name(), ".log") {
+		name := strings.TrimSuffix(e.Name(), ".zst")
+		if strings.HasPrefix(name, base+"_") && strings.HasSuffix(name, ".log") {
 			files = append(files, filepath.Join(dir, e.Name()))
 		}
 	}
@@ -82,6 +94,11 @@ func output(t testing.TB, roots []string, log string) []byte {
 			text, err := os.ReadFile(file)
 			if err != nil && !os.IsNotExist(err) {
 				t.Fatal(err)
+			}
+			if strings.HasSuffix(file, ".zst") {
+				if text, err = inflater.DecodeAll(text, nil); err != nil {
+					t.Fatalf("%s: %v", file, err)
+				}
 			}
 			all = append(all, text...)
 			owner = root

@@ -81,6 +81,8 @@ func TestAQuietLogIsRotatedOnceAndAnEmptyOneNever(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	mustAppend(t, s, numbered("quiet", alice, 3, 3, 10)) // the file was empty for hours
+	mustCommit(t, s)
 	want := []string{"quiet_20260304T060000.000000Z.log", "quiet.log"}
 	wantFiles(t, root, "quiet", want...)
 	wantFiles(t, root, "empty", "empty.log")
@@ -102,33 +104,32 @@ func TestAnUncommittedRotationByTimeIsUndoneAndDoneAgain(t *testing.T) {
 	if err := s.rotateQuiet(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	crash(t, s)
+	open(t, root, hourly(c))
 	wantFiles(t, root, "a", "a_20260304T063000.000000Z.log", "a.log")
 	wantContent(t, root, "a", lines(alice, 1, 2, 10))
 }
 
 // TestAFileOfAnEarlierReleaseIsRotatedByTheTimeItWasWritten has a record without the time at which the file was begun.
 func TestAFileOfAnEarlierReleaseIsRotatedByTheTimeItWasWritten(t *testing.T) {
-	root, c := t.TempDir(), &clock{time.Now()}
-	s := open(t, root, hourly(c))
-	mustAppend(t, s, numbered("a", alice, 1, 2, 10))
-	mustCommit(t, s)
-	if err := s.ledger.change("a", func(e *entry) { e.begun = 0 }); err != nil {
-		t.Fatal(err)
-	}
-	crash(t, s)
-	for _, tc := range []struct {
-		later time.Duration
-		files int
-	}{{0, 1}, {time.Hour, 2}} {
-		c.Time = c.Add(tc.later)
-		s = open(t, root, hourly(c))
+	for later, want := range map[time.Duration]int{0: 1, 2 * day: 2} {
+		root, c := t.TempDir(), &clock{time.Now()}
+		o := Options{Policy: Policy{RotateEvery: day}, Now: c.now, manual: true}
+		s := open(t, root, o)
+		mustAppend(t, s, numbered("a", alice, 1, 2, 10))
+		mustCommit(t, s)
+		if err := s.ledger.change("a", func(e *entry) { e.begun = 0 }); err != nil {
+			t.Fatal(err)
+		}
+		crash(t, s)
+		c.Time = c.Add(later)
+		s = open(t, root, o)
 		if err := s.rotateQuiet(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := len(files(t, root, "a")); got != tc.files {
-			t.Errorf("%d files after %v, want %d", got, tc.later, tc.files)
+		if got := len(files(t, root, "a")); got != want {
+			t.Errorf("%d files after %v, want %d", got, later, want)
 		}
-		crash(t, s)
 	}
 }
 
