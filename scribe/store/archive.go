@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -127,14 +126,24 @@ func (s *Store) scan(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		names, err := s.list(dir)
-		if err != nil {
-			return fmt.Errorf("list the folder %s of logs: %w", dir, err)
+		if names, err := s.list(dir); err != nil {
+			s.grumble("can't look for rotated files in a folder", "folder", dir, "error", err)
+			a.keepShelves(dir, shelves)
+		} else {
+			s.scanFolder(dir, names, entries, shelves)
 		}
-		s.scanFolder(dir, names, entries, shelves)
 	}
 	a.shelves = shelves
 	return nil
+}
+
+// keepShelves takes over what was known of a folder that can't be listed.
+func (a *archive) keepShelves(dir string, shelves map[string]*shelf) {
+	for log, sh := range a.shelves {
+		if logname.Dir(log) == dir {
+			shelves[log] = sh
+		}
+	}
 }
 
 // scanFolder puts the rotated files among the names on their logs' shelves. Names are sorted, so that the plain file

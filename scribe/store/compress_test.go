@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -287,37 +286,6 @@ func unpack(p []byte, with Compression) (string, error) {
 	defer d.Close()
 	all, err := io.ReadAll(d)
 	return string(all), err
-}
-
-func TestAFullDiskLeavesThePlainFile(t *testing.T) {
-	root, c := t.TempDir(), newClock()
-	if err := syscall.Mount("tmpfs", root, "tmpfs", 0, "size=4m"); err != nil {
-		t.Skipf("needs root to mount a file system: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(root, 0); err != nil {
-			t.Error(err)
-		}
-	})
-	s := open(t, root, compressing(c, Zstd))
-	fill(t, s, c, "a", 1, 2)
-	c.Time = c.Add(time.Hour)
-	tidy(t, s)
-	balloon := filepath.Join(root, "balloon")
-	if err := os.WriteFile(balloon, make([]byte, 8<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
-		t.Fatal(err)
-	}
-	compressDue(t, s)
-	wantAll(t, root, "a", lines(alice, 1, 2, 10), 0)
-	if got := s.Stats().NotCompressed; got != 1 {
-		t.Errorf("%d failures", got)
-	}
-	remove(t, balloon)
-	compressDue(t, s)
-	wantAll(t, root, "a", lines(alice, 1, 2, 10), 0) // not at once again
-	c.Time = c.Add(retryAfter)
-	compressDue(t, s)
-	wantAll(t, root, "a", lines(alice, 1, 2, 10), 1)
 }
 
 // TestAFileDeletedWhileItIsCompressedStaysDeleted calls the last step for a file that retention has deleted.

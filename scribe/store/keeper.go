@@ -13,6 +13,8 @@ const (
 	spaceEvery = 2 * time.Second
 	// restBetween is its rest after rotations: they come by the hundred a second.
 	restBetween = 100 * time.Millisecond
+	// restAfterError is its rest before it tries the quiet logs again.
+	restAfterError = 5 * time.Second
 )
 
 // keepHouse starts the goroutines that rotate quiet logs, delete rotated files and compress them, as far as the policies
@@ -42,8 +44,12 @@ func (s *Store) keep(ctx context.Context) {
 	for ctx.Err() == nil {
 		now := s.now()
 		if next := s.nextPeriod(periods); !next.IsZero() && !now.Before(next) || now.Before(periods) {
-			s.note("can't rotate the files of quiet logs", s.rotateQuiet(ctx))
-			periods = now
+			if err := s.rotateQuiet(ctx); err != nil {
+				s.note("can't rotate the files of quiet logs", err)
+				rest(ctx, restAfterError)
+			} else {
+				periods = now
+			}
 		}
 		if s.archive != nil && time.Since(scanned) >= scanEvery {
 			s.note("can't look for rotated files", s.scan(ctx))

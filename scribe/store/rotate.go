@@ -17,6 +17,9 @@ const reservation = 10 * time.Second
 // maxFull is the number of rotated files of one log that may stay open until the next round syncs them.
 const maxFull = 32
 
+// extensions are those that a rotated file may have behind its name.
+var extensions = append([]string{""}, logname.Compressed...)
+
 // rotate renames the active file and starts a new one. Both become durable with the next round.
 func (l *logFile) rotate() error {
 	stamp, err := l.stamp()
@@ -120,7 +123,7 @@ func (l *logFile) stamp() (int64, error) {
 
 // isUsed says whether a rotated file of that name exists, compressed or not.
 func (s *Store) isUsed(file string) (bool, error) {
-	for _, extension := range append([]string{""}, logname.Compressed...) {
+	for _, extension := range extensions {
 		_, err := s.root.Lstat(file + extension)
 		if err == nil {
 			return true, nil

@@ -64,19 +64,19 @@ func (s *Store) rotateQuiet(ctx context.Context) error {
 	return s.Commit(ctx)
 }
 
-// rotateLog rotates the file of a log whose period is over. A failure is the log's own, which tells it.
+// rotateLog rotates the file of a log whose period is over. A failure is the log's own.
 func (s *Store) rotateLog(name string, now time.Time) {
 	s.awaitRoom()
 	l := s.log(name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	err := l.ready()
-	if err == nil {
-		l.pending = true
-		s.changed(l, 0)
-		err = l.rotateIfOver(now)
+	if err := l.ready(); err != nil {
+		s.complain(name, err)
+		return
 	}
-	if err != nil {
-		_ = l.fail(err)
+	l.pending = true
+	s.changed(l, 0)
+	if err := l.rotateIfOver(now); err != nil {
+		_ = l.fail(err) // which tells it
 	}
 }
