@@ -141,10 +141,7 @@ func (s *Store) compress(ctx context.Context, j job) error {
 	s.removeTemporary(temp)
 	sum, err := s.pack(ctx, source, temp, j.with)
 	if err == nil {
-		err = s.verify(ctx, temp, j.with.extension(), sum)
-	}
-	if err == nil {
-		err = s.replace(j, sum, temp, target)
+		err = s.replace(ctx, j, sum, temp, target)
 	}
 	if err != nil {
 		s.removeTemporary(temp)
@@ -159,10 +156,10 @@ func (s *Store) finishOld(ctx context.Context, j job, source io.Reader, copied s
 	if err != nil {
 		return err
 	}
-	if err := s.verify(ctx, copied, path.Ext(copied), sum); err != nil {
-		return fmt.Errorf("both it and its compressed copy exist; delete one of them: %w", err)
+	if err := s.replace(ctx, j, sum, copied, copied); err != nil {
+		return fmt.Errorf("both it and its compressed copy exist; if the copy is not whole, delete it: %w", err)
 	}
-	return s.replace(j, sum, copied, copied)
+	return nil
 }
 
 // digest tells the contents of files apart.
@@ -224,8 +221,11 @@ func (s *Store) verify(ctx context.Context, name, extension string, want digest)
 	return nil
 }
 
-// replace gives the compressed file its name, makes that durable, and only then removes the plain one.
-func (s *Store) replace(j job, sum digest, temp, target string) error {
+// replace verifies the compressed file, gives it its name, makes that durable, and only then removes the plain one.
+func (s *Store) replace(ctx context.Context, j job, sum digest, temp, target string) error {
+	if err := s.verify(ctx, temp, path.Ext(target), sum); err != nil {
+		return err
+	}
 	a := s.archive
 	a.mu.Lock()
 	defer a.mu.Unlock()

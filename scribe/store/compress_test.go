@@ -128,19 +128,27 @@ func TestRetentionCountsCompressedFilesAsTheyAre(t *testing.T) {
 	c.Time = c.Add(time.Hour)
 	tidy(t, s)
 	compressDue(t, s)
+	wantBytes(t, s, root)
 	fill(t, s, c, "a", 5, 6)
 	tidy(t, s)
 	wantAll(t, root, "a", lines(alice, 3, 6, 10), 1)
+	wantBytes(t, s, root)
+}
+
+// wantBytes checks that the shelf of the log a knows what its rotated files take.
+func wantBytes(t *testing.T, s *Store, root string) {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(root, "a_*"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	var bytes int64
-	for _, f := range []string{".zst", ""} {
-		all, _ := filepath.Glob(filepath.Join(root, "a_*.log"+f))
-		for _, p := range all {
-			info, err := os.Stat(p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			bytes += info.Size()
+	for _, p := range all {
+		info, err := os.Stat(p)
+		if err != nil {
+			t.Fatal(err)
 		}
+		bytes += info.Size()
 	}
 	if got := s.archive.shelves["a"].bytes; got != bytes {
 		t.Errorf("the shelf has %d bytes, the files %d", got, bytes)
@@ -310,19 +318,50 @@ func TestAFileDeletedWhileItIsCompressedStaysDeleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.trimAll(t.Context())
-	if err := s.replace(j, sum, temp, plain+".zst"); err != nil {
+	if err := s.replace(t.Context(), j, sum, temp, plain+".zst"); err != nil {
 		t.Error(err)
 	}
 	wantAll(t, root, "a", lines(alice, 2, 3, 10), 0)
 }
 
-func TestAFileThatChangesWhileItIsCompressedStays(t *testing.T) {
+// TestNoPlainFileIsReplacedInVain calls the last step for a copy that is not whole, and for a plain file that has changed.
+func TestNoPlainFileIsReplacedInVain(t *testing.T) {
 	root, c := t.TempDir(), newClock()
 	s := open(t, root, compressing(c, Zstd))
 	fill(t, s, c, "a", 1, 2)
 	s.receive()
 	plain := files(t, root, "a")[0]
-	if err := s.replace(job{"a", s.archive.shelves["a"].files[0], Zstd}, digest{bytes: 9}, "x", "y"); err == nil || !exists(plain) {
+	replace := func(damage func(temp string) error) error {
+		source, err := os.Open(plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer source.Close()
+		temp := filepath.Join(root, "temp")
+		sum, err := s.pack(t.Context(), source, "temp", Zstd)
+		if err := errors.Join(err, damage(temp)); err != nil {
+			t.Fatal(err)
+		}
+		defer os.Remove(temp)
+		j := job{"a", s.archive.shelves["a"].files[0], Zstd}
+		return s.replace(t.Context(), j, sum, "temp", j.file.name("a")+".zst")
+	}
+	for what, damage := range map[string]func(temp string) error{
+		"not whole": func(temp string) error { return os.Truncate(temp, 12) },
+		"changed": func(string) error {
+			f, err := os.OpenFile(plain, os.O_APPEND|os.O_WRONLY, 0)
+			if err == nil {
+				_, err = f.WriteString("x\n")
+				err = errors.Join(err, f.Close())
+			}
+			return err
+		},
+	} {
+		if err := replace(damage); err == nil || !exists(plain) || exists(plain+".zst") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := replace(func(string) error { return nil }); err != nil || exists(plain) {
 		t.Error(err)
 	}
 }
