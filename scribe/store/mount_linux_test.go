@@ -38,9 +38,9 @@ func TestMinFreeDeletesTheOldestOfAllLogs(t *testing.T) {
 		mustCommit(t, s)
 	}
 	for n := range uint64(5) {
+		write("other/c", n+1) // older than all on the other volume
 		write("a", n+1)
 		write("b", n+1)
-		write("other/c", n+1)
 	}
 	tidy(t, s)
 	if err := s.makeRoom(t.Context()); err != nil {
