@@ -15,7 +15,8 @@ const (
 	startedKey = keyPrefix + "started" // present once the first scan is done; its value is one byte, 1
 )
 
-// checkpoint is how far one generation of a file has been read. Its key is file/<device>-<inode>, both in hexadecimal.
+// checkpoint is how far one generation of a file has been read. Its key is file/<device>-<inode>, both in hexadecimal,
+// or file/<device>-<inode>-<birth> if the inode is another file's by now.
 // Its value, integers big-endian:
 //
 //	offset  width  meaning
@@ -58,6 +59,9 @@ var (
 
 func checkpointKey(i inode) string { return fmt.Sprintf("%s%x-%x", keyPrefix, i.dev, i.ino) }
 
+// orphanKey is the key of a generation whose inode is another file's by now.
+func orphanKey(id identity) string { return fmt.Sprintf("%s-%x", checkpointKey(id.inode), id.born) }
+
 func (c *checkpoint) encode() []byte {
 	be := binary.BigEndian
 	buf := make([]byte, 0, checkpointFixed+len(c.path)+len(c.log))
@@ -93,7 +97,7 @@ func decodeCheckpoint(key string, buf []byte) (checkpoint, error) {
 	switch {
 	case len(buf) < checkpointFixed+n:
 		return c, fmt.Errorf("%w: %q has a path of %d bytes and is only %d long", errCheckpoint, key, n, len(buf))
-	case checkpointKey(c.id.inode) != key:
+	case key != checkpointKey(c.id.inode) && key != orphanKey(c.id):
 		return c, fmt.Errorf("%w: %q is of another file, %s", errCheckpoint, key, checkpointKey(c.id.inode))
 	case c.position < 0 || c.head.size > headSize || c.tail.size > tailSize ||
 		int64(c.head.size) > c.position || int64(c.tail.size) > c.position:

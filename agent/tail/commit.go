@@ -86,19 +86,24 @@ func (s *Source) append(ctx context.Context, b spool.Batch) bool {
 }
 
 // letGo ends the reading of a generation that is away and quiet, at its end. An unfinished last line will never be
-// finished: it is delivered as it is, with a newline. The checkpoint of a deleted file goes with it.
+// finished: it is delivered as it is, with a newline. The checkpoint of a deleted file goes with it; that of a compressed
+// one says from now on that it is never read.
 func (s *Source) letGo(ctx context.Context, g *generation) {
 	s.mu.Lock()
-	gone := g.links == 0
-	s.mu.Unlock()
-	if !gone {
+	if g.links > 0 && !packed(g.name) {
+		s.mu.Unlock()
 		s.close(g)
 		return
 	}
-	b := &batch{last: true, end: g.position}
-	b.Checkpoints = []spool.Checkpoint{{Key: checkpointKey(g.id.inode)}}
-	s.mu.Lock()
 	defer s.mu.Unlock()
+	b := &batch{last: true, end: g.position}
+	if g.links > 0 {
+		g.ordinal = 0
+		c := g.checkpointLocked()
+		b.Checkpoints = []spool.Checkpoint{{Key: checkpointKey(g.id.inode), Value: c.encode()}}
+	} else {
+		b.Checkpoints = []spool.Checkpoint{{Key: checkpointKey(g.id.inode)}, s.activeLocked()}
+	}
 	g.inflight = true
 	s.commits.Add(1)
 	go s.commit(ctx, g, b)
@@ -113,7 +118,7 @@ func (s *Source) close(g *generation) {
 	if g.links == 0 {
 		g.dead = true
 	} else {
-		g.dormant = true
+		g.dormant, g.proven = true, true
 	}
 	file := s.dropLocked(g)
 	s.progressLocked(g)

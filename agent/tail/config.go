@@ -25,6 +25,9 @@ type Section struct {
 	Log string
 	// FromEnd skips what the files hold at the very first start with a spool. Files found later are read in full.
 	FromEnd bool
+	// CloseDeletedAfter is how long a deleted file with unread lines is kept open, and its space with it, because the
+	// spool takes no more. What letting it go loses is counted. 0 is for ever: nothing is lost.
+	CloseDeletedAfter time.Duration
 	// Codec is how the blocks' payloads are encoded.
 	Codec block.Codec
 	// Lines is what is done to lines before they go into the spool.

@@ -1,17 +1,26 @@
 package tail
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 )
+
+// handle is what is read of a file: the file, or what is packed in it. ReadAt is the holder's alone.
+type handle interface {
+	io.ReaderAt
+	io.Closer
+	Stat() (fs.FileInfo, error)
+}
 
 var errMoved = errors.New("another file is at this name")
 
 // descriptor returns the open file of a generation that the caller holds, and opens it by its name if need be. An error
 // that wraps fs.ErrNotExist or errMoved says that the generation must be looked for.
-func (s *Source) descriptor(g *generation) (*os.File, error) {
+func (s *Source) descriptor(ctx context.Context, g *generation) (handle, error) {
 	s.mu.Lock()
 	if g.file != nil {
 		defer s.mu.Unlock()
@@ -27,39 +36,46 @@ func (s *Source) descriptor(g *generation) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.adopt(g, f, name); err != nil {
+	h, err := s.adopt(ctx, g, f, name)
+	if err != nil {
 		f.Close()
 		return nil, err
 	}
-	return f, nil
+	return h, nil
 }
 
 // adopt checks that f is the generation's file and makes it its descriptor.
-func (s *Source) adopt(g *generation, f *os.File, name string) error {
+func (s *Source) adopt(ctx context.Context, g *generation, f *os.File, name string) (handle, error) {
 	st, err := s.cfg.fstat(f)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !st.regular || !st.identity.same(g.id) {
-		return fmt.Errorf("%s: %w", name, errMoved)
+		return nil, fmt.Errorf("%s: %w", name, errMoved)
 	}
-	ok, err := verify(f, g.position, g.head, g.tail)
+	var h handle = f
+	if packed(name) {
+		if h, err = s.unpack(ctx, g, f); err != nil {
+			return nil, err
+		}
+	}
+	ok, err := verify(h, g.position, g.head, g.tail)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if !ok {
+		return nil, errTruncated
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g.file, g.links = f, st.links
+	g.file, g.links = h, st.links
 	g.lru = s.opened.PushFront(g)
 	s.foundLocked(g)
-	if !ok {
-		s.restartLocked(g, st.size)
-	}
-	return nil
+	return h, nil
 }
 
 // dropLocked takes the descriptor from a generation that nobody else holds; the caller closes it without the mutex.
-func (s *Source) dropLocked(g *generation) *os.File {
+func (s *Source) dropLocked(g *generation) handle {
 	f := g.file
 	if f != nil {
 		g.file = nil
@@ -75,7 +91,7 @@ const maxTries = 128
 // closeSurplus closes the descriptors above the limit of those files that have been idle longest. A file without a name
 // keeps its descriptor until its grace period is over: it could not be opened again.
 func (s *Source) closeSurplus() {
-	var files []*os.File
+	var files []handle
 	s.mu.Lock()
 	surplus := s.opened.Len() - s.cfg.MaxOpen
 	for e, tries := s.opened.Back(), maxTries; e != nil && surplus > 0 && tries > 0; tries-- {

@@ -2,7 +2,6 @@ package tail
 
 import (
 	"container/list"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -19,8 +18,8 @@ type generation struct {
 
 	// Where its lines go.
 	lineage *lineage // nil while no section covers it
-	ordinal uint64
-	path    string // where it was found first, or rather: where its writer thought it was
+	ordinal uint64   // 0 if it is known so that it is never read
+	path    string   // where it was found first, or rather: where its writer thought it was
 	log     string
 	codec   block.Codec
 	lines   *line.Processor // nil if they pass as they are
@@ -29,6 +28,7 @@ type generation struct {
 	name    string    // its name now; "" if none is known
 	alias   string    // the name behind the link at path; "" if path is no link
 	away    time.Time // since when it is not at its path; zero while it is
+	deleted time.Time // since when it has no name at all; zero while it has
 	missing time.Time // since when no name leads to it and no descriptor is open
 	mtime   int64     // its last modification that was seen while it was at its path
 	links   uint64
@@ -47,13 +47,27 @@ type generation struct {
 	unsaved    time.Time // since when position is beyond what was last submitted; zero if it isn't
 
 	// Reading. file is opened and closed by the holder, or by whoever finds the generation idle.
-	file    *os.File
+	file    handle
 	lru     *list.Element
 	state   state
 	again   bool // to be queued again when the holder lets go
+	givenUp bool // deleted, and closed before it was read to its end
+	mourned bool // what that loses is counted
 	closing bool // to be let go at its end
 	failing bool // the last open or read failed
 	failed  time.Time
+	grown   int64 // the largest size that was seen since its content began
+
+	// What became of a file whose content is not where it was; see copies.go and packed.go.
+	truncated  bool      // it no longer holds what was read of it; the conductor decides before it is read again
+	vetted     bool      // copies were looked for a moment ago, and the file may be looked into once, though it is unread
+	begun      int64     // its modification time before copies were last looked for; 0 if that tells nothing
+	candidates []sibling // compressed files, one of which may hold its rest; the holder looks into them
+	inside     int       // the one of them that does, -1 if none
+	looked     bool      // inside is set
+	sought     bool      // such files were looked into once
+	orphaned   bool      // its inode is another file's by now
+	proven     bool      // it was read to its end since New
 
 	// Committing.
 	inflight bool   // a batch is being appended
@@ -120,19 +134,19 @@ type lineage struct {
 	log     string
 	scan    uint64 // the last scan that found a file at the path
 
+	waiting    bool      // it can't be settled before something is known about an older generation
 	settled    time.Time // when its files were last accounted for
 	folderTime int64     // the folder's modification time before that
 
 	// Guarded by Source.mu.
 	generations []*generation // oldest first, without those that are dead
+	last        uint64        // the highest ordinal that was given
 	current     *generation   // the newest that stood at the path; nil if it is forgotten
 }
 
 func (l *lineage) nextOrdinalLocked() uint64 {
-	if n := len(l.generations); n > 0 {
-		return l.generations[n-1].ordinal + 1
-	}
-	return 1
+	l.last++
+	return l.last
 }
 
 // folder returns where the path's rotated files are.

@@ -16,7 +16,7 @@ func (s *Source) identify(ctx context.Context, path string, st fileStat) *genera
 	}
 	s.mu.Lock()
 	dead := g.dead
-	pinned := g.file != nil || g.inflight || g.state != idle // its inode can't have been given to another file
+	pinned := g.file != nil || g.inflight || g.state != idle && g.candidates == nil // its inode can't have been given to another file
 	known := path == g.name || path == g.path
 	s.mu.Unlock()
 	switch {
@@ -27,13 +27,31 @@ func (s *Source) identify(ctx context.Context, path string, st fileStat) *genera
 	case g.id.born != 0 && st.born != 0, known, s.sameContent(g, path, st):
 		return g
 	}
-	s.drop(g)
+	if s.mayBePacked(g) {
+		s.orphan(ctx, g)
+	} else {
+		s.drop(g)
+		s.erase(ctx, g)
+	}
 	return nil
+}
+
+// erase removes the checkpoint of a generation that was dropped, unless its key is that of another one already.
+func (s *Source) erase(ctx context.Context, g *generation) {
+	switch {
+	case g.orphaned:
+		s.register(ctx, nil, spool.Checkpoint{Key: orphanKey(g.id)})
+	case s.byInode[g.id.inode] == nil:
+		s.register(ctx, nil, spool.Checkpoint{Key: checkpointKey(g.id.inode)})
+	}
 }
 
 // sameContent tells a renamed file from a new one that got a deleted one's inode, where the file system has no times of
 // birth. A file of which nothing was read yet can only be told by a rotated name.
 func (s *Source) sameContent(g *generation, path string, st fileStat) bool {
+	if packed(path) {
+		return packed(g.name)
+	}
 	if g.head.size == 0 {
 		_, ok := rotationSuffix(filepath.Base(g.path), filepath.Base(path))
 		return ok && st.size >= g.position

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -70,9 +71,17 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 		l.folderTime = st.mtime
 	}
 	at, siblings := s.collect(l)
+	l.waiting = s.lookingInside(ctx, l, siblings)
+	if l.waiting {
+		return // it is settled when that is known
+	}
 	var home *generation
 	if at != nil {
 		home = s.identify(ctx, l.path, *at)
+	}
+	l.waiting = s.waitingForCut(ctx, l, siblings, home)
+	if l.waiting {
+		return
 	}
 	missed := s.sift(ctx, l, siblings)
 	if home != nil && home == l.current {
@@ -152,13 +161,16 @@ func (s *Source) aliasOf(l *lineage) string {
 	return l.current.alias
 }
 
-// siblingsOf returns the regular files beside path that bear a rotated name of it, without those whose name is younger
+// siblingsOf returns the regular files beside path that bear a rotated name of it, finished compressed ones included, without those whose name is younger
 // than slack.
 func (s *Source) siblingsOf(path string, slack time.Duration) []sibling {
 	folder, base := filepath.Dir(path), filepath.Base(path)
 	var siblings []sibling
 	for name := range s.folders.candidates(folder, base, slack) {
 		suffix, ok := rotationSuffix(base, name)
+		if packed(name) {
+			suffix, ok = packedSuffix(base, name)
+		}
 		if !ok {
 			continue
 		}
@@ -167,7 +179,13 @@ func (s *Source) siblingsOf(path string, slack time.Duration) []sibling {
 			siblings = append(siblings, sibling{path: at, suffix: suffix, stat: st})
 		}
 	}
-	return siblings
+	return slices.DeleteFunc(siblings, func(sib sibling) bool {
+		if !sib.packed() {
+			return false
+		}
+		_, err := s.cfg.stat(strings.TrimSuffix(sib.path, filepath.Ext(sib.path)))
+		return err == nil // it is being made
+	})
 }
 
 // sift notes the names of the known siblings, and returns those that are generations of the lineage that nobody has
@@ -187,7 +205,8 @@ func (s *Source) sift(ctx context.Context, l *lineage, siblings []sibling) []sib
 		case g != nil:
 			known = append(known, knownSibling{g, sib})
 		case s.lineages[sib.path] != nil, s.nearerThan(l, sib.path): // another lineage's
-		case floor.above(sib.stat):
+		case (sib.packed() || floor.written == 0) && !s.unseen(sib), s.independent(sib):
+		case floor.above(sib.stat) && !(sib.packed() && sib.stat.mtime >= floor.written):
 		case !slices.ContainsFunc(missed, func(m sibling) bool { return m.stat.inode == sib.stat.inode }):
 			missed = append(missed, sib)
 		}
@@ -217,6 +236,9 @@ func (s *Source) floorOf(l *lineage) floor {
 	defer s.mu.Unlock()
 	for _, g := range l.generations {
 		if g.ordinal > 0 { // others were there before the path was first seen
+			if packed(g.name) {
+				return floor{written: g.mtime} // what is in it is older than the file
+			}
 			return floor{written: g.mtime, born: g.id.born}
 		}
 	}
@@ -243,8 +265,8 @@ func (s *Source) searchOthers(l *lineage, siblings []sibling, home *generation) 
 	}
 }
 
-// search finds out under which of its names a generation still is, if any.
-func (s *Source) search(g *generation) bool {
+// find returns under which of its names a generation still is, "" if under none.
+func (s *Source) find(g *generation) (name string, st fileStat) {
 	s.mu.Lock()
 	names := []string{g.name, g.alias, g.path}
 	s.mu.Unlock()
@@ -253,9 +275,17 @@ func (s *Source) search(g *generation) bool {
 			continue
 		}
 		if st, err := s.cfg.stat(name); err == nil && st.regular && st.identity.same(g.id) {
-			s.named(g, name, st)
-			return true
+			return name, st
 		}
+	}
+	return "", st
+}
+
+// search finds a generation under one of its names, and notes if it can't be found.
+func (s *Source) search(g *generation) bool {
+	if name, st := s.find(g); name != "" {
+		s.named(g, name, st)
+		return true
 	}
 	s.rename(g, "")
 	s.mu.Lock()
@@ -278,7 +308,6 @@ func (s *Source) named(g *generation, name string, st fileStat) {
 	changed := s.changedLocked(g, st, time.Now())
 	if name == g.path {
 		g.away, g.dormant = time.Time{}, false
-		g.mtime = max(g.mtime, st.mtime)
 		g.log = g.lineage.log
 	} else if g.away.IsZero() {
 		g.away = time.Now()
@@ -296,6 +325,9 @@ func (s *Source) named(g *generation, name string, st fileStat) {
 // may be as long as it was before.
 func (s *Source) changedLocked(g *generation, st fileStat, now time.Time) bool {
 	retry := g.failing && now.Sub(g.failed) >= min(s.cfg.ScanInterval, time.Minute)
+	if packed(g.name) { // its size is not that of what is in it; and it is known to be read no more when it was read
+		return !g.failing || retry
+	}
 	return st.size != g.seen || st.mtime != g.checked || retry || s.dueLocked(g, now) || g.overdueLocked(now)
 }
 
@@ -340,7 +372,7 @@ func (s *Source) rename(g *generation, name string) {
 
 // add makes a new generation of the lineage, its newest.
 func (s *Source) add(l *lineage, name string, st fileStat) *generation {
-	g := &generation{id: st.identity, path: l.path, log: l.log, mtime: st.mtime, links: st.links, dueIndex: -1}
+	g := &generation{id: st.identity, path: l.path, log: l.log, mtime: st.mtime, links: st.links, begun: telling(st.mtime), dueIndex: -1}
 	if name != l.path {
 		g.away = time.Now()
 	}
@@ -356,14 +388,21 @@ func (s *Source) add(l *lineage, name string, st fileStat) *generation {
 	return g
 }
 
-// discover makes a lineage's first generation, after those that were rotated away before: they are not read, but they
-// must be known, or else they would be taken for generations that were missed.
+// discover makes a lineage's first generation, after those that were rotated away before. These are not read, unless they
+// came while nothing was running; but they must be known, or else they would be taken for generations that were missed.
 func (s *Source) discover(ctx context.Context, l *lineage, st fileStat) []*generation {
 	var found []*generation
 	siblings := s.siblingsOf(l.path, time.Second) // those before its time; thousands may be found within a second
 	slices.SortStableFunc(siblings, oldestFirst)
 	for _, sib := range siblings {
 		if s.lineages[sib.path] != nil || sectionOf(s.sections, sib.path) != nil || s.identify(ctx, sib.path, sib.stat) != nil {
+			continue
+		}
+		if s.unseen(sib) {
+			found = append(found, s.add(l, sib.path, sib.stat))
+			continue
+		}
+		if sib.packed() {
 			continue
 		}
 		g := &generation{

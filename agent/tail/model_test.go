@@ -3,6 +3,8 @@ package tail
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,25 +20,30 @@ func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newModel(t)
 		t.Repeat(map[string]func(*rapid.T){
-			"write":    m.write,
-			"rotate":   m.rotate,
-			"settled":  m.settled,
-			"restart":  m.restart,
-			"stop":     m.stop,
-			"start":    m.start,
-			"truncate": m.truncate,
-			"recreate": m.recreate,
-			"lose":     m.lose,
-			"pause":    func(*rapid.T) { time.Sleep(time.Duration(rapid.IntRange(0, 5).Draw(t, "ms")) * time.Millisecond) },
+			"write":        m.write,
+			"rotate":       m.rotate,
+			"settled":      m.settled,
+			"restart":      m.restart,
+			"stop":         m.stop,
+			"start":        m.start,
+			"truncate":     m.truncate,
+			"recreate":     m.recreate,
+			"copytruncate": m.copyTruncate,
+			"compress":     m.compress,
+			"expire":       m.expire,
+			"lose":         m.lose,
+			"pause":        func(*rapid.T) { time.Sleep(time.Duration(rapid.IntRange(0, 5).Draw(t, "ms")) * time.Millisecond) },
 		})
 		m.settled(t)
-		m.f.down()
+		m.down()
 	})
 }
 
 type model struct {
 	f       *fixture
 	dates   bool
+	copies  bool // there are copies, or compressed files
+	copied  bool // a file was truncated, and it is not known whether the source has seen it
 	counter int
 	files   []*modelFile
 	scribes remembering
@@ -123,22 +130,112 @@ func (m *model) rotate(t *rapid.T) {
 		t.Skip("no file")
 	}
 	m.finish(file)
-	file.rotated++
-	switch {
-	case m.dates && file.rotated%2 == 0:
-		m.f.rename(file.name, fmt.Sprintf("%s-%08d.log", file.log, 20260100+file.rotated))
-	case m.dates:
-		m.f.rename(file.name, fmt.Sprintf("%s.%08d", file.name, 20260100+file.rotated))
-	default:
-		for i := file.rotated - 1; i > 0; i-- {
-			m.f.rename(fmt.Sprintf("%s.%d", file.name, i), fmt.Sprintf("%s.%d", file.name, i+1))
-		}
-		m.f.rename(file.name, file.name+".1")
-	}
+	m.f.rename(file.name, m.rotatedName(file))
 	file.exists = false
 	if rapid.Bool().Draw(t, "create at once") {
 		m.put(file, "")
 	}
+}
+
+// rotatedName makes room for the next rotated file, and returns its name.
+func (m *model) rotatedName(file *modelFile) string {
+	file.rotated++
+	switch {
+	case m.dates && file.rotated%2 == 0:
+		return fmt.Sprintf("%s-%08d.log", file.log, 20260100+file.rotated)
+	case m.dates:
+		return fmt.Sprintf("%s.%08d", file.name, 20260100+file.rotated)
+	}
+	for i := file.rotated - 1; i > 0; i-- {
+		for _, ext := range []string{"", ".gz"} {
+			from := fmt.Sprintf("%s.%d%s", file.name, i, ext)
+			if _, err := os.Stat(m.f.path(from)); err == nil {
+				m.f.rename(from, fmt.Sprintf("%s.%d%s", file.name, i+1, ext))
+			}
+		}
+	}
+	return file.name + ".1"
+}
+
+// copyTruncate rotates a file by copying it. Nothing is written between the copy's end and the truncation.
+func (m *model) copyTruncate(t *rapid.T) {
+	file := m.file(t)
+	if !file.exists {
+		t.Skip("no file")
+	}
+	m.finish(file)
+	m.f.copyTruncate(file.name, m.rotatedName(file))
+	m.copied, m.copies = true, true
+}
+
+// down stops the source, which must not have counted anything as lost.
+func (m *model) down() {
+	if s := m.f.source; s != nil {
+		m.f.down()
+		if losses := s.Losses(); len(losses) > 0 {
+			m.f.t.Fatalf("counted as lost: %+v", losses)
+		}
+	}
+}
+
+// noticed waits until the spool knows of every truncation: a file that is removed before, and of which little was read,
+// can't be told from an independent one that begins alike, so that its copy is read.
+func (m *model) noticed(t *rapid.T) {
+	m.settled(t)
+	names, err := filepath.Glob(m.f.path("*"))
+	m.f.check(err)
+	unnoticed := func() bool {
+		for _, name := range names {
+			st, err := statPath(name)
+			m.f.check(err)
+			if !packed(name) && slices.ContainsFunc(m.f.checkpoints(), func(c checkpoint) bool { return c.id.same(st.identity) && c.position > st.size }) {
+				return true
+			}
+		}
+		return false
+	}
+	if !m.f.eventually(func() bool { return !unnoticed() }) {
+		t.Fatal("a truncation is not noticed")
+	}
+	m.copied = false
+}
+
+// rotatedFile picks one that is not compressed.
+func (m *model) rotatedFile(t *rapid.T) string {
+	file := m.file(t)
+	var names []string
+	for _, pattern := range []string{file.name + ".*", file.log + "-2*.log"} {
+		found, err := filepath.Glob(m.f.path(pattern))
+		m.f.check(err)
+		names = append(names, found...)
+	}
+	names = slices.DeleteFunc(names, packed)
+	if len(names) == 0 {
+		t.Skip("no rotated file")
+	}
+	return filepath.Base(rapid.SampledFrom(names).Draw(t, "rotated"))
+}
+
+// compress packs a rotated file. One that nobody has seen in its time is lost by that if the source is up; so all is
+// read before.
+func (m *model) compress(t *rapid.T) {
+	name := m.rotatedFile(t)
+	if m.f.source != nil {
+		m.noticed(t)
+		time.Sleep(clockTick / 5) // a file of the same tick as the start counts as made before
+	} else if m.copied {
+		m.noticed(t)
+		m.down()
+	}
+	m.f.pack(name, name+".gz")
+	m.copies = true
+}
+
+// expire deletes a rotated file that was read.
+func (m *model) expire(t *rapid.T) {
+	name := m.rotatedFile(t)
+	m.noticed(t)
+	m.f.remove(name)
 }
 
 // settled waits until all that was written is in the spool.
@@ -156,7 +253,7 @@ func (m *model) restart(t *rapid.T) {
 	if m.f.source == nil {
 		t.Skip("down")
 	}
-	m.f.down()
+	m.down()
 	m.f.up()
 }
 
@@ -164,7 +261,7 @@ func (m *model) stop(t *rapid.T) {
 	if m.f.source == nil {
 		t.Skip("down")
 	}
-	m.f.down()
+	m.down()
 }
 
 func (m *model) start(t *rapid.T) {
@@ -176,6 +273,9 @@ func (m *model) start(t *rapid.T) {
 
 // lose takes the spool away, after some of its blocks have been delivered.
 func (m *model) lose(t *rapid.T) {
+	if m.copies {
+		t.Skip("without the spool nothing says that a copy was read")
+	}
 	m.f.down()
 	for _, file := range m.files {
 		delivered := len(m.scribes[file.log])
@@ -202,9 +302,10 @@ func (m *model) truncate(t *rapid.T) {
 	m.settled(t)
 	m.deliver()
 	if rapid.Bool().Draw(t, "while down") {
-		m.f.down()
+		m.down()
 	}
 	m.f.check(os.Truncate(m.f.path(file.name), 0))
+	m.copied = true
 	m.counter++
 	m.put(file, fmt.Sprintf("%d first after truncation\n", m.counter))
 }
@@ -216,10 +317,10 @@ func (m *model) recreate(t *rapid.T) {
 		t.Skip("no file")
 	}
 	m.finish(file)
-	m.settled(t)
+	m.noticed(t)
 	m.deliver()
 	if rapid.Bool().Draw(t, "while down") {
-		m.f.down()
+		m.down()
 	}
 	m.f.remove(file.name)
 	m.counter++

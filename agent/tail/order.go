@@ -121,6 +121,15 @@ func (s *Source) releaseLocked(p *generation, may func(waiter) bool) {
 	})
 }
 
+// redirectLocked lets those who wait for p find out anew what they must wait for: its place is another one's now, or
+// what they wait for is a place in it that is no more.
+func (s *Source) redirectLocked(p *generation) {
+	for _, w := range p.waiters {
+		w.generation.pending = 0
+	}
+	s.releaseLocked(p, func(waiter) bool { return true })
+}
+
 // foundLocked lets those look again who could not take the size of g.
 func (s *Source) foundLocked(g *generation) {
 	if len(g.waiters) == 0 {
@@ -144,7 +153,7 @@ func (s *Source) sizeOf(g *generation) int64 {
 			return info.Size()
 		}
 	}
-	if name != "" {
+	if name != "" && !packed(name) { // how much is in a compressed file shows when it is open
 		if st, err := s.cfg.stat(name); err == nil && st.identity.same(g.id) {
 			return st.size
 		}

@@ -92,8 +92,12 @@ func (s *Source) poll(ctx context.Context, now time.Time) {
 // pollAway looks at a file that is not at its path any more.
 func (s *Source) pollAway(ctx context.Context, g *generation, now time.Time) {
 	s.mu.Lock()
-	file, name := g.file, g.name
+	file, name, givenUp := g.file, g.name, g.givenUp
 	s.mu.Unlock()
+	if givenUp {
+		s.endGivenUp(ctx, g)
+		return
+	}
 	var st fileStat
 	switch {
 	case file != nil:
@@ -115,17 +119,32 @@ func (s *Source) pollAway(ctx context.Context, g *generation, now time.Time) {
 		return
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	g.links = st.links
+	late := s.takeLookLocked(g, st, now)
+	s.mu.Unlock()
+	if late != nil {
+		late.Close()
+	}
+}
+
+// takeLookLocked acts on how an away file is now. The caller closes what is returned.
+func (s *Source) takeLookLocked(g *generation, st fileStat, now time.Time) handle {
+	if g.links = st.links; g.links == 0 && g.deleted.IsZero() {
+		g.deleted = now
+	}
+	if file := s.giveUpLocked(g, st.size, now); file != nil {
+		return file
+	}
 	if s.changedLocked(g, st, now) {
 		s.enqueueLocked(g)
-		return
+		return nil
 	}
 	quiet := now.Sub(g.away) >= s.cfg.Grace && now.Sub(g.active) >= s.cfg.Grace
-	if quiet && g.settledLocked() >= st.size && g.quietLocked() && !g.failing {
+	known := g.deleted.IsZero() || g.deleted.Before(s.activeAt) // what may have been made of it
+	if quiet && known && g.settledLocked() >= st.size && g.quietLocked() && !g.failing {
 		g.closing = true
 		s.enqueueLocked(g)
 	}
+	return nil
 }
 
 // findable says whether the generation can be read at all.
@@ -139,7 +158,7 @@ func (s *Source) findable(g *generation) bool {
 func (s *Source) vanished(g *generation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if g.file != nil || g.state == held {
+	if g.file != nil || g.state == held || g.candidates != nil || g.givenUp {
 		return
 	}
 	g.dormant = true

@@ -11,7 +11,7 @@ import (
 // enqueueLocked has a worker look at the generation as soon as there is one.
 func (s *Source) enqueueLocked(g *generation) {
 	switch {
-	case g.dead || g.lineage == nil || g.file == nil && g.name == "":
+	case g.dead || g.lineage == nil || g.file == nil && g.name == "" && g.candidates == nil:
 	case g.state == held:
 		g.again = true
 	case g.state == idle:

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/logscribe/logscribe/agent/line"
@@ -27,10 +26,21 @@ const quietScan = 4 << 10
 // read takes one chunk of a generation that the caller holds. It returns whether there is more to read at once.
 func (r *reader) read(ctx context.Context, g *generation) (again bool) {
 	s := r.source
+	if g.candidates != nil {
+		r.lookInto(ctx, g)
+		return false
+	}
 	if !s.mayRead(g) {
 		return false
 	}
-	f, err := s.descriptor(g)
+	f, err := s.descriptor(ctx, g)
+	if errors.Is(err, errTruncated) {
+		s.cutShort(g)
+		return false
+	}
+	if ctx.Err() != nil {
+		return false
+	}
 	if err != nil {
 		s.failedOpen(g, err)
 		return false
@@ -40,11 +50,12 @@ func (r *reader) read(ctx context.Context, g *generation) (again bool) {
 		s.failedRead(g, err)
 		return false
 	}
-	size := info.Size()
-	s.note(g, statOf(info))
-	if size < g.position {
-		s.restart(g, size)
-		return true
+	st := statOf(info)
+	size := st.size
+	s.note(g, st)
+	if size < g.position || g.position == 0 && s.unvetted(g, st) {
+		s.cutShort(g)
+		return false
 	}
 	limit, ok := s.clear(g, size)
 	if !ok {
@@ -53,6 +64,9 @@ func (r *reader) read(ctx context.Context, g *generation) (again bool) {
 	to := s.destination(g, statOf(info))
 	want := min(limit-g.position, int64(max(s.cfg.chunk, to.Processor.Window(s.cfg.MaxLine))))
 	if want < 0 || s.deferred(g, want) {
+		if tail, err := probeAt(f, g.position-int64(g.tail.size), int64(g.tail.size)); err == nil && tail == g.tail {
+			s.whole(g, st)
+		}
 		return false
 	}
 	if r.unfinished(f, g, limit) {
@@ -65,13 +79,14 @@ func (r *reader) read(ctx context.Context, g *generation) (again bool) {
 	switch {
 	case errors.Is(err, errTruncated):
 		s.budget.Release(max(want, minWeight))
-		s.restart(g, size)
-		return true
+		s.cutShort(g)
+		return false
 	case err != nil:
 		s.budget.Release(max(want, minWeight))
 		s.failedRead(g, err)
 		return false
 	}
+	s.whole(g, st)
 	return r.deliver(ctx, g, f, data, to, want, size)
 }
 
@@ -83,22 +98,51 @@ func (s *Source) mayRead(g *generation) bool {
 		g.more = true
 		return false
 	}
-	return g.blockers == 0 && !g.dead
+	return g.blockers == 0 && !g.dead && !g.truncated
 }
 
 // note records what the holder has seen of the file.
 func (s *Source) note(g *generation, st fileStat) {
-	checked := st.mtime
-	if age := time.Now().UnixNano() - st.mtime; age < int64(clockTick) && age > -int64(clockTick) {
-		checked = 0 // another change may leave the same time: look again, whatever it is then
-	}
 	s.mu.Lock()
-	g.links, g.checked = st.links, checked
+	g.links, g.checked = st.links, telling(st.mtime)
 	g.failing = false
 	if st.size != g.seen {
 		g.closing = false // it still gets lines
 	}
+	if packed(g.name) {
+		g.closing = true // it never does
+	}
 	s.mu.Unlock()
+}
+
+// telling returns a modification time, or 0 if it is so recent that another change may leave the same time.
+func telling(mtime int64) int64 {
+	if age := time.Now().UnixNano() - mtime; age < int64(clockTick) && age > -int64(clockTick) {
+		return 0
+	}
+	return mtime
+}
+
+// unvetted says whether a file of which nothing was read may have been truncated since copies were last looked for.
+func (s *Source) unvetted(g *generation, st fileStat) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	vetted := g.vetted
+	g.vetted = false
+	return st.size < g.grown || g.away.IsZero() && !vetted && st.mtime != g.begun
+}
+
+// whole records that a file held what was read of it when st was taken.
+func (s *Source) whole(g *generation, st fileStat) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g.away.IsZero() {
+		g.mtime = max(g.mtime, st.mtime)
+	}
+	if lost := g.grown - st.size; lost > 0 { // cut off behind the position
+		s.loseLocked(g, lostTruncated, lost, 0)
+	}
+	g.grown = st.size
 }
 
 // deferred says whether to wait for the batch in flight: while one is being committed, only a good deal of bytes is
@@ -115,7 +159,7 @@ func (s *Source) deferred(g *generation, want int64) bool {
 
 // unfinished says whether there is nothing but a line without an end from the position to limit, when that can be told
 // from the new bytes alone.
-func (r *reader) unfinished(f *os.File, g *generation, limit int64) bool {
+func (r *reader) unfinished(f handle, g *generation, limit int64) bool {
 	if g.seen-g.position < quietScan || limit-g.position > int64(r.source.cfg.MaxLine) || limit <= g.seen {
 		return false
 	}
@@ -125,7 +169,7 @@ func (r *reader) unfinished(f *os.File, g *generation, limit int64) bool {
 		return false
 	}
 	r.source.mu.Lock()
-	g.seen = limit
+	g.seen, g.grown = limit, limit
 	g.active = time.Now()
 	r.source.mu.Unlock()
 	return true
@@ -143,7 +187,7 @@ var errTruncated = errors.New("the file was truncated")
 
 // chunk reads up to want bytes from the position on, together with the bytes of the tail probe before it: if these are
 // not what they were, the file was truncated and written anew, however long it is.
-func (r *reader) chunk(f *os.File, g *generation, want int64) ([]byte, error) {
+func (r *reader) chunk(f handle, g *generation, want int64) ([]byte, error) {
 	before := int(g.tail.size)
 	buf := r.room(before + int(want))
 	n, err := f.ReadAt(buf, g.position-int64(before))
@@ -157,7 +201,7 @@ func (r *reader) chunk(f *os.File, g *generation, want int64) ([]byte, error) {
 }
 
 // deliver makes a batch of the whole lines in data and has it committed.
-func (r *reader) deliver(ctx context.Context, g *generation, f *os.File, data []byte, to destination, weight, size int64) (again bool) {
+func (r *reader) deliver(ctx context.Context, g *generation, f handle, data []byte, to destination, weight, size int64) (again bool) {
 	s := r.source
 	ending := to.ending
 	if g.position+int64(len(data)) < size {
@@ -175,8 +219,8 @@ func (r *reader) deliver(ctx context.Context, g *generation, f *os.File, data []
 		b.recycle()
 		s.budget.Release(b.weight)
 		if err == io.EOF { // cut short since the read
-			s.restart(g, size)
-			return true
+			s.cutShort(g)
+			return false
 		}
 		s.failedRead(g, err)
 		return false
@@ -190,7 +234,7 @@ func (r *reader) deliver(ctx context.Context, g *generation, f *os.File, data []
 const maxBatch = defaultChunk
 
 // fill makes blocks of the data, which begins at the position.
-func (r *reader) fill(b *batch, g *generation, f *os.File, data []byte, to destination, ending line.Ending) (step advance, err error) {
+func (r *reader) fill(b *batch, g *generation, f handle, data []byte, to destination, ending line.Ending) (step advance, err error) {
 	m, used := &r.maker, 0
 	m.Begin(to.Source, g.within, ending)
 	for used < len(data) && b.raw < maxBatch {
@@ -262,7 +306,7 @@ func (s *Source) looked(g *generation, n int, held bool) {
 }
 
 // probes returns the probes for the position after used bytes of data, which begins at the position.
-func (r *reader) probes(f *os.File, g *generation, data []byte, used int) (head, tail probe, err error) {
+func (r *reader) probes(f handle, g *generation, data []byte, used int) (head, tail probe, err error) {
 	before := int(g.tail.size)
 	read := r.buffer[:before+len(data)] // data with the old tail before it
 	end := before + used
@@ -318,25 +362,6 @@ func (r *reader) settle(ctx context.Context, g *generation, atEnd bool) (again b
 	return false
 }
 
-// restart begins again at the first byte: what was read of the file is no longer in it.
-func (s *Source) restart(g *generation, size int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.restartLocked(g, size)
-}
-
-func (s *Source) restartLocked(g *generation, size int64) {
-	s.stats.truncations.Add(1)
-	s.log.Warn("file was truncated or rewritten in place; reading it from its beginning",
-		"path", g.path, "log", g.log, "position", g.position, "size", size)
-	g.position, g.seen, g.cleared = 0, 0, 0
-	g.head, g.tail, g.within, g.held = probe{}, probe{}, line.State{}, false
-	if !g.inflight {
-		g.committed = 0
-	}
-	s.releaseLocked(g, func(waiter) bool { return true }) // their target is a place that is no more
-}
-
 func (s *Source) longLine(path, log string, offset int64) {
 	s.stats.longLines.Add(1)
 	if s.quiet.may("long line", 10*time.Second) {
@@ -358,6 +383,10 @@ func (s *Source) failedOpen(g *generation, err error) {
 // failedRead handles errors that may pass: the file is tried again later, and meanwhile nothing waits for it.
 func (s *Source) failedRead(g *generation, err error) {
 	s.mu.Lock()
+	if g.givenUp {
+		s.mu.Unlock()
+		return
+	}
 	g.failing = true
 	g.failed = time.Now()
 	file := s.dropLocked(g)

@@ -15,6 +15,7 @@ type scanState struct {
 	done    chan *walk // nil while no scan runs; the scan sends, once
 	number  uint64
 	began   time.Time
+	stamp   int64         // what files that were changed then got as their times
 	cost    time.Duration // of the last one
 	next    *time.Timer   // nil before the first scan
 	due     time.Time     // when next fires
@@ -40,7 +41,7 @@ func (s *Source) startScan(ctx context.Context) {
 	}
 	done := make(chan *walk, 1)
 	s.scans.done = done
-	s.scans.began = time.Now()
+	s.scans.began, s.scans.stamp = time.Now(), fileClock()
 	w := newWalk(s.sections, s.cfg.stat)
 	w.ctx = ctx
 	s.scans.running.Go(func() { done <- w.run() })
@@ -82,6 +83,7 @@ func (s *Source) applyScan(ctx context.Context, w *walk) {
 	}
 	s.lookMissing(ctx)
 	s.applyUnknown(ctx, unknown)
+	s.sawAll(ctx)
 	s.sweep(ctx)
 	s.folders.clear()
 	if s.scans.pruning && !stale {
@@ -192,7 +194,9 @@ func (s *Source) applyUnknown(ctx context.Context, unknown []match) {
 	var more []spool.Checkpoint
 	if s.first {
 		s.first = false
-		more = append(more, spool.Checkpoint{Key: startedKey, Value: []byte{1}}, spool.Checkpoint{Key: resumedKey})
+		s.mu.Lock()
+		more = append(more, s.activeLocked(), spool.Checkpoint{Key: resumedKey})
+		s.mu.Unlock()
 	}
 	s.register(ctx, found, more...)
 	for _, g := range fresh {
@@ -213,14 +217,17 @@ func (s *Source) isNew(ctx context.Context, path string) (fileStat, bool) {
 		return st, false
 	}
 	g := s.identify(ctx, path, st)
+	waiting := false
 	if g == nil {
+		s.expect(path, st)
 		for _, l := range s.lineagesRotatedTo(path) {
 			s.look(ctx, l)
+			waiting = waiting || l.waiting
 		}
 		g = s.identify(ctx, path, st)
 	}
 	if g == nil {
-		return st, true
+		return st, !waiting && !s.isCopy(path, st)
 	}
 	if g.ordinal == 0 || g.lineage == nil {
 		return st, s.reconsider(g, path)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/logscribe/logscribe/agent/line"
@@ -19,6 +20,8 @@ type section struct {
 	fromEnd  bool
 	codec    block.Codec
 	lines    *line.Processor
+
+	closeDeletedAfter time.Duration // 0 is never
 }
 
 func parseSections(sections []Section, host string) ([]*section, error) {
@@ -35,7 +38,7 @@ func parseSections(sections []Section, host string) ([]*section, error) {
 }
 
 func parseSection(s Section, host string) (*section, error) {
-	p := &section{fromEnd: s.FromEnd, codec: s.Codec}
+	p := &section{fromEnd: s.FromEnd, codec: s.Codec, closeDeletedAfter: s.CloseDeletedAfter}
 	var err error
 	if p.log, err = parseTemplate(s.Log, host); err != nil {
 		return nil, err
@@ -45,6 +48,9 @@ func parseSection(s Section, host string) (*section, error) {
 	}
 	if len(s.Paths) == 0 {
 		return nil, errors.New("no paths")
+	}
+	if s.CloseDeletedAfter < 0 {
+		return nil, fmt.Errorf("close_deleted_after %v is negative", s.CloseDeletedAfter)
 	}
 	if !s.Codec.Known() {
 		return nil, fmt.Errorf("unknown %s", s.Codec)
@@ -98,7 +104,7 @@ func (s *section) matching(path string) string {
 	return ""
 }
 
-func (s *section) excludes(path string) bool { return s.excluding(path) != "" }
+func (s *section) excludes(path string) bool { return packed(path) || s.excluding(path) != "" }
 
 // excluding returns the first exclude glob of the section that matches the path, "" if none does.
 func (s *section) excluding(path string) string {

@@ -35,12 +35,16 @@ type Source struct {
 	reconfigurations chan reconfiguration // Reconfigure sends, the conductor receives
 
 	// The conductor's alone.
+	since    int64    // up to when the last run had seen all; see active.go
+	started  int64    // when this run began
+	dropped  bool     // a generation was forgotten since the last scan
 	first    bool     // no scan was done yet with this spool
 	resumed  *resumed // what is known besides checkpoints; nil unless the first scan is still to come after a loss
 	lineages map[string]*lineage
 	byInode  map[inode]*generation
 	byName   map[string]*generation // by present name, and by the name behind a link
 	moved    map[uint64][]*generation
+	copies   map[inode]*generation // new files that hold the beginning of a known one
 	folders  folderCache
 	polls    pollHeap
 	watch    *watcher // nil if there is none
@@ -55,6 +59,10 @@ type Source struct {
 	registrations []registration // oldest first; while there is one, a registrar runs
 	searched      []*generation  // their name leads to another file or to none
 	ended         []*generation  // dead or dormant since a moment ago
+	losses        []Loss         // see Losses
+	activeAt      time.Time      // all that there was by then is known
+	activeStamp   int64          // activeAt by the clock of file times
+	looking       int            // generations whose rest is looked for in compressed files
 }
 
 // New checks the config and loads the checkpoints. The error names what is wrong.
@@ -71,7 +79,7 @@ func New(cfg Config) (*Source, error) {
 		cfg: cfg, sections: sections, log: cfg.Logger, quiet: newLimiter(),
 		budget: semaphore.NewWeighted(max(budget, 2*int64(cfg.chunk))), kicked: make(chan struct{}, 1),
 		lineages: map[string]*lineage{}, byInode: map[inode]*generation{}, byName: map[string]*generation{},
-		moved: map[uint64][]*generation{}, opened: list.New(), filtered: map[string]line.Counts{},
+		moved: map[uint64][]*generation{}, copies: map[inode]*generation{}, opened: list.New(), filtered: map[string]line.Counts{},
 		stopped: make(chan struct{}), reconfigurations: make(chan reconfiguration),
 	}
 	s.work.L = &s.mu
@@ -89,6 +97,7 @@ func (s *Source) load() error {
 	}
 	s.first = stored[startedKey] == nil
 	s.resumed = newResumed(stored[resumedKey])
+	s.loadActive(stored[startedKey])
 	delete(stored, startedKey)
 	delete(stored, resumedKey)
 	for key, value := range stored {
@@ -102,8 +111,10 @@ func (s *Source) load() error {
 			continue
 		}
 		g := fromCheckpoint(c)
-		s.byInode[g.id.inode] = g
-		s.moved[g.id.ino] = append(s.moved[g.id.ino], g)
+		if g.orphaned = key != checkpointKey(c.id.inode); !g.orphaned {
+			s.byInode[g.id.inode] = g
+			s.moved[g.id.ino] = append(s.moved[g.id.ino], g)
+		}
 		if l := s.lineageOf(c.path); l != nil {
 			s.mu.Lock()
 			s.joinLocked(g, l)
@@ -120,20 +131,24 @@ func (s *Source) load() error {
 func (s *Source) joinLocked(g *generation, l *lineage) {
 	g.lineage, g.codec, g.lines = l, l.section.codec, l.section.lines
 	l.generations = append(l.generations, g)
+	l.last = max(l.last, g.ordinal)
 }
 
-// Run tails until ctx ends, and returns nil then. At return no goroutine is left and all descriptors are closed. It may
+// Run tails until ctx ends, and returns nil then, half a second later at most: deleted files get that long to be read to
+// their ends. At return no goroutine is left and all descriptors are closed. It may
 // be called once.
 func (s *Source) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
 	defer close(s.stopped)
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx)) // ends later, for files that won't be there again
+	defer cancel()
 	s.startWatch()
 	var workers sync.WaitGroup
 	for range min(max(2, runtime.GOMAXPROCS(0)), 8) {
-		workers.Go(func() { s.worker(ctx) })
+		workers.Go(func() { s.worker(work) })
 	}
-	s.conduct(ctx)
+	s.conduct(ctx, work)
 
+	left := s.farewell()
 	cancel()
 	s.mu.Lock()
 	s.stopping = true
@@ -143,20 +158,21 @@ func (s *Source) Run(ctx context.Context) error {
 	s.commits.Wait()
 	s.scans.running.Wait()
 	s.watch.close()
+	s.mournAll(left)
 	for e := s.opened.Front(); e != nil; e = e.Next() {
 		e.Value.(*generation).file.Close()
 	}
 	return nil
 }
 
-// conduct handles all that may change what files there are.
-func (s *Source) conduct(ctx context.Context) {
+// conduct handles all that may change what files there are, until done ends. What it begins goes on until ctx ends.
+func (s *Source) conduct(done, ctx context.Context) {
 	poll := time.NewTicker(s.cfg.PollInterval)
 	defer poll.Stop()
 	s.startScan(ctx)
 	for {
 		select {
-		case <-ctx.Done():
+		case <-done.Done():
 			return
 		case e := <-s.watch.events():
 			s.handle(ctx, e)
@@ -203,6 +219,16 @@ func (s *Source) handleKick(ctx context.Context) {
 		}
 	}
 	for _, g := range searched {
+		switch {
+		case g.looked:
+			s.lookedInto(ctx, g)
+			continue
+		case g.candidates != nil:
+			continue // a worker looks into them
+		case g.truncated:
+			s.resolve(ctx, g)
+			continue
+		}
 		if g.lineage != nil {
 			s.settle(ctx, g.lineage)
 		}

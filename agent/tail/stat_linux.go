@@ -3,6 +3,7 @@ package tail
 import (
 	"io/fs"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,4 +58,14 @@ func retry(call func() error) error {
 			return err
 		}
 	}
+}
+
+// fileClock returns the earliest time that a file might get if it was changed now, in nanoseconds since 1970: that of the
+// last tick of the kernel.
+func fileClock() int64 {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &now); err != nil {
+		return time.Now().UnixNano()
+	}
+	return now.Nano()
 }

@@ -2,7 +2,10 @@
 
 package tail
 
-import "os"
+import (
+	"os"
+	"time"
+)
 
 // statPath follows links.
 func statPath(path string) (fileStat, error) {
@@ -20,3 +23,6 @@ func statFile(f *os.File) (fileStat, error) {
 	}
 	return statOf(info), nil
 }
+
+// fileClock returns the time that a file gets if it was changed now, in nanoseconds since 1970.
+func fileClock() int64 { return time.Now().UnixNano() }

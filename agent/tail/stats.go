@@ -19,6 +19,12 @@ type Stats struct {
 	AppendErrors   int64 // attempts at appending that failed and were repeated
 	BadCheckpoints int64 // damaged, and therefore ignored
 	Overflows      int64 // times that the kernel lost file events
+	Copies         int64 // files found to continue a truncated or a compressed one
+	Unpacked       int64 // of these, the compressed ones
+	Damaged        int64 // compressed files that are damaged
+	GivenUp        int64 // deleted files that were closed before they were read to their ends
+	LostBytes      int64 // of all Losses
+	DestroyedBytes int64 // of these, those that were truncated before they were read
 
 	Tailed     int // files that may get lines now
 	Open       int // descriptors
@@ -27,6 +33,7 @@ type Stats struct {
 
 type counters struct {
 	lines, bytes, files, longLines, truncations, appendErrors, badCheckpoints, overflows atomic.Int64
+	copies, givenUp, unpacked, damaged, lostBytes, destroyedBytes                        atomic.Int64
 	tailed, unreadable                                                                   atomic.Int64
 }
 
@@ -39,7 +46,8 @@ func (s *Source) Stats() Stats {
 	return Stats{
 		Lines: c.lines.Load(), Bytes: c.bytes.Load(), Files: c.files.Load(), LongLines: c.longLines.Load(),
 		Truncations: c.truncations.Load(), AppendErrors: c.appendErrors.Load(), BadCheckpoints: c.badCheckpoints.Load(),
-		Overflows: c.overflows.Load(), Tailed: int(c.tailed.Load()), Open: open, Unreadable: int(c.unreadable.Load()),
+		Overflows: c.overflows.Load(), Copies: c.copies.Load(), Unpacked: c.unpacked.Load(), Damaged: c.damaged.Load(), GivenUp: c.givenUp.Load(), LostBytes: c.lostBytes.Load(),
+		DestroyedBytes: c.destroyedBytes.Load(), Tailed: int(c.tailed.Load()), Open: open, Unreadable: int(c.unreadable.Load()),
 	}
 }
 

@@ -13,6 +13,9 @@ import (
 // each generation is looked at rarely.
 func (s *Source) sweep(ctx context.Context) {
 	now := time.Now()
+	s.mu.Lock()
+	active := s.activeAt
+	s.mu.Unlock()
 	for _, g := range s.byInode {
 		s.closeUncovered(g)
 		s.mu.Lock()
@@ -29,7 +32,7 @@ func (s *Source) sweep(ctx context.Context) {
 			s.mu.Lock()
 			g.missing = now
 			s.mu.Unlock()
-		case now.Sub(missing) >= s.cfg.ForgetAfter && mounted(g):
+		case now.Sub(missing) >= s.cfg.ForgetAfter && missing.Before(active) && mounted(g):
 			s.forget(ctx, g)
 		}
 	}
@@ -73,6 +76,7 @@ func (s *Source) forget(ctx context.Context, g *generation) {
 // drop removes a generation that is no more from all that the conductor knows. Its checkpoint is gone, or is about to be
 // replaced by that of a file with the same inode.
 func (s *Source) drop(g *generation) {
+	s.dropped = true
 	if s.byInode[g.id.inode] == g {
 		delete(s.byInode, g.id.inode)
 	}

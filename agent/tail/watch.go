@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -199,7 +200,14 @@ func (s *Source) removed(ctx context.Context, path string, renamed bool) {
 // lineagesRotatedTo returns the lineages of which path may be a rotated name.
 func (s *Source) lineagesRotatedTo(path string) []*lineage {
 	var lineages []*lineage
-	for _, base := range rotationBases(filepath.Base(path)) {
+	name := filepath.Base(path)
+	if packed(name) {
+		name = strings.TrimSuffix(name, filepath.Ext(name))
+	}
+	for _, base := range append(rotationBases(name), name) {
+		if base == filepath.Base(path) {
+			continue
+		}
 		if l := s.lineages[filepath.Join(filepath.Dir(path), base)]; l != nil {
 			lineages = append(lineages, l)
 		}

@@ -1,0 +1,72 @@
+package tail
+
+import (
+	"context"
+	"encoding/binary"
+	"path/filepath"
+	"time"
+
+	"github.com/logscribe/logscribe/spool"
+)
+
+// A file beside a path whose files nobody has seen yet, or a compressed one, may be older than all that is to be read, or
+// new: made and rotated away while nothing was running. What tells them apart is the time up to which the source had
+// seen all that there was, which is stored with the checkpoints. It may be stored late, for what was seen since then is
+// known. But it must not be older than a compressed file whose generation is forgotten; so it is stored with the removal
+// of checkpoints.
+
+// unseen says whether a sibling that is not known came to be after the last run with this spool had seen all there was.
+// One that is compressed must be older than this run: later ones are made of files that were read.
+func (s *Source) unseen(sib sibling) bool {
+	st := sib.stat
+	if s.first || st.mtime < s.since || st.born != 0 && st.born < s.since {
+		return false
+	}
+	return !sib.packed() || max(st.born, st.mtime) <= s.started
+}
+
+// expect makes the lineages of which a new file may be the rotated first generation, if it was made and rotated while
+// nothing was running.
+func (s *Source) expect(path string, st fileStat) {
+	for _, base := range rotationBases(filepath.Base(path)) {
+		suffix, _ := rotationSuffix(base, filepath.Base(path))
+		if sib := (sibling{path: path, suffix: suffix, stat: st}); s.unseen(sib) && !s.independent(sib) {
+			s.lineageOf(filepath.Join(filepath.Dir(path), base))
+		}
+	}
+}
+
+// sawAll records that all that there was when a scan began is known now.
+func (s *Source) sawAll(ctx context.Context) {
+	s.mu.Lock()
+	if s.looking > 0 {
+		s.mu.Unlock()
+		return // what compressed files hold is not known yet
+	}
+	s.activeAt, s.activeStamp = s.scans.began, s.scans.stamp
+	active := s.activeLocked()
+	s.mu.Unlock()
+	if s.dropped {
+		s.dropped = false
+		s.register(ctx, nil, active)
+	}
+}
+
+// activeLocked returns the checkpoint that says up to when all was seen. Its value is
+//
+//	offset  width  meaning
+//	0       1      version of this layout, 1
+//	1       8      nanoseconds since 1970, big-endian; missing in what the first releases wrote
+func (s *Source) activeLocked() spool.Checkpoint {
+	return spool.Checkpoint{Key: startedKey, Value: binary.BigEndian.AppendUint64([]byte{1}, uint64(s.activeStamp))}
+}
+
+// loadActive takes the stored value; nil at the very first start.
+func (s *Source) loadActive(value []byte) {
+	s.started = time.Now().UnixNano()
+	s.since = fileClock()
+	if len(value) == 9 {
+		s.since = min(s.since, int64(binary.BigEndian.Uint64(value[1:])))
+	}
+	s.activeAt, s.activeStamp = time.Unix(0, s.since), s.since
+}

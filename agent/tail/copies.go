@@ -1,0 +1,425 @@
+package tail
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/logscribe/logscribe/agent/line"
+)
+
+// A rotation by copytruncate copies a file to a rotated name, and then truncates it. What was written between the
+// position and the end of the copy is then in the copy alone. So the conductor looks for the copy before it lets the
+// file be read from its beginning; the copy takes over the file's place in the order, and the position. What was
+// written between the end of the copy and the truncation is in no file any more.
+//
+// A copy has the right bytes before the position. One that was complete before the last of these were written is
+// shorter, and is known by its beginning, and by its time: it was last written no later than the file was. The copies
+// that follow it are of what was written later, between truncations that nobody saw; they are read in full.
+//
+// A truncation of a file of which nothing was read yet leaves no trace in it. So the conductor looks for copies whenever
+// such a file has changed, too.
+
+// cutShort has the conductor decide about a file that no longer holds what was read of it; the caller holds it.
+func (s *Source) cutShort(g *generation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g.inflight {
+		g.more = true // to be found again when the spool has what was read
+		return
+	}
+	g.truncated = true
+	s.searchLocked(g)
+}
+
+// resolve finds out what became of the content of a file that was truncated or written anew, and has it read from its
+// beginning after that.
+func (s *Source) resolve(ctx context.Context, g *generation) {
+	l := g.lineage
+	at, siblings := s.collect(l)
+	if s.lookingInside(ctx, l, siblings) {
+		return // lookedInto comes back to this
+	}
+	unknown := s.unknownOf(ctx, l, siblings)
+	if g.dead {
+		return // its inode was given to one of these
+	}
+	if at == nil || !at.identity.same(g.id) {
+		s.mu.Lock()
+		if g.away.IsZero() {
+			g.away = time.Now() // renamed a moment ago: the unknown files may be later ones
+		}
+		s.mu.Unlock()
+		at = nil
+	}
+	if g.position == 0 {
+		s.begin(ctx, g, at, unknown)
+		return
+	}
+	for _, sib := range unknown {
+		if sib.packed() {
+			continue
+		}
+		c, err := s.continuation(g, sib)
+		switch {
+		case hasMoved(err):
+			s.again(g)
+			return
+		case c != nil:
+			s.restart(ctx, g, c, s.later(g, unknown, c.id.inode))
+			return
+		}
+	}
+	if s.lookInto(g, unknown) {
+		return
+	}
+	s.restart(ctx, g, nil, s.later(g, unknown, inode{}))
+}
+
+// again has resolve look once more, because a file was renamed under its hands.
+func (s *Source) again(g *generation) {
+	s.mu.Lock()
+	s.searchLocked(g)
+	s.mu.Unlock()
+}
+
+// openSibling opens a sibling; the error says with hasMoved if it bears another name by now.
+func (s *Source) openSibling(sib sibling) (*os.File, error) {
+	f, err := s.cfg.open(sib.path)
+	if err != nil {
+		return nil, err
+	}
+	st, err := s.cfg.fstat(f)
+	if err == nil && !st.identity.same(sib.stat.identity) {
+		err = errMoved
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func hasMoved(err error) bool { return errors.Is(err, errMoved) || errors.Is(err, fs.ErrNotExist) }
+
+// begin decides about a file of which nothing was read: whether there are copies of what was in it before.
+func (s *Source) begin(ctx context.Context, g *generation, at *fileStat, unknown []sibling) {
+	var missed []sibling
+	for _, sib := range s.later(g, unknown, inode{}) {
+		switch same, _, err := s.compare(g, sib, sib.stat.size); {
+		case hasMoved(err):
+			s.again(g)
+			return
+		case !same: // else it is a copy of what is in the file now
+			missed = append(missed, sib)
+		}
+	}
+	if len(missed) > 0 || at != nil && at.size < g.grown {
+		s.restart(ctx, g, nil, missed)
+		return
+	}
+	s.mu.Lock()
+	g.truncated, g.vetted = false, true
+	if at != nil {
+		g.begun = telling(at.mtime)
+	}
+	s.mu.Unlock()
+	s.enqueue(g)
+}
+
+// later returns those of the siblings, oldest first, that hold what was in g later than what was read: those behind the
+// copy that has that inode, if they were last written no earlier than what was read, and if g is at its path still. Of
+// compressed ones it returns only those that were made while nothing was running. A file that may just as well be
+// independent is not among them.
+func (s *Source) later(g *generation, siblings []sibling, behind inode) []sibling {
+	i := slices.IndexFunc(siblings, func(sib sibling) bool { return sib.stat.inode == behind })
+	var later []sibling
+	for _, sib := range siblings[i+1:] {
+		if s.follows(g, sib) {
+			later = append(later, sib)
+		}
+	}
+	return later
+}
+
+// follows says whether sib, which nobody has seen, may hold what was in g later than what was read.
+func (s *Source) follows(g *generation, sib sibling) bool {
+	s.mu.Lock()
+	home, written := g == g.lineage.current && g.away.IsZero(), g.mtime
+	s.mu.Unlock()
+	if !home {
+		return false // settle finds it
+	}
+	if time.Now().UnixNano() < written {
+		written = 0 // the clock was set back
+	}
+	return !s.independent(sib) && sib.stat.mtime >= written && (!sib.packed() || s.unseen(sib))
+}
+
+// unknownOf returns the siblings that are no generations and that belong to no nearer lineage, oldest first.
+func (s *Source) unknownOf(ctx context.Context, l *lineage, siblings []sibling) []sibling {
+	var unknown []sibling
+	for _, sib := range siblings {
+		if s.identify(ctx, sib.path, sib.stat) == nil && s.lineages[sib.path] == nil && !s.nearerThan(l, sib.path) {
+			unknown = append(unknown, sib)
+		}
+	}
+	slices.SortStableFunc(unknown, oldestFirst)
+	return unknown
+}
+
+// continuation returns the generation that sib would be as the copy of what g has lost, nil if it is no copy of that.
+func (s *Source) continuation(g *generation, sib sibling) (*generation, error) {
+	f, err := s.openSibling(sib)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	c := s.successor(g, sib)
+	if sib.stat.size >= g.position {
+		if ok, err := verify(f, g.position, g.head, g.tail); !ok || err != nil {
+			return nil, err
+		}
+		return c, nil
+	}
+	if s.copies[sib.stat.inode] != g { // else it was compared with the file while that was whole
+		begins, err := probeAt(f, 0, int64(g.head.size))
+		if err != nil || begins != g.head || sib.stat.mtime > g.mtime {
+			return nil, err
+		}
+	}
+	if c.head, c.tail, err = probes(f, sib.stat.size); err != nil {
+		return nil, err
+	}
+	c.position, c.committed, c.seen = sib.stat.size, sib.stat.size, sib.stat.size
+	return c, nil
+}
+
+// successor returns the generation that takes over the place and the position of g in sib.
+func (s *Source) successor(g *generation, sib sibling) *generation {
+	now := time.Now()
+	grown := sib.stat.size
+	if sib.packed() {
+		grown = 0 // not known yet
+	}
+	return &generation{
+		id: sib.stat.identity, path: g.path, log: g.log, codec: g.codec, lines: g.lines, ordinal: g.ordinal, lineage: g.lineage,
+		name: sib.path, away: now, active: now, mtime: g.mtime, links: sib.stat.links, grown: grown,
+		position: g.position, committed: g.position, seen: g.position, head: g.head, tail: g.tail, dueIndex: -1,
+	}
+}
+
+// restart has a truncated file read from its beginning, after the copy of what it has lost, if there is one, and after
+// the copies of what nobody has seen of it.
+func (s *Source) restart(ctx context.Context, g, copied *generation, missed []sibling) {
+	l := g.lineage
+	s.stats.truncations.Add(1)
+	var found []*generation
+	if copied != nil {
+		s.takeOver(g, copied)
+		found = append(found, copied)
+	}
+	for _, m := range missed {
+		found = append(found, s.add(l, m.path, m.stat))
+	}
+	s.mu.Lock()
+	s.sayRestartLocked(g, copied, len(missed))
+	g.truncated, g.sought, g.begun = false, false, 0
+	g.position, g.committed, g.seen, g.cleared, g.grown = 0, 0, 0, 0, 0
+	g.head, g.tail, g.within, g.held, g.unsaved = probe{}, probe{}, line.State{}, false, time.Time{}
+	if last := l.generations[len(l.generations)-1]; len(found) > 0 && (last == g || len(missed) > 0) {
+		l.generations = slices.DeleteFunc(l.generations, func(o *generation) bool { return o == g })
+		g.ordinal = l.nextOrdinalLocked()
+		l.generations = append(l.generations, g)
+		l.current = g
+	}
+	found = append(found, g)
+	s.redirectLocked(g)
+	s.mu.Unlock()
+	for i, c := range s.copies {
+		if c == g {
+			delete(s.copies, i)
+		}
+	}
+	s.register(ctx, found)
+	for _, f := range found {
+		s.enqueue(f)
+	}
+	s.mu.Lock()
+	away := !g.away.IsZero()
+	s.mu.Unlock()
+	if away {
+		s.settle(ctx, l) // it has waited for this
+	}
+}
+
+// isCut says whether a file that is not at its path any more was truncated. It notes its name if it is one of the siblings.
+func (s *Source) isCut(g *generation, siblings []sibling) bool {
+	s.mu.Lock()
+	position, alive := g.position, g.ordinal > 0 && !g.dead && !g.givenUp
+	s.mu.Unlock()
+	if !alive {
+		return false
+	}
+	for _, sib := range siblings {
+		if !sib.packed() && sib.stat.identity.same(g.id) {
+			s.rename(g, sib.path)
+			_, whole, _ := s.compare(g, sib, 0)
+			return !whole
+		}
+	}
+	return s.sizeOf(g) < position
+}
+
+// waitingForCut says whether a generation other than the one at the path was truncated, and it is not known yet whether
+// its content is in one of the files that nobody has seen.
+func (s *Source) waitingForCut(ctx context.Context, l *lineage, siblings []sibling, home *generation) bool {
+	if len(s.unknownOf(ctx, l, siblings)) == 0 {
+		return false
+	}
+	s.mu.Lock()
+	generations := slices.Clone(l.generations)
+	s.mu.Unlock()
+	waiting := false
+	for _, g := range generations {
+		if g != home && s.isCut(g, siblings) {
+			s.enqueue(g)
+			waiting = true
+		}
+	}
+	return waiting
+}
+
+func (s *Source) sayRestartLocked(g, copied *generation, missed int) {
+	end := g.position
+	if copied != nil {
+		end = max(end, copied.grown)
+		s.log.Info("file was copied and truncated; reading the rest of the copy, and then the file from its beginning",
+			"path", g.path, "log", g.log, "copy", copied.name, "position", g.position, "copied", copied.grown, "missed", missed)
+	} else {
+		s.log.Warn("file was truncated or rewritten in place; reading it from its beginning",
+			"path", g.path, "log", g.log, "position", g.position, "missed", missed)
+	}
+	known := copied == nil && missed == 0 || copied != nil && !packed(copied.name)
+	if lost := g.grown - end; known && lost > 0 {
+		s.loseLocked(g, lostTruncated, lost, 0)
+	}
+}
+
+// takeOver puts a generation in the place of another one.
+func (s *Source) takeOver(g, c *generation) {
+	l := g.lineage
+	s.stats.copies.Add(1)
+	s.mu.Lock()
+	i := slices.Index(l.generations, g)
+	l.generations = slices.Insert(l.generations, i, c)
+	s.redirectLocked(g)
+	s.mu.Unlock()
+	s.byInode[c.id.inode] = c
+	s.byName[c.name] = c
+}
+
+// replace puts a generation in the place of one whose file is no more.
+func (s *Source) replace(ctx context.Context, g, c *generation) {
+	s.takeOver(g, c)
+	s.drop(g)
+	s.mu.Lock()
+	if l := c.lineage; l.current == g {
+		l.current = c
+	}
+	s.mu.Unlock()
+	s.register(ctx, []*generation{c})
+	s.erase(ctx, g)
+	s.enqueue(c)
+}
+
+// isCopy says whether a new file with a rotated name holds nothing but the beginning of the file that bears the name
+// without the rotation. Such a file is not read: either the file that it was copied from will be truncated, and resolve
+// decides, or it has all these lines.
+func (s *Source) isCopy(path string, st fileStat) bool {
+	for _, l := range s.lineagesRotatedTo(path) {
+		suffix, _ := rotationSuffix(filepath.Base(l.path), filepath.Base(path))
+		if counted(suffix, path) || s.nearerThan(l, path) {
+			continue
+		}
+		s.mu.Lock()
+		g := l.current
+		usable := g != nil && !g.dead && g.away.IsZero() && g.name != ""
+		truncated, unread := usable && g.truncated, usable && g.position == 0
+		s.mu.Unlock()
+		if !usable {
+			continue
+		}
+		if truncated {
+			return true // resolve decides
+		}
+		sib := sibling{path: path, suffix: suffix, stat: st}
+		switch same, whole, err := s.compare(g, sib, st.size); {
+		case hasMoved(err):
+			return true // the next scan decides
+		case !whole:
+			s.enqueue(g) // it is being truncated, and whoever reads it will see
+			return true
+		case same && st.size == 0:
+			return true // nothing to read, and nothing to tell
+		case same:
+			s.copies[st.inode] = g
+			return true
+		case unread && s.follows(g, sib):
+			s.mu.Lock()
+			g.begun, g.vetted = 0, false
+			s.mu.Unlock()
+			s.enqueue(g)
+			return true // begin decides
+		}
+	}
+	return false
+}
+
+// independent says whether a sibling may just as well be a file of its own, and will be read as one.
+func (s *Source) independent(sib sibling) bool {
+	return counted(sib.suffix, sib.path) && sectionOf(s.sections, sib.path) != nil
+}
+
+// counted says whether the rotated name is one that independent files bear too: worker-1.log beside worker.log.
+func counted(suffix, path string) bool {
+	if suffix == "" || strings.HasSuffix(path, suffix) {
+		return false
+	}
+	_, number := rotationNumber(suffix)
+	return number
+}
+
+// compare says whether the first size bytes of g and of sib are the same, as far as probes tell, and whether the file of g
+// still holds what was read of it.
+func (s *Source) compare(g *generation, sib sibling, size int64) (same, whole bool, err error) {
+	s.mu.Lock()
+	position, head, tail, name := g.position, g.head, g.tail, g.name
+	s.mu.Unlock()
+	original, err := s.openSibling(sibling{path: name, stat: fileStat{identity: g.id}})
+	if err != nil {
+		return false, true, err
+	}
+	defer original.Close()
+	copied, err := s.openSibling(sib)
+	if err != nil {
+		return false, true, err
+	}
+	defer copied.Close()
+	same = true
+	for _, at := range []int64{0, size/2 - headSize/2, size - headSize} {
+		at = max(0, at)
+		n := min(size-at, headSize)
+		a, aerr := probeAt(original, at, n)
+		b, berr := probeAt(copied, at, n)
+		same = same && aerr == nil && berr == nil && a == b
+	}
+	// Last, so that what was compared was there all the time.
+	whole, err = verify(original, position, head, tail)
+	return same, whole || err != nil, err
+}

@@ -1,0 +1,116 @@
+package tail
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// deletedDescriptors counts the descriptors of this process that lead to deleted files of the fixture.
+func (f *fixture) deletedDescriptors() int {
+	links, _ := filepath.Glob("/proc/self/fd/*")
+	n := 0
+	for _, l := range links {
+		if to, err := os.Readlink(l); err == nil && strings.HasPrefix(to, f.dir) && strings.HasSuffix(to, " (deleted)") {
+			n++
+		}
+	}
+	return n
+}
+
+// With a spool that refuses, deleted files keep their lines for as long as the operator wants, and no longer.
+func TestDeletedWhileSpoolIsFull(t *testing.T) {
+	for _, limit := range []time.Duration{0, 50 * time.Millisecond} {
+		t.Run(limit.String(), func(t *testing.T) {
+			const n = 400 // more than may wait for the spool
+			f := newFixture(t, "*.log")
+			f.cfg.Grace = 10 * time.Millisecond
+			f.cfg.Sections[0].CloseDeletedAfter = limit
+			f.cfg.chunk, f.cfg.MaxLine = 200, 100
+			full := make(chan struct{})
+			name := func(i int) string { return fmt.Sprintf("f%d", i) }
+			for i := range n {
+				f.write(name(i)+".log", "first\n")
+			}
+			f.up()
+			for i := range n {
+				f.wants(name(i), "first\n")
+			}
+			f.spool.do(func() { f.spool.blocked = full })
+			for i := range n {
+				f.write(name(i)+".log", lines("x", 0, 100)) // longer than what is read ahead
+			}
+			f.scans(3)
+			for i := range n {
+				f.remove(name(i) + ".log")
+			}
+			if limit > 0 {
+				if !f.eventually(func() bool { return f.deletedDescriptors() == 0 }) {
+					t.Fatalf("%d deleted files are open", f.deletedDescriptors())
+				}
+			} else if f.scans(20); f.deletedDescriptors() != n {
+				t.Fatalf("%d deleted files are open, want %d", f.deletedDescriptors(), n)
+			}
+			f.spool.do(func() { f.spool.blocked = nil })
+			close(full)
+			if !f.eventually(func() bool { return f.source.Stats().Open == 0 && len(f.checkpoints()) == 0 }) {
+				t.Fatalf("%d are open, %d checkpoints", f.source.Stats().Open, len(f.checkpoints()))
+			}
+			var delivered int64
+			for i := range n {
+				log := f.spool.log(name(i))
+				if !strings.HasPrefix("first\n"+lines("x", 0, 100), log) {
+					t.Fatalf("%s is wrong: %q", name(i), log)
+				}
+				delivered += int64(len(log))
+			}
+			st := f.source.Stats()
+			if all := n * int64(len("first\n"+lines("x", 0, 100))); delivered+st.LostBytes != all {
+				t.Errorf("%d bytes were delivered, %d are counted as lost, %d were written", delivered, st.LostBytes, all)
+			}
+			if limit == 0 && st.LostBytes > 0 || limit > 0 && (st.GivenUp != n || len(f.source.Losses()) != n) {
+				t.Errorf("%d bytes of %d files are lost, %d entries", st.LostBytes, st.GivenUp, len(f.source.Losses()))
+			}
+		})
+	}
+}
+
+// A clean stop is the last chance of a deleted file's lines, also of one without an end.
+func TestStopDeliversDeletedFiles(t *testing.T) {
+	f := newFixture(t, "*.log")
+	f.cfg.chunk, f.cfg.MaxLine = 200, 100
+	f.up()
+	for i := range 20 {
+		f.write("app.log", "")
+		f.wants("app", strings.Repeat(lines("x", 0, 300)+"the end\n", i))
+		f.eventually(func() bool { return f.source.Stats().Open > 0 })
+		f.write("app.log", "x line 0\n")
+		f.wants("app", strings.Repeat(lines("x", 0, 300)+"the end\n", i)+"x line 0\n")
+		f.write("app.log", lines("x", 1, 300)+"the end")
+		f.remove("app.log")
+		f.down()
+		f.wants("app", strings.Repeat(lines("x", 0, 300)+"the end\n", i+1))
+		f.up()
+	}
+}
+
+// What a clean stop can't deliver is counted.
+func TestStopCountsWhatDeletedFilesLose(t *testing.T) {
+	f := newFixture(t, "*.log")
+	f.write("app.log", "one\n")
+	f.up()
+	f.wants("app", "one\n")
+	f.spool.do(func() { f.spool.blocked = make(chan struct{}) })
+	f.write("app.log", "two\nthree")
+	f.scans(3)
+	f.remove("app.log")
+	s := f.source
+	f.down()
+	losses := s.Losses()
+	if len(losses) != 1 || losses[0].Bytes != int64(len("two\nthree")) || losses[0].Lines != 1 || losses[0].Reason != lostStopped {
+		t.Errorf("losses: %+v", losses)
+	}
+}

@@ -1,0 +1,295 @@
+package tail
+
+import (
+	"bytes"
+	"compress/bzip2"
+	"context"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/logscribe/logscribe/spool"
+)
+
+// A compressed file is never read as lines of its own. But where a generation was compressed and removed before it was
+// read to its end, for nothing was running or nobody could keep up, its rest is taken out of the compressed file: that
+// takes over the generation's place and position, and is read like any other file through packedFile. Once it is read
+// to its end it stays known as a file that is never read.
+//
+// To find it means to decompress what may be a lot, so that workers do it, while the lineage waits.
+
+// unpackers are the formats, by the extension of the name.
+var unpackers = map[string]func(io.Reader) (io.Reader, error){
+	".gz":  func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
+	".bz2": func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil },
+	".zst": func(r io.Reader) (io.Reader, error) {
+		return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+	},
+}
+
+// maxWindow limits the memory of decompression. It suffices for what zstd makes without --ultra or --long.
+const maxWindow = 32 << 20
+
+func packed(name string) bool { return unpackers[filepath.Ext(name)] != nil }
+
+func (sib sibling) packed() bool { return packed(sib.path) }
+
+// packedSuffix is rotationSuffix for the name of a compressed file.
+func packedSuffix(base, name string) (suffix string, ok bool) {
+	name = strings.TrimSuffix(name, filepath.Ext(name))
+	if name == base {
+		return "", true
+	}
+	return rotationSuffix(base, name)
+}
+
+// packedFile reads what is in a compressed file, from the front to the back: going back costs decompressing it from its
+// beginning, except to what stands behind the last newline of the last read, and the tail probe before that.
+type packedFile struct {
+	raw    *os.File
+	size   int64 // of what is in it; set by measure
+	damage error // why what is in it ends there
+
+	stream io.Reader // nil before the first read
+	next   int64     // what stream yields next
+	kept   []byte    // the bytes before next
+}
+
+// measure finds out how much is in the file, which takes a pass over all of it.
+func (p *packedFile) measure() {
+	if p.damage = p.rewind(); p.damage == nil {
+		p.size, p.damage = io.Copy(io.Discard, p.stream)
+	}
+	p.stream = nil
+}
+
+func (p *packedFile) rewind() (err error) {
+	p.next, p.kept = 0, nil
+	if _, err = p.raw.Seek(0, io.SeekStart); err == nil {
+		p.stream, err = unpackers[filepath.Ext(p.raw.Name())](p.raw)
+	}
+	return err
+}
+
+// ReadAt is for one caller at a time. What is behind a damage does not exist.
+func (p *packedFile) ReadAt(buf []byte, offset int64) (int, error) {
+	if p.stream == nil || offset < p.next-int64(len(p.kept)) {
+		if err := p.rewind(); err != nil {
+			return 0, io.EOF
+		}
+	}
+	if offset > p.next {
+		n, err := io.CopyN(io.Discard, p.stream, offset-p.next)
+		p.next, p.kept = p.next+n, nil
+		if err != nil {
+			return 0, io.EOF
+		}
+	}
+	n := copy(buf, p.kept[len(p.kept)-int(p.next-offset):])
+	m, err := io.ReadFull(p.stream, buf[n:])
+	if m > 0 {
+		p.next += int64(m)
+		from := bytes.LastIndexByte(buf[:n+m], '\n') + 1
+		p.kept = append(p.kept[:0], buf[max(0, from-headSize):n+m]...)
+	}
+	if err != nil {
+		err = io.EOF
+	}
+	return n + m, err
+}
+
+func (p *packedFile) Close() error { return p.raw.Close() }
+
+// Stat is that of the compressed file, with the size of what is in it.
+func (p *packedFile) Stat() (fs.FileInfo, error) {
+	info, err := p.raw.Stat()
+	return packedInfo{info, p.size}, err
+}
+
+type packedInfo struct {
+	fs.FileInfo
+	size int64
+}
+
+func (i packedInfo) Size() int64 { return i.size }
+
+// unpack opens what is in a generation's compressed file.
+func (s *Source) unpack(ctx context.Context, g *generation, f *os.File) (*packedFile, error) {
+	p := &packedFile{raw: f}
+	stop := context.AfterFunc(ctx, func() { f.Close() })
+	p.measure()
+	if !stop() {
+		return nil, ctx.Err()
+	}
+	if p.damage != nil && s.quiet.may("damaged "+g.path+f.Name(), 24*time.Hour) {
+		s.log.Error("compressed file is damaged; what is before the damage is read", "file", f.Name(), "bytes", p.size, "err", p.damage)
+		s.mu.Lock()
+		s.stats.damaged.Add(1)
+		s.loseLocked(g, lostDamaged, 0, 0)
+		s.mu.Unlock()
+	}
+	return p, nil
+}
+
+// holds says whether the rest of g is in the file.
+func (s *Source) holds(ctx context.Context, g *generation, sib sibling) (bool, error) {
+	f, err := s.openSibling(sib)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	defer context.AfterFunc(ctx, func() { f.Close() })()
+	var content io.ReaderAt = f
+	if sib.packed() {
+		content = &packedFile{raw: f}
+	}
+	return verify(content, g.position, g.head, g.tail)
+}
+
+// lookInto has a worker find out whether the rest of g is in one of the compressed files among these, or in a copy. It
+// returns whether there are any. What few bytes were read of a file does not tell its copy from an independent file.
+func (s *Source) lookInto(g *generation, unknown []sibling) bool {
+	var candidates []sibling
+	for _, sib := range unknown {
+		may := sib.packed() || g.position >= headSize
+		if may && sib.stat.mtime > g.mtime-int64(2*time.Second) { // some tools set mere seconds
+			candidates = append(candidates, sib)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g.sought || g.head.size == 0 || len(candidates) == 0 {
+		return false
+	}
+	g.sought, g.dormant = true, false // a newer one waits for it from now on
+	g.candidates, g.inside, g.looked = candidates, -1, false
+	s.looking++
+	s.enqueueLocked(g)
+	return true
+}
+
+// lookInto is the worker's part; it holds the generation.
+func (r *reader) lookInto(ctx context.Context, g *generation) {
+	if g.looked {
+		return
+	}
+	s := r.source
+	moved := false
+	inside := slices.IndexFunc(g.candidates, func(sib sibling) bool {
+		ok, err := s.holds(ctx, g, sib)
+		moved = moved || hasMoved(err)
+		return ok
+	})
+	if ctx.Err() != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g.inside, g.looked, g.sought = inside, true, !moved
+	s.searchLocked(g)
+}
+
+// lookedInto goes on with what the worker has found out.
+func (s *Source) lookedInto(ctx context.Context, g *generation) {
+	s.mu.Lock()
+	candidates, inside := g.candidates, g.inside
+	g.candidates, g.looked = nil, false
+	s.looking--
+	s.mu.Unlock()
+	l := g.lineage
+	var c *generation
+	if inside >= 0 && !g.dead && s.byInode[candidates[inside].stat.inode] == nil {
+		c = s.successor(g, candidates[inside])
+		if packed(c.name) {
+			s.stats.unpacked.Add(1)
+		}
+		s.log.Info("file was removed, and another one has its content; reading what was not read yet out of that",
+			"path", g.path, "log", g.log, "file", c.name, "position", g.position)
+	}
+	switch {
+	case g.dead, inside < 0 && !g.sought: // once more, then
+	case g.truncated && c != nil:
+		_, siblings := s.collect(l)
+		s.restart(ctx, g, c, s.later(g, s.unknownOf(ctx, l, siblings), c.id.inode))
+	case g.truncated:
+		s.resolve(ctx, g)
+	case c != nil:
+		s.replace(ctx, g, c)
+	case g.orphaned:
+		s.drop(g)
+		s.erase(ctx, g)
+	default:
+		s.vanished(g)
+	}
+	s.settle(ctx, l)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range l.generations {
+		if o.truncated && o.candidates == nil {
+			s.searchLocked(o) // resolve has waited for this
+		}
+	}
+}
+
+// lookingInside says whether it must first be found out what is in compressed siblings. What takes the place of a
+// generation that is no more must be known before newer ones are.
+func (s *Source) lookingInside(ctx context.Context, l *lineage, siblings []sibling) bool {
+	s.mu.Lock()
+	generations := slices.Clone(l.generations)
+	s.mu.Unlock()
+	var unknown []sibling
+	looking := false
+	for _, g := range generations {
+		s.mu.Lock()
+		gone := g.ordinal > 0 && !g.dead && !g.proven && !g.truncated && !g.givenUp && g.file == nil && g.candidates == nil
+		looking = looking || g.candidates != nil && !g.truncated
+		s.mu.Unlock()
+		if !gone || g.sought || slices.ContainsFunc(siblings, func(sib sibling) bool { return sib.stat.identity.same(g.id) }) {
+			continue
+		}
+		if name, _ := s.find(g); name != "" {
+			continue
+		}
+		if unknown == nil {
+			unknown = s.unknownOf(ctx, l, siblings)
+		}
+		if g.dead {
+			continue // its inode is that of one of them
+		}
+		if s.lookInto(g, unknown) {
+			looking = true
+		} else if g.orphaned {
+			s.drop(g)
+			s.erase(ctx, g)
+		}
+	}
+	return looking
+}
+
+// mayBePacked says whether a generation whose inode is another file's now may have been compressed before it was read to
+// its end.
+func (s *Source) mayBePacked(g *generation) bool {
+	s.mu.Lock()
+	unread := g.lineage != nil && g.ordinal > 0 && !g.dead && !g.proven && (!g.sought || g.candidates != nil) && g.head.size > 0
+	s.mu.Unlock()
+	return unread && slices.ContainsFunc(s.siblingsOf(g.path, time.Second), sibling.packed)
+}
+
+// orphan keeps a generation in its lineage until it is known whether it was compressed, and frees its inode, and the key
+// of its checkpoint, for another.
+func (s *Source) orphan(ctx context.Context, g *generation) {
+	delete(s.byInode, g.id.inode)
+	s.rename(g, "")
+	g.orphaned = true
+	s.mu.Lock()
+	c := g.checkpointLocked()
+	s.mu.Unlock()
+	s.register(ctx, nil, spool.Checkpoint{Key: orphanKey(g.id), Value: c.encode()}, spool.Checkpoint{Key: checkpointKey(g.id.inode)})
+}

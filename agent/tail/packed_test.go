@@ -1,0 +1,200 @@
+package tail
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// pack compresses a file as gzip and zstd do: the result has the times of the file, which is removed.
+func (f *fixture) pack(from, to string) {
+	f.t.Helper()
+	text, err := os.ReadFile(f.path(from))
+	f.check(err)
+	info, err := os.Stat(f.path(from))
+	f.check(err)
+	var buf bytes.Buffer
+	var w io.WriteCloser = gzip.NewWriter(&buf)
+	if strings.HasSuffix(to, ".zst") {
+		w, err = zstd.NewWriter(&buf)
+		f.check(err)
+	}
+	_, err = w.Write(text)
+	f.check(err)
+	f.check(w.Close())
+	f.check(os.WriteFile(f.path(to), buf.Bytes(), 0o644))
+	f.check(os.Chtimes(f.path(to), info.ModTime(), info.ModTime()))
+	f.remove(from)
+}
+
+// The rest of a file that was rotated and compressed while nothing was running comes out of the compressed file.
+func TestCompressedWhileDown(t *testing.T) {
+	for _, ext := range []string{".gz", ".zst"} {
+		t.Run(ext, func(t *testing.T) {
+			everyGlob(t, func(t *testing.T, f *fixture) {
+				f.cfg.chunk, f.cfg.MaxLine = 300, 100
+				f.write("app.log", lines("a", 0, 50))
+				f.up()
+				f.wants("app", lines("a", 0, 50))
+				f.down()
+				f.write("app.log", lines("a", 50, 90)+"unfinished")
+				f.pack("app.log", "app.log.2"+ext)
+				f.write("app.log", lines("b", 0, 30)) // nobody ever sees it as it is
+				f.pack("app.log", "app.log.1"+ext)
+				f.write("app.log", lines("c", 0, 30))
+				want := lines("a", 0, 90) + "unfinished\n" + lines("b", 0, 30) + lines("c", 0, 30)
+				f.up()
+				f.wantsOnly(want)
+				f.rename("app.log.2"+ext, "app.log.3"+ext)
+				f.rename("app.log.1"+ext, "app.log.2"+ext)
+				f.rename("app.log", "app.log.1")
+				f.pack("app.log.1", "app.log.1"+ext) // its lines were read
+				f.write("app.log", lines("d", 0, 3))
+				f.wantsOnly(want + lines("d", 0, 3))
+				f.down()
+				f.up()
+				f.wantsOnly(want + lines("d", 0, 3))
+			})
+		})
+	}
+}
+
+// Without a rotated file that is new, nothing is read out of compressed ones.
+func TestOldCompressedFilesAreNotRead(t *testing.T) {
+	everyGlob(t, func(t *testing.T, f *fixture) {
+		f.write("app.log.3", lines("old", 0, 50))
+		f.pack("app.log.3", "app.log.3.gz")
+		f.write("app.log", lines("a", 0, 50))
+		f.up()
+		f.wants("app", lines("a", 0, 50))
+		f.rename("app.log", "app.log.1")
+		f.write("app.log", lines("b", 0, 50))
+		f.wants("app", lines("a", 0, 50)+lines("b", 0, 50))
+		f.down()
+		f.pack("app.log.1", "app.log.2.gz") // it was read to its end
+		f.rename("app.log", "app.log.1")
+		f.write("app.log", lines("c", 0, 50))
+		f.up()
+		f.wantsOnly(lines("a", 0, 50) + lines("b", 0, 50) + lines("c", 0, 50))
+		f.down()
+		f.up()
+		f.wantsOnly(lines("a", 0, 50) + lines("b", 0, 50) + lines("c", 0, 50))
+	})
+}
+
+// copytruncate with compression: the copy itself is gone, too.
+func TestCompressedCopy(t *testing.T) {
+	everyGlob(t, func(t *testing.T, f *fixture) {
+		f.write("app.log", lines("a", 0, 50))
+		f.up()
+		f.wants("app", lines("a", 0, 50))
+		f.down()
+		f.write("app.log", lines("a", 50, 90))
+		f.copyTruncate("app.log", "app.log.1")
+		f.pack("app.log.1", "app.log.1.gz")
+		f.write("app.log", lines("b", 0, 30))
+		f.up()
+		f.wantsOnly(lines("a", 0, 90) + lines("b", 0, 30))
+		f.down()
+		f.up()
+		f.wantsOnly(lines("a", 0, 90) + lines("b", 0, 30))
+	})
+}
+
+// A source that is stopped again and again, at any place, goes on where it was within the compressed file.
+func TestCompressedFileIsReadAcrossRestarts(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.cfg.chunk, f.cfg.MaxLine = 2000, 100
+	f.spool.lottery = true
+	f.write("app.log", lines("a", 0, 10))
+	f.up()
+	f.wants("app", lines("a", 0, 10))
+	f.down()
+	f.write("app.log", lines("a", 10, 20_000))
+	f.pack("app.log", "app.log.1.gz")
+	f.write("app.log", lines("b", 0, 10))
+	restarts := 0
+	for want := lines("a", 0, 20_000) + lines("b", 0, 10); f.spool.log("app") != want; restarts++ {
+		if got := f.spool.log("app"); !strings.HasPrefix(want, got) || restarts == 1000 {
+			t.Fatalf("after %d restarts: %s", restarts, excerpt(got, want))
+		}
+		f.up()
+		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond)
+		f.down()
+	}
+	t.Logf("%d restarts", restarts)
+}
+
+// What is before the damage of a compressed file comes; the damage is said and counted.
+func TestDamagedCompressedFile(t *testing.T) {
+	f := newFixture(t, "app.log")
+	random := rand.New(rand.NewPCG(1, 2))
+	var text strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&text, "line %d %x\n", i, random.Uint64())
+	}
+	all := text.String()
+	f.write("app.log", all[:1000])
+	f.up()
+	f.wants("app", all[:strings.LastIndexByte(all[:1000], '\n')+1])
+	f.down()
+	f.write("app.log", all[1000:])
+	f.pack("app.log", "app.log.1.gz")
+	info, err := os.Stat(f.path("app.log.1.gz"))
+	f.check(err)
+	f.check(os.Truncate(f.path("app.log.1.gz"), info.Size()/2))
+	f.write("app.log", "the next file\n")
+	f.up()
+	if !f.eventually(func() bool { return strings.HasSuffix(f.spool.log("app"), "the next file\n") }) {
+		t.Fatal("the next file is not read")
+	}
+	got := strings.TrimSuffix(f.spool.log("app"), "\nthe next file\n") // the last line is cut off somewhere
+	if !strings.HasPrefix(all, got) || len(got) < len(all)/3 {
+		t.Errorf("%d of %d bytes came: %s", len(got), len(all), excerpt(got, all))
+	}
+	if st := f.source.Stats(); st.Damaged != 1 || len(f.source.Losses()) != 1 {
+		t.Errorf("damaged: %d, losses: %+v", st.Damaged, f.source.Losses())
+	}
+	f.scans(3)
+	if n := strings.Count(f.logged.String(), "is damaged"); n != 1 {
+		t.Errorf("it is said %d times", n)
+	}
+}
+
+// TestPackedFile compares reads at random places with those of the plain text.
+func TestPackedFile(t *testing.T) {
+	f := newFixture(t)
+	text := lines("x", 0, 10_000) + strings.Repeat("y", 5000)
+	f.write("app.log", text)
+	f.pack("app.log", "app.log.gz")
+	raw, err := os.Open(f.path("app.log.gz"))
+	f.check(err)
+	p := &packedFile{raw: raw}
+	defer p.Close()
+	if p.measure(); p.size != int64(len(text)) || p.damage != io.EOF && p.damage != nil {
+		t.Fatalf("size %d, %v; want %d", p.size, p.damage, len(text))
+	}
+	plain := strings.NewReader(text)
+	at := 0
+	for range 500 {
+		at += rand.IntN(5000) - 500
+		if at < 0 || at > len(text) {
+			at = rand.IntN(len(text))
+		}
+		a, b := make([]byte, rand.IntN(4000)), make([]byte, 4000)
+		b = b[:len(a)]
+		n, aerr := p.ReadAt(a, int64(at))
+		m, berr := plain.ReadAt(b, int64(at))
+		if n != m || !bytes.Equal(a[:n], b[:m]) || (aerr == nil) != (berr == nil) {
+			t.Fatalf("%d bytes at %d: %d, %v; want %d, %v", len(a), at, n, aerr, m, berr)
+		}
+	}
+}
