@@ -63,6 +63,8 @@ type FileConfig struct {
 	Log     string   // a template: {host} {stem} {name} {dir}
 	Start   string   // "beginning" or "end"
 	Lines   line.Rules
+	// CloseDeletedAfter is how long a deleted file that has unread lines is kept open; 0 for ever.
+	CloseDeletedAfter time.Duration
 }
 
 // StdinConfig is a [[stdin]] table.
@@ -135,7 +137,9 @@ func (c *Config) sections() ([]tail.Section, error) {
 	}
 	var all []tail.Section
 	for _, f := range c.Files {
-		s := tail.Section{Paths: f.Paths, Exclude: f.Exclude, Log: f.Log, Codec: codec, Lines: f.Lines}
+		s := tail.Section{
+			Paths: f.Paths, Exclude: f.Exclude, Log: f.Log, Codec: codec, CloseDeletedAfter: f.CloseDeletedAfter, Lines: f.Lines,
+		}
 		if _, err := line.New(f.Lines); err != nil {
 			return nil, fmt.Errorf("lines: %w", err)
 		}

@@ -48,6 +48,7 @@ type fileTable struct {
 	paths, exclude []string
 	log, start     string
 	lines          linesTable
+	closeDeleted   time.Duration
 }
 
 // stdinTable is a [[stdin]] table.
@@ -127,6 +128,7 @@ func (c *config) registerFile(t *cli.Settings) {
 	t.Strings(&f.exclude, "exclude", "globs of files that are left out").Check(checkGlob)
 	t.String(&f.log, "log", "", "the files' log").Required().Check(checkTemplate)
 	t.Choice(&f.start, "start", "beginning", "where files that exist at the first start are read from", "beginning", "end")
+	t.DurationOrNever(&f.closeDeleted, "close_deleted_after", "-1", "let deleted files that have unread lines go after this time")
 	f.lines.register(t, line.CheckPrefix)
 }
 
@@ -221,6 +223,7 @@ func (c *config) plan() agent.Config {
 	for _, f := range c.files {
 		cfg.Files = append(cfg.Files, agent.FileConfig{
 			Paths: f.paths, Exclude: f.exclude, Log: f.log, Start: f.start, Lines: f.lines.rules(),
+			CloseDeletedAfter: max(0, f.closeDeleted), // cli.Never is below zero
 		})
 	}
 	if len(c.stdins) > 0 {
