@@ -45,9 +45,16 @@ func (s *Source) resolve(ctx context.Context, g *generation) {
 	if s.lookingInside(ctx, l, siblings) {
 		return // lookedInto comes back to this
 	}
-	unknown := s.unknownOf(ctx, l, siblings)
+	unknown, unclear := s.unknownOf(ctx, l, siblings)
 	if g.dead {
 		return // its inode was given to one of these
+	}
+	if unclear {
+		s.mu.Lock()
+		g.truncated = false // to be found again
+		s.mu.Unlock()
+		s.schedule(g, time.Now().Add(s.cfg.PollInterval))
+		return
 	}
 	if at == nil || !at.identity.same(g.id) {
 		s.mu.Lock()
@@ -161,16 +168,21 @@ func (s *Source) follows(g *generation, sib sibling) bool {
 	return !s.independent(sib) && sib.stat.mtime >= written && (!sib.packed() || s.unseen(sib))
 }
 
-// unknownOf returns the siblings that are no generations and that belong to no nearer lineage, oldest first.
-func (s *Source) unknownOf(ctx context.Context, l *lineage, siblings []sibling) []sibling {
-	var unknown []sibling
+// unknownOf returns the siblings that are no generations and that belong to no nearer lineage, oldest first. It is unclear
+// whether there are more as long as one has the inode of a generation of which something is on the way to the spool.
+func (s *Source) unknownOf(ctx context.Context, l *lineage, siblings []sibling) (unknown []sibling, unclear bool) {
 	for _, sib := range siblings {
-		if s.identify(ctx, sib.path, sib.stat) == nil && s.lineages[sib.path] == nil && !s.nearerThan(l, sib.path) {
+		if s.lineages[sib.path] != nil || s.nearerThan(l, sib.path) {
+			continue
+		}
+		g := s.identify(ctx, sib.path, sib.stat)
+		unclear = unclear || g != nil && !g.id.same(sib.stat.identity)
+		if g == nil {
 			unknown = append(unknown, sib)
 		}
 	}
 	slices.SortStableFunc(unknown, oldestFirst)
-	return unknown
+	return unknown, unclear
 }
 
 // continuation returns the generation that sib would be as the copy of what g has lost, nil if it is no copy of that.
@@ -279,7 +291,7 @@ func (s *Source) isCut(g *generation, siblings []sibling) bool {
 // waitingForCut says whether a generation other than the one at the path was truncated, and it is not known yet whether
 // its content is in one of the files that nobody has seen.
 func (s *Source) waitingForCut(ctx context.Context, l *lineage, siblings []sibling, home *generation) bool {
-	if len(s.unknownOf(ctx, l, siblings)) == 0 {
+	if unknown, unclear := s.unknownOf(ctx, l, siblings); len(unknown) == 0 && !unclear {
 		return false
 	}
 	s.mu.Lock()

@@ -140,6 +140,7 @@ type lineage struct {
 
 	// Guarded by Source.mu.
 	generations []*generation // oldest first, without those that are dead
+	floor       floor         // the last of floorOf that was not zero
 	last        uint64        // the highest ordinal that was given
 	current     *generation   // the newest that stood at the path; nil if it is forgotten
 }

@@ -237,12 +237,14 @@ func (s *Source) floorOf(l *lineage) floor {
 	for _, g := range l.generations {
 		if g.ordinal > 0 { // others were there before the path was first seen
 			if packed(g.name) {
-				return floor{written: g.mtime} // what is in it is older than the file
+				l.floor = floor{written: g.mtime} // what is in it is older than the file
+			} else {
+				l.floor = floor{written: g.mtime, born: g.id.born}
 			}
-			return floor{written: g.mtime, born: g.id.born}
+			break
 		}
 	}
-	return floor{}
+	return l.floor
 }
 
 // nearerThan says whether path is rather a rotated name of another lineage: app-1-20260101.log is one of app-1.log, and

@@ -217,7 +217,8 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 	case g.dead, inside < 0 && !g.sought: // once more, then
 	case g.truncated && c != nil:
 		_, siblings := s.collect(l)
-		s.restart(ctx, g, c, s.later(g, s.unknownOf(ctx, l, siblings), c.id.inode))
+		unknown, _ := s.unknownOf(ctx, l, siblings)
+		s.restart(ctx, g, c, s.later(g, unknown, c.id.inode))
 	case g.truncated:
 		s.resolve(ctx, g)
 	case c != nil:
@@ -258,7 +259,7 @@ func (s *Source) lookingInside(ctx context.Context, l *lineage, siblings []sibli
 			continue
 		}
 		if unknown == nil {
-			unknown = s.unknownOf(ctx, l, siblings)
+			unknown, _ = s.unknownOf(ctx, l, siblings)
 		}
 		if g.dead {
 			continue // its inode is that of one of them

@@ -124,6 +124,7 @@ func (s *Source) load() error {
 	for _, l := range s.lineages {
 		slices.SortFunc(l.generations, func(a, b *generation) int { return cmp.Compare(a.ordinal, b.ordinal) })
 		l.current = l.generations[len(l.generations)-1]
+		s.floorOf(l)
 	}
 	return nil
 }
