@@ -133,20 +133,64 @@ func TestCopyTruncateBehindEqualHeads(t *testing.T) {
 	})
 }
 
+// The copy of what was read is gone; the next one, which begins alike, must not be taken for it.
+func TestCopyTruncateBehindEqualHeadsWithoutTheFirstCopy(t *testing.T) {
+	everyGlob(t, func(t *testing.T, f *fixture) {
+		head := strings.Repeat("#Software: the same in all files\n", 128)
+		f.write("app.log", head+lines("a", 0, 50))
+		f.up()
+		f.wants("app", head+lines("a", 0, 50))
+		f.down()
+		f.check(os.Truncate(f.path("app.log"), 0))
+		f.write("app.log", head+lines("b", 0, 100))
+		f.copyTruncate("app.log", "app.log.1")
+		f.write("app.log", head+lines("c", 0, 10))
+		f.up()
+		f.wantsOnly(head + lines("a", 0, 50) + head + lines("b", 0, 100) + head + lines("c", 0, 10))
+	})
+}
+
+// A file of which nothing was read does not show that it was truncated.
+func TestCopyTruncateOfAFileThatWasEmpty(t *testing.T) {
+	everyGlob(t, func(t *testing.T, f *fixture) {
+		f.write("app.log", "")
+		f.up()
+		f.scans(3)
+		f.down()
+		f.write("app.log", lines("a", 0, 10))
+		f.copyTruncate("app.log", "app.log.2")
+		f.write("app.log", lines("b", 0, 10))
+		f.copyTruncate("app.log", "app.log.1")
+		f.write("app.log", lines("c", 0, 10))
+		f.up()
+		f.wantsOnly(lines("a", 0, 10) + lines("b", 0, 10) + lines("c", 0, 10))
+	})
+}
+
 // What was read behind the end of the copy is in no copy, and must not make the copy look like another file.
 func TestCopyIsShorterThanWhatWasRead(t *testing.T) {
-	everyGlob(t, func(t *testing.T, f *fixture) {
-		f.write("app.log", lines("a", 0, 200))
+	for _, down := range []bool{false, true} {
+		everyGlob(t, func(t *testing.T, f *fixture) { testShortCopy(t, f, down) })
+	}
+}
+
+func testShortCopy(t *testing.T, f *fixture, down bool) {
+	f.write("app.log", lines("a", 0, 200))
+	f.up()
+	f.wants("app", lines("a", 0, 200))
+	f.copyFile("app.log", "app.log.1")
+	time.Sleep(clockTick) // cp ends before the next line is written
+	f.write("app.log", lines("a", 200, 210))
+	f.wants("app", lines("a", 0, 210))
+	if down {
+		f.down()
+	}
+	f.check(os.Truncate(f.path("app.log"), 0))
+	f.write("app.log", lines("b", 0, 3))
+	if down {
 		f.up()
-		f.wants("app", lines("a", 0, 200))
-		f.copyFile("app.log", "app.log.1")
-		time.Sleep(clockTick) // cp ends before the next line is written
-		f.write("app.log", lines("a", 200, 210))
-		f.wants("app", lines("a", 0, 210))
-		f.check(os.Truncate(f.path("app.log"), 0))
-		f.write("app.log", lines("b", 0, 3))
-		f.wantsOnly(lines("a", 0, 210) + lines("b", 0, 3))
-	})
+	}
+	f.wantsOnly(lines("a", 0, 210) + lines("b", 0, 3))
 }
 
 // As long as a copy is being made it looks like a short file with the same lines.

@@ -226,8 +226,11 @@ func (s *Source) sift(ctx context.Context, l *lineage, siblings []sibling) []sib
 // floor is when a lineage's oldest known generation was last written, and born; zero if there is none.
 type floor struct{ written, born int64 }
 
-// above says whether a file was last written, or born, before that.
+// above says whether a file was last written, or born, before that; which can't be told if the clock was set back since.
 func (f floor) above(st fileStat) bool {
+	if time.Now().UnixNano() < f.written {
+		return false
+	}
 	return st.mtime < f.written || st.born != 0 && st.born < f.born
 }
 
