@@ -4,11 +4,15 @@
 // # What it promises
 //
 //   - Every whole line of a file is handed over exactly once, byte for byte, while the file, or an open descriptor of it,
-//     exists; where the section has rules for lines (package line), what the rules make of it is. Blocks and checkpoint go into the spool in one Append; so this holds across a crash at any instant.
+//     exists; where the section has rules for lines (package line), what the rules make of it is. Blocks and checkpoint go
+//     into the spool in one Append; so this holds across a crash at any instant.
 //   - A file is known by its identity, never by its path: device, inode, time of birth, and probes of its content. So a
 //     renamed file is not read twice, and a new file under an old name, or on an old inode, is read in full.
 //   - What stood at one path one after another feeds one log in the order of writing, also if files came and were rotated
 //     away unseen, or while nothing was running. Order is kept as described in order.go.
+//   - Rotation by copying and truncating is followed, too: the copy takes the place of what was truncated, and is read
+//     from where the reading had come to (copies.go). So does a compressed file if what it was made of is gone; but for
+//     that, compressed files (.gz, .bz2, .zst) are never read, whatever globs cover them (packed.go).
 //   - The position in a checkpoint is the end of a line. An unfinished last line waits for its newline; only when its
 //     file was renamed or deleted and has been quiet for the grace period is it handed over, with a newline added.
 //   - An event of several lines is handed over whole, and waits before its first byte while it may still grow: until the
@@ -18,6 +22,9 @@
 //   - Other sections change neither what is known of files nor how far they are read.
 //   - Memory is bounded: by the buffers of a few workers, by a budget for what waits for the spool, and by some hundred
 //     bytes for each file. Descriptors are limited, apart from those of deleted files that still have lines.
+//   - Lines that are known to be lost are counted by file and said: what a truncation destroyed after it was seen and
+//     before it was read, and what a deleted file lost to its section's CloseDeletedAfter, or to a stop that the spool did not
+//     let deliver it (losses.go).
 //
 // # What it must never do
 //
@@ -28,16 +35,24 @@
 //
 // # What it can't know
 //
-// Bytes that a truncation destroys before they were read are gone. A file that is rewritten in place is noticed by its
+// Bytes that a truncation destroys before they were read are gone, and so are those that were written between the end of
+// a copy and the truncation; they are counted only if they were seen. A file that is rewritten in place is noticed by its
 // size, its modification time and the bytes before the position; content that equals the old in all of these is not. A
-// file that was deleted while its descriptor was closed, for there are more files than descriptors, is gone. Files that
-// were rotated away before their path was first seen are not read. Lines that are written to a renamed file after its
-// grace period are found only if a glob matches its new name.
+// file that was deleted while its descriptor was closed, for there are more files than descriptors, is gone unless it was
+// compressed. Lines that are written to a renamed file after its grace period are found only if a glob matches its new name.
+//
+// A file that was rotated away before its path was first seen is read if it was made since the source last looked around
+// (active.go), and a file is at its path again. One that was compressed as well is read only if all of that happened while
+// nothing was running.
+//
+// A file with a rotated name (app.log.1) that holds nothing but the beginning of app.log counts as a copy of it, and is not
+// read as long as that is so. Where the truncated file itself is gone before its truncation was noticed, and less than 1 KiB
+// of it was read, or the spool was lost, its copy can't be told from a file of its own, and is read.
 //
 // # Words
 //
 // A generation is one file from its creation to its end. A lineage is a path with the generations that stood there. A
-// sibling is a file beside a path with a rotated name of it (app.log.1, app-20260101.log).
+// sibling is a file beside a path with a rotated name of it (app.log.1, app-20260101.log, app.log.1.gz).
 //
 // # Layout
 //
@@ -48,6 +63,8 @@
 //	walk.go, scan.go                     the globs, and what follows from their evaluation
 //	watch.go, poll.go, sweep.go          events, regular looks at known files, forgetting those that are gone
 //	lineage.go, identify.go, rotation.go which file at which name is which generation
+//	copies.go, packed.go, active.go      copies, compressed files, and which files are old
+//	deleted.go, losses.go                the end of deleted files, and what is lost
 //	stat.go, probe.go, checkpoint.go     what a file is known by, and how it is stored
 //	generation.go, order.go              the state of one file, and who must wait for whom
 //	queue.go, reader.go                  ready files, and the workers that read them and have blocks made
