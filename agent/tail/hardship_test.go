@@ -393,10 +393,10 @@ func TestUnreadableAfterRotation(t *testing.T) {
 	f.write("app.log", "one\n")
 	f.up()
 	f.wants("app", "one\n")
+	f.down()
 	f.rename("app.log", "app.log.1")
 	f.write("app.log", "two\n")
 	f.check(os.Chmod(f.path("app.log"), 0))
-	f.down()
 	f.up()
 	if !f.eventually(func() bool { return f.source.Stats().Unreadable == 1 }) {
 		t.Error("it is not counted")
