@@ -1,0 +1,171 @@
+package bolttree
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	// readers is how many pages of a tree are read at once: disks want several requests at a time.
+	readers = 16
+	// stretch is how many pages of one level are held in memory at once.
+	stretch = 512
+	// maxDepth bounds the levels of a tree; even the largest file has fewer.
+	maxDepth = 64
+)
+
+// tree is one way through a file's trees, page by page.
+type tree struct {
+	file *File
+	used pageSet // pages that the way has come through
+	leaf func(p *page, elements []element)
+	bad  func(error) // a page that can't be read, and all below it
+}
+
+func newTree(f *File) *tree { return &tree{file: f, used: newPageSet(f.pages())} }
+
+// ref is what a page's parent says of it: its first key, and what its keys are below; nil for anything.
+type ref struct {
+	id           uint64
+	first, limit []byte
+}
+
+// descend goes through the pages and all below them, in the order of their keys. The same page is taken once.
+func (t *tree) descend(refs []ref, depth int) {
+	for len(refs) > 0 {
+		n := min(len(refs), stretch)
+		var below []ref
+		for i, r := range t.readAll(refs[:n], depth) {
+			switch {
+			case r.err != nil:
+				t.bad(r.err)
+			case !t.used.add(r.page.id, r.page.pages):
+				t.bad(r.page.damage("it, or a page of its overflow, has two places"))
+			case r.page.kind == kindLeaf:
+				t.leaf(r.page, r.elements)
+			case depth == maxDepth:
+				t.bad(r.page.damage("it lies %d levels deep", depth))
+			default:
+				below = append(below, children(r.elements, refs[i].limit)...)
+			}
+		}
+		t.descend(below, depth+1)
+		refs = refs[n:]
+	}
+}
+
+func children(elements []element, limit []byte) []ref {
+	refs := make([]ref, len(elements))
+	for i, e := range elements {
+		refs[i] = ref{id: e.child, first: e.key, limit: limit}
+		if i+1 < len(elements) {
+			refs[i].limit = elements[i+1].key
+		}
+	}
+	return refs
+}
+
+type result struct {
+	page     *page
+	elements []element
+	err      error
+}
+
+// readAll reads the pages, several at a time.
+func (t *tree) readAll(refs []ref, depth int) []result {
+	results := make([]result, len(refs))
+	var next atomic.Int64
+	work := func() {
+		for i := next.Add(1) - 1; i < int64(len(refs)); i = next.Add(1) - 1 {
+			results[i] = t.file.readRef(refs[i], depth == 0)
+		}
+	}
+	if len(refs) < readers {
+		work()
+		return results
+	}
+	var group sync.WaitGroup
+	for range readers {
+		group.Go(work)
+	}
+	group.Wait()
+	return results
+}
+
+// readRef reads a page and its elements. Only a root may be empty.
+func (f *File) readRef(r ref, root bool) result {
+	p, err := f.readPage(r.id)
+	if err != nil {
+		return result{err: err}
+	}
+	elements, err := p.elements(r.first, r.limit)
+	if err == nil && p.count == 0 && (!root || p.kind == kindBranch) {
+		err = p.damage("it is empty")
+	}
+	return result{page: p, elements: elements, err: err}
+}
+
+// bucket goes through the tree of a bucket, whose element in the root this is.
+func (t *tree) bucket(e element) {
+	root, err := t.file.bucketRoot(e)
+	switch {
+	case err != nil:
+		t.bad(err)
+	case root != 0:
+		t.descend([]ref{{id: root}}, 0)
+	default:
+		t.inline(e)
+	}
+}
+
+// inline goes through a bucket's only leaf, which stands within its value.
+func (t *tree) inline(e element) {
+	p, err := t.file.inlinePage(e.value+bucketSize, e.size-bucketSize)
+	if err != nil {
+		t.bad(err)
+		return
+	}
+	elements, err := p.elements(nil, nil)
+	if err != nil {
+		t.bad(err)
+		return
+	}
+	t.leaf(p, elements)
+}
+
+// bucketRoot returns the page of a bucket's root, 0 if its only leaf stands within its value.
+func (f *File) bucketRoot(e element) (uint64, error) {
+	if e.size < bucketSize {
+		return 0, f.damage(e.value, "a bucket in %d bytes", e.size)
+	}
+	var header [bucketSize]byte
+	if _, err := f.r.ReadAt(header[:], e.value); err != nil {
+		return 0, f.damage(e.value, "%w", err)
+	}
+	root := order.Uint64(header[:])
+	if root != 0 && e.size != bucketSize {
+		return 0, f.damage(e.value, "a bucket's header has %d bytes", e.size)
+	}
+	return root, nil
+}
+
+// pageSet is a set of pages, a bit for each.
+type pageSet []uint64
+
+func newPageSet(pages uint64) pageSet { return make(pageSet, pages/64+1) }
+
+func (s pageSet) has(id uint64) bool { return s[id/64]&(1<<(id%64)) != 0 }
+
+// add adds n pages from id on. It returns false if one of them is in the set already, or has no place in it.
+func (s pageSet) add(id, n uint64) bool {
+	fresh := true
+	for ; n > 0; id, n = id+1, n-1 {
+		if id/64 >= uint64(len(s)) {
+			return false
+		}
+		bit := uint64(1) << (id % 64)
+		fresh = fresh && s[id/64]&bit == 0
+		s[id/64] |= bit
+	}
+	return fresh
+}
