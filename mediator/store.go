@@ -108,7 +108,7 @@ func decodeOwnership(b []byte) (ownership, error) {
 // goroutines.
 type store struct {
 	file string
-	db   *bbolt.DB
+	db   *boltfile.DB
 }
 
 // openStore opens the store in the folder, which it makes if it is missing, and locks it for this process.
@@ -134,10 +134,8 @@ func openStore(dir string) (*store, error) {
 
 func (s *store) prepare() error {
 	return s.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{metaBucket, scribesBucket, ownersBucket} {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return err
-			}
+		if err := boltfile.MakeBuckets(tx, metaBucket, scribesBucket, ownersBucket); err != nil {
+			return err
 		}
 		meta := tx.Bucket(metaBucket)
 		switch v := meta.Get(formatKey); {
@@ -150,13 +148,8 @@ func (s *store) prepare() error {
 	})
 }
 
-// load reads all that is stored. bbolt panics where a page is damaged; the operator gets an error that names the file.
+// load reads all that is stored.
 func (s *store) load() (scribes []registration, owners map[string]ownership, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%s is damaged: %v", s.file, p)
-		}
-	}()
 	owners = make(map[string]ownership)
 	err = s.db.View(func(tx *bbolt.Tx) error {
 		err := tx.Bucket(scribesBucket).ForEach(func(k, v []byte) error {

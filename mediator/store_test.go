@@ -112,7 +112,7 @@ func TestStoreDamages(t *testing.T) {
 			if err := os.WriteFile(file, bytes.Repeat([]byte("text "), 4000), 0o600); err != nil {
 				t.Fatal(err)
 			}
-		}, "invalid database"},
+		}, "it is damaged"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -1,17 +1,23 @@
 // Package boltfile opens the bbolt files in which agent, Scribe and mediator keep their state.
 //
-// bbolt itself trusts the pages of a file: where one that it needs is missing it crashes the process, in a goroutine of
-// its own. So a file is looked at before bbolt gets it: it must be as long as its newest sound meta page says. Pages
-// have no checksums; damage within them is not found here.
+// # Invariants
+//
+//   - bbolt gets no file that it would trip over: before it maps one, all its pages are checked (package bolttree), under
+//     the lock that keeps other processes away.
+//   - Where bbolt trips all the same, because a page changed while the file was open, the transaction ends in an error
+//     that wraps ErrDamaged, and so do all after it; nothing more is written to the file.
+//   - The values in the pages are their owner's to check.
+//
+// # Use
+//
+// Open, then the methods of bolt.DB; Update, View, Batch and Close are those of this package. OpenSized is for a file
+// whose owner decides how much of the disk it takes.
 package boltfile
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -19,6 +25,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
+	"github.com/logscribe/logscribe/internal/bolttree"
 	"github.com/logscribe/logscribe/internal/sabotage"
 )
 
@@ -31,77 +38,102 @@ var (
 // lockTimeout is how long Open waits for another process to let go of the file.
 const lockTimeout = 100 * time.Millisecond
 
-// lockAttempts is how often Open begins anew where the file was replaced while it waited for the lock.
+// lockAttempts is how often Lock begins anew where the file was replaced while it waited for the lock.
 const lockAttempts = 3
+
+// Visitor is called for each value of each bucket, in the order of the keys, while a file is checked. Only if that ends
+// without an error were these all.
+type Visitor func(bucket string, e bolttree.Element)
 
 // Open opens the file for this process alone, or makes it; when it returns, the file's name is durable. The error wraps
 // ErrLocked or ErrDamaged, or says what the system said.
-func Open(path string) (*bolt.DB, error) {
-	db, _, err := open(path, 0)
-	return db, err
-}
+func Open(path string) (*DB, error) { return open(path, 0, nil) }
 
-// open also returns the file that bbolt works on, which stays bbolt's to close. A new file gets pages of that size, or
-// if it is 0, of the system's.
-func open(path string, pageSize int) (*bolt.DB, *os.File, error) {
-	for range lockAttempts {
-		db, file, err := openOnce(path, pageSize)
-		if err != nil {
-			return nil, nil, err
-		}
-		// A process that compacts its file renames a new one over it. Who waited for the lock of the old one now holds
-		// a file without a name.
-		same, err := leadsTo(path, file)
-		if err == nil && same {
-			return db, file, nil
-		}
-		if err := errors.Join(err, db.Close()); err != nil {
-			return nil, nil, err
-		}
-	}
-	return nil, nil, ErrLocked
-}
+// OpenWith is Open, and if the file is new it gets pages of that size, in bytes.
+func OpenWith(path string, pageSize int) (*DB, error) { return open(path, pageSize, nil) }
 
-func openOnce(path string, pageSize int) (*bolt.DB, *os.File, error) {
-	info, err := os.Stat(path)
-	made := errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
-	if !made {
-		if err := check(path); err != nil {
-			return nil, nil, err
-		}
+// open opens the file. A new one gets pages of that size, or if it is 0, of the system's.
+func open(path string, pageSize int, visit Visitor) (*DB, error) {
+	file, err := Lock(path, true)
+	if err != nil {
+		return nil, err
 	}
-	var file *os.File
+	made, err := prepare(file, visit)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	// From here on the file is bbolt's, which closes it also when it fails.
 	db, err := bolt.Open(path, 0o600, &bolt.Options{
+		OpenFile:       func(string, int, os.FileMode) (*os.File, error) { return file, nil },
 		Timeout:        lockTimeout,
 		NoFreelistSync: true, // the list of free pages is rebuilt at open; writing it would cost each transaction
 		FreelistType:   bolt.FreelistMapType,
 		NoSync:         sabotage.On(sabotage.BoltSync),
 		PageSize:       pageSize,
-		OpenFile: func(path string, flag int, mode os.FileMode) (_ *os.File, err error) {
-			file, err = os.OpenFile(path, flag, mode)
-			return file, err
-		},
 	})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, nil, ErrLocked
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return nil, nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, ErrLocked
 	case err != nil:
-		return nil, nil, err
+		return nil, err
 	}
 	if made {
 		if err := SyncFolder(path); err != nil {
-			return nil, nil, errors.Join(err, db.Close())
+			return nil, errors.Join(err, db.Close())
 		}
 	}
-	return db, file, nil
+	return &DB{DB: db, file: file}, nil
+}
+
+// Lock opens the file for reading and writing, and keeps it from other processes until it is closed. If create is set, a
+// missing one is made. The error wraps ErrLocked, or says what the system said.
+func Lock(path string, create bool) (*os.File, error) {
+	flag := os.O_RDWR
+	if create {
+		flag |= os.O_CREATE
+	}
+	for range lockAttempts {
+		file, err := os.OpenFile(path, flag, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := lock(file, exclusive, lockTimeout); err != nil {
+			file.Close()
+			return nil, err
+		}
+		// A process that compacts its file renames a new one over it. Who waited for the lock of the old one now holds
+		// a file without a name.
+		same, err := leadsTo(path, file)
+		if err == nil && same {
+			return file, nil
+		}
+		file.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, ErrLocked
+}
+
+// OpenForReading opens the file for reading alone. Unless another process has it open for writing, which is said, none
+// will until it is closed.
+func OpenForReading(path string) (file *os.File, inUse bool, err error) {
+	file, err = os.Open(path)
+	if err != nil {
+		return nil, false, err
+	}
+	err = lock(file, shared, lockTimeout)
+	if err != nil && !errors.Is(err, ErrLocked) {
+		file.Close()
+		return nil, false, err
+	}
+	return file, err != nil, nil
 }
 
 // leadsTo says whether the file stands at the path.
 func leadsTo(path string, file *os.File) (bool, error) {
 	at, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	}
 	if err != nil {
@@ -123,83 +155,52 @@ func SyncFolder(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// check returns an error if the file is shorter than its newest sound meta page says. If neither is sound, bbolt finds
-// better words for it.
-func check(path string) error {
-	f, err := os.Open(path)
+// prepare checks the file, and says whether bbolt will have to make its first pages.
+func prepare(file *os.File, visit Visitor) (made bool, err error) {
+	info, err := file.Stat()
 	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
+		return false, err
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a regular file", path)
+		return false, fmt.Errorf("%s is not a regular file", file.Name())
 	}
-	newest, ok := newestMeta(f)
-	if want := int64(newest.pages) * int64(newest.pageSize); ok && info.Size() < want {
-		return fmt.Errorf("%w: it has %d bytes of %d", ErrDamaged, info.Size(), want)
+	if info.Size() == 0 {
+		return true, nil
 	}
-	return nil
+	tree, err := bolttree.Open(file, info.Size())
+	if err != nil && unfinished(file, info.Size()) {
+		return true, file.Truncate(0)
+	}
+	var free []uint64
+	if err == nil {
+		free, err = tree.Sound(visit)
+	}
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if info.Size() < largeFile || tree.HasFreeList() {
+		return false, nil
+	}
+	return false, writeFreeList(file, tree, free)
 }
 
-// meta is what is read of a meta page, which bbolt writes in the byte order of the host. After a page header of 16
-// bytes:
-//
-//	offset  width  meaning
-//	0       4      magic, ed0cdaed
-//	4       4      version, 2
-//	8       4      page size
-//	12      4      flags
-//	16      16     root bucket
-//	32      8      page of the free list
-//	40      8      number of pages in use
-//	48      8      transaction
-//	56      8      FNV-64a of all before
-//
-// (go.etcd.io/bbolt, internal/common/meta.go)
-type meta struct {
-	pageSize    uint32
-	freelist    uint64
-	pages       uint64
-	transaction uint64
-}
+// maxFirstPages bounds the bytes of the first four pages of a file.
+const maxFirstPages = 4 << 16
 
-const (
-	metaMagic      = 0xED0CDAED
-	metaAt         = 16
-	metaSize       = 64
-	metaSum        = 56
-	smallestPage   = 1 << 9
-	largestPage    = 1 << 16
-	metaPageOffset = metaAt + metaSize
-)
-
-// newestMeta returns the sound one of the two meta pages that has the later transaction.
-func newestMeta(r io.ReaderAt) (newest meta, ok bool) {
-	newest, ok = readMeta(r, 0)
-	for size := int64(smallestPage); size <= largestPage; size *= 2 { // the second one lies a page further
-		if m, sound := readMeta(r, size); sound && int64(m.pageSize) == size && (!ok || m.transaction > newest.transaction) {
-			newest, ok = m, true
+// unfinished says whether the file is one that bbolt was making when the host lost its power: it has the length of the
+// first pages, and no content yet.
+func unfinished(r io.ReaderAt, size int64) bool {
+	if size > maxFirstPages {
+		return false
+	}
+	content := make([]byte, size)
+	if _, err := r.ReadAt(content, 0); err != nil {
+		return false
+	}
+	for _, b := range content {
+		if b != 0 {
+			return false
 		}
 	}
-	return newest, ok
-}
-
-func readMeta(r io.ReaderAt, at int64) (meta, bool) {
-	var page [metaPageOffset]byte
-	if _, err := r.ReadAt(page[:], at); err != nil {
-		return meta{}, false
-	}
-	b, order := page[metaAt:], binary.NativeEndian
-	sum := fnv.New64a()
-	sum.Write(b[:metaSum])
-	if order.Uint32(b) != metaMagic || order.Uint64(b[metaSum:]) != sum.Sum64() {
-		return meta{}, false
-	}
-	return meta{
-		pageSize: order.Uint32(b[8:]), freelist: order.Uint64(b[32:]), pages: order.Uint64(b[40:]), transaction: order.Uint64(b[48:]),
-	}, true
+	return true
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/logscribe/logscribe/internal/bolttree"
 )
 
 // Sized is a bolt file that takes no more of the disk than its owner gives it. The owner extends it ahead of need, with
@@ -15,8 +17,7 @@ import (
 //
 // The methods must not be called concurrently with a transaction that writes, unless they say otherwise.
 type Sized struct {
-	*bolt.DB
-	file     *os.File
+	*DB
 	end      int64 // up to here the file has blocks on the disk
 	pageSize int64
 }
@@ -26,20 +27,20 @@ type Sized struct {
 const maxFreelist = 4096
 
 // OpenSized opens the file as Open does; a new one gets pages of that size, in bytes, or if it is 0, of the system's. It
-// extends the file by nothing, but gives it the blocks that it lacks within
-// its length, if the disk has them.
-func OpenSized(path string, pageSize int) (*Sized, error) {
-	db, file, err := open(path, pageSize)
+// extends the file by nothing, but gives it the blocks that it lacks within its length, if the disk has them. The
+// visitor may be nil.
+func OpenSized(path string, pageSize int, visit Visitor) (*Sized, error) {
+	db, err := open(path, pageSize, visit)
 	if err != nil {
 		return nil, err
 	}
-	info, err := file.Stat()
+	info, err := db.file.Stat()
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	db.AllocSize = 0 // bbolt asks for the pages that it needs, and no more
-	s := &Sized{DB: db, file: file, end: info.Size(), pageSize: int64(db.Info().PageSize)}
-	if err := allocate(file, 0, s.end); err != nil && !isFull(err) {
+	s := &Sized{DB: db, end: info.Size(), pageSize: int64(db.Info().PageSize)}
+	if err := allocate(db.file, 0, s.end); err != nil && !isFull(err) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
@@ -65,12 +66,12 @@ func (s *Sized) Close() error {
 // the disk has then failed to sync the page that makes it count. To run another transaction instead could overwrite
 // pages of the one before, which may be the newest on the disk.
 func (s *Sized) Confirm() error {
-	m, ok := newestMeta(s.file)
-	if !ok {
-		return fmt.Errorf("%w: no sound meta page", ErrDamaged)
+	m, err := newestMeta(s.file)
+	if err != nil {
+		return err
 	}
 	page := make([]byte, s.pageSize)
-	at := int64(m.transaction%2) * s.pageSize
+	at := int64(m.Transaction%2) * s.pageSize
 	if _, err := s.file.ReadAt(page, at); err != nil {
 		return err
 	}
@@ -176,11 +177,11 @@ const (
 // readFreelist returns the numbers of the free pages as the newest transaction stored them, in order, and the bytes up
 // to which pages have been used.
 func readFreelist(f *os.File) (free []uint64, used int64, err error) {
-	m, ok := newestMeta(f)
-	if !ok {
-		return nil, 0, fmt.Errorf("%w: no sound meta page", ErrDamaged)
+	m, err := newestMeta(f)
+	if err != nil {
+		return nil, 0, err
 	}
-	at, order := int64(m.freelist)*int64(m.pageSize), binary.NativeEndian
+	at, order := int64(m.FreeList)*int64(m.PageSize), binary.NativeEndian
 	var header [pageHeader + pageNumberLen]byte
 	if _, err := f.ReadAt(header[:], at); err != nil {
 		return nil, 0, err
@@ -189,8 +190,8 @@ func readFreelist(f *os.File) (free []uint64, used int64, err error) {
 	if count == countFollows {
 		count, numbers = order.Uint64(header[pageHeader:]), numbers+pageNumberLen
 	}
-	if order.Uint16(header[8:]) != freelistFlag || m.freelist >= m.pages || count > m.pages {
-		return nil, 0, fmt.Errorf("%w: page %d is no list of free pages", ErrDamaged, m.freelist)
+	if order.Uint16(header[8:]) != freelistFlag || m.FreeList >= m.Pages || count > m.Pages {
+		return nil, 0, fmt.Errorf("%w: page %d is no list of free pages", ErrDamaged, m.FreeList)
 	}
 	list := make([]byte, count*pageNumberLen)
 	if _, err := f.ReadAt(list, numbers); err != nil {
@@ -199,11 +200,24 @@ func readFreelist(f *os.File) (free []uint64, used int64, err error) {
 	free = make([]uint64, count)
 	for i := range free {
 		free[i] = order.Uint64(list[i*pageNumberLen:])
-		if free[i] < 2 || free[i] >= m.pages || i > 0 && free[i] <= free[i-1] {
+		if free[i] < 2 || free[i] >= m.Pages || i > 0 && free[i] <= free[i-1] {
 			return nil, 0, fmt.Errorf("%w: the list of free pages names page %d", ErrDamaged, free[i])
 		}
 	}
-	return free, int64(m.pages) * int64(m.pageSize), nil
+	return free, int64(m.Pages) * int64(m.PageSize), nil
+}
+
+// newestMeta returns the meta page of the newest transaction.
+func newestMeta(f *os.File) (bolttree.Meta, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return bolttree.Meta{}, err
+	}
+	tree, err := bolttree.Open(f, info.Size())
+	if err != nil {
+		return bolttree.Meta{}, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return tree.Meta(), nil
 }
 
 // lengthen makes the file that long, unless it is longer.

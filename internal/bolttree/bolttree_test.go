@@ -26,7 +26,7 @@ func made(t testing.TB, seed uint64, transactions int) ([]byte, map[string]map[s
 	want := map[string]map[string]string{}
 	for range transactions {
 		err := db.Update(func(tx *bolt.Tx) error {
-			for _, name := range []string{"empty", "small", "large"} {
+			for _, name := range []string{"empty", "small", "large", "nested"} {
 				b, err := tx.CreateBucketIfNotExists([]byte(name))
 				if err != nil {
 					return err
@@ -59,6 +59,9 @@ func change(random *rand.Rand, b *bolt.Bucket, name string, want map[string]stri
 	if name == "empty" {
 		return nil
 	}
+	if name == "nested" {
+		return changeNested(random, b, want)
+	}
 	for range 20 {
 		key := fmt.Sprint(random.IntN(map[string]int{"small": 10, "large": 1000}[name]))
 		if random.IntN(3) == 0 {
@@ -71,6 +74,30 @@ func change(random *rand.Rand, b *bolt.Bucket, name string, want map[string]stri
 		value := bytes.Repeat([]byte{byte(random.IntN(256))}, random.IntN(sizes[name]))
 		want[key] = string(value)
 		if err := b.Put([]byte(key), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changeNested changes buckets of one value each, under the same key.
+func changeNested(random *rand.Rand, b *bolt.Bucket, want map[string]string) error {
+	for range 20 {
+		key := fmt.Appendf(nil, "%03d", random.IntN(300))
+		if b.Bucket(key) != nil && random.IntN(2) == 0 {
+			delete(want, string(key))
+			if err := b.DeleteBucket(key); err != nil {
+				return err
+			}
+			continue
+		}
+		value := bytes.Repeat([]byte{byte(random.IntN(256))}, 1+random.IntN(1<<random.IntN(15)))
+		want[string(key)] = string(value)
+		inner, err := b.CreateBucketIfNotExists(key)
+		if err != nil {
+			return err
+		}
+		if err := inner.Put(key, value); err != nil {
 			return err
 		}
 	}
@@ -95,6 +122,12 @@ func TestSoundFilesAreSound(t *testing.T) {
 		}
 		got := map[string]map[string]string{}
 		f.Walk(func(bucket string, e bolttree.Element) {
+			if bytes.Equal(e.Key, e.Owner) != (bucket == "nested") {
+				t.Errorf("%q in %q of %s", e.Key, e.Owner, bucket)
+			}
+			if g, ok := f.Get(bucket, e.Key); !ok || g.At != e.At {
+				t.Errorf("Get finds %q of %s: %v", e.Key, bucket, ok)
+			}
 			if got[bucket] == nil {
 				got[bucket] = map[string]string{}
 			}
@@ -139,7 +172,7 @@ func FuzzFile(f *testing.F) {
 func exercise(t testing.TB, content []byte) {
 	r, size := bytes.NewReader(content), int64(len(content))
 	visit := func(_ string, e bolttree.Element) { e.Value() }
-	file := bolttree.Raw(r, size)
+	file := bolttree.Raw(r, size, 4096)
 	file.Leaves(func(id uint64, _ []string) { file.At(id).Walk(visit, func(string, error) {}) },
 		func(_ string, e bolttree.Element, _ bool) { e.Value() })
 	f, err := bolttree.Open(r, size)
@@ -163,7 +196,13 @@ func exercise(t testing.TB, content []byte) {
 	read := 0
 	err = db.Update(func(tx *bolt.Tx) error {
 		return tx.ForEach(func(_ []byte, b *bolt.Bucket) error {
-			return b.ForEach(func(k, v []byte) error { read++; return nil })
+			return b.ForEach(func(k, v []byte) error {
+				if v == nil {
+					return b.Bucket(k).ForEach(func(k, v []byte) error { read++; return nil })
+				}
+				read++
+				return nil
+			})
 		})
 	})
 	if err != nil || read != elements {

@@ -27,7 +27,10 @@ func (f *File) Sound(visit func(bucket string, e Element)) (free []uint64, err e
 }
 
 func (f *File) check(limit int, visit func(string, Element)) (problems []error, used pageSet) {
-	c := &check{tree: newTree(f), limit: limit, visit: visit}
+	c := &check{tree: newTree(f), limit: limit}
+	if visit == nil {
+		visit = func(string, Element) {}
+	}
 	if f.metaProblem != nil {
 		c.report(fmt.Errorf("%w; if that was the newer header, the last transaction is lost with it", f.metaProblem))
 	}
@@ -36,7 +39,10 @@ func (f *File) check(limit int, visit func(string, Element)) (problems []error, 
 		return c.problems, nil
 	}
 	c.tree.bad = c.report
-	c.root()
+	for _, b := range c.tree.root() {
+		c.tree.bad = func(err error) { c.report(fmt.Errorf("bucket %q: %w", b.key, err)) }
+		c.tree.bucket(b, visit)
+	}
 	used = slices.Clone(c.tree.used)
 	c.freeList()
 	return c.problems, used
@@ -45,38 +51,12 @@ func (f *File) check(limit int, visit func(string, Element)) (problems []error, 
 type check struct {
 	tree     *tree
 	limit    int
-	visit    func(bucket string, e Element)
 	problems []error
 }
 
 func (c *check) report(problem error) {
 	if len(c.problems) < c.limit {
 		c.problems = append(c.problems, problem)
-	}
-}
-
-// root checks the root, which holds buckets alone, and the tree of each of them, which holds none.
-func (c *check) root() {
-	var buckets []element
-	c.tree.leaf = func(_ *page, elements []element) { buckets = append(buckets, elements...) }
-	c.tree.descend([]ref{{id: c.tree.file.meta.Root}}, 0)
-	for _, b := range buckets {
-		if !b.bucket {
-			c.report(fmt.Errorf("the root holds the key %q, which is no bucket", b.key))
-			continue
-		}
-		c.tree.bad = func(err error) { c.report(fmt.Errorf("bucket %q: %w", b.key, err)) }
-		c.tree.leaf = func(p *page, elements []element) {
-			for i := range elements {
-				if elements[i].bucket {
-					c.report(p.damage("a bucket in bucket %q", b.key))
-				}
-			}
-			if c.visit != nil {
-				c.tree.file.each(string(b.key), elements, c.visit)
-			}
-		}
-		c.tree.bucket(b)
 	}
 }
 

@@ -42,8 +42,8 @@
 //	8       8      number of the page below
 //
 // The root is a tree of buckets. A bucket's value is the number of its tree's root page and a counter, 8 bytes each; if
-// the number is 0 the tree is a single leaf, which follows within the value. The files of this project have no buckets
-// within buckets, and nothing but buckets in the root; a file that does is called damaged.
+// the number is 0 the tree is a single leaf, which follows within the value. The files of this project have nothing but
+// buckets in the root, and in these values or buckets of values; a file with other things in it is called damaged.
 //
 // (go.etcd.io/bbolt, internal/common)
 package bolttree

@@ -8,6 +8,9 @@ type Write struct {
 	Bytes []byte
 }
 
+// HasFreeList says whether the newest transaction has stored a list of the free pages.
+func (f *File) HasFreeList() bool { return f.meta.FreeList != noFreeList }
+
 // FreeList returns what makes a transaction that changes nothing but to store a list of free pages: the list, behind the
 // last page in use, and then, once that is durable, the meta page that leads to it, in place of the older one.
 func (f *File) FreeList(free []uint64) (list, meta Write) {

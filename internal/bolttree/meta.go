@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"os"
 )
 
 // order is the byte order of the file.
@@ -92,9 +91,8 @@ func (f *File) choose(first, second Meta, err error) (*File, error) {
 	return f, nil
 }
 
-// Raw returns the file without a tree: only Leaves can be used.
-func Raw(r io.ReaderAt, size int64) *File {
-	pageSize := os.Getpagesize()
+// Raw returns the file without a tree: only Leaves and At can be used.
+func Raw(r io.ReaderAt, size int64, pageSize int) *File {
 	return &File{r: r, size: size, meta: Meta{PageSize: uint32(pageSize), Pages: uint64(size / int64(pageSize))}}
 }
 

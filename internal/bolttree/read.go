@@ -9,11 +9,12 @@ import (
 // ErrNoBucket says that there is no bucket of that name.
 var ErrNoBucket = errors.New("it is missing")
 
-// Element is a key and its value in a bucket.
+// Element is a key and its value.
 type Element struct {
-	Key  []byte
-	At   int64 // the value's offset in the file
-	Size int64 // the value's length
+	Key   []byte
+	Owner []byte // the key of the bucket of values that it is in, nil for none
+	At    int64  // the value's offset in the file
+	Size  int64  // the value's length
 
 	file *File
 }
@@ -37,45 +38,46 @@ func (e *Element) Head(n int64) ([]byte, error) {
 func (f *File) Walk(visit func(bucket string, e Element), bad func(bucket string, err error), buckets ...string) {
 	t := newTree(f)
 	t.bad = func(err error) { bad("", err) }
-	var roots []element
-	t.leaf = func(_ *page, elements []element) { roots = append(roots, elements...) }
-	t.descend([]ref{{id: f.meta.Root}}, 0)
+	roots := t.root()
 	for _, name := range buckets {
-		if !slices.ContainsFunc(roots, func(e element) bool { return e.bucket && string(e.key) == name }) {
+		if !slices.ContainsFunc(roots, func(e element) bool { return string(e.key) == name }) {
 			bad(name, ErrNoBucket)
 		}
 	}
 	for _, b := range roots {
 		name := string(b.key)
-		if !b.bucket || len(buckets) > 0 && !slices.Contains(buckets, name) {
-			continue
+		if len(buckets) == 0 || slices.Contains(buckets, name) {
+			t.bad = func(err error) { bad(name, err) }
+			t.bucket(b, visit)
 		}
-		t.leaf = func(_ *page, elements []element) { f.each(name, elements, visit) }
-		t.bad = func(err error) { bad(name, err) }
-		t.bucket(b)
 	}
 }
 
-// Get returns the element of that key, and whether there is one that can be read.
+// Get returns the value of that key, or in the bucket of that key the one of the same key, and whether there is one that
+// can be read.
 func (f *File) Get(bucket string, key []byte) (Element, bool) {
-	b, ok := f.find(f.meta.Root, []byte(bucket))
-	if !ok || !b.bucket {
-		return Element{}, false
-	}
-	root, err := f.bucketRoot(b)
-	if err != nil {
-		return Element{}, false
-	}
-	var e element
-	if root != 0 {
-		e, ok = f.find(root, key)
-	} else {
-		t := &tree{file: f, bad: func(error) {}}
-		t.leaf = func(_ *page, elements []element) { e, ok = search(elements, key) }
-		ok = false
-		t.inline(b)
+	e, ok := f.find(f.meta.Root, []byte(bucket))
+	for range 2 {
+		if ok && e.bucket {
+			e, ok = f.in(e, key)
+		}
 	}
 	return Element{Key: e.key, At: e.value, Size: e.size, file: f}, ok && !e.bucket
+}
+
+// in looks for the key in a bucket.
+func (f *File) in(b element, key []byte) (e element, ok bool) {
+	root, err := f.bucketRoot(b)
+	if err != nil {
+		return element{}, false
+	}
+	if root != 0 {
+		return f.find(root, key)
+	}
+	t := &tree{file: f, bad: func(error) {}}
+	t.leaf = func(_ []byte, _ *page, elements []element) { e, ok = search(elements, key) }
+	t.inline(nil, b)
+	return e, ok
 }
 
 // find looks for the key from page id downwards.
@@ -113,14 +115,6 @@ func search(elements []element, key []byte) (element, bool) {
 }
 
 func compareKey(e element, key []byte) int { return bytes.Compare(e.key, key) }
-
-func (f *File) each(bucket string, elements []element, visit func(string, Element)) {
-	for _, e := range elements {
-		if !e.bucket {
-			visit(bucket, Element{Key: e.key, At: e.value, Size: e.size, file: f})
-		}
-	}
-}
 
 // pages returns the number of whole pages in the file.
 func (f *File) pages() uint64 { return uint64(f.size) / uint64(f.meta.PageSize) }

@@ -18,7 +18,8 @@ const (
 type tree struct {
 	file *File
 	used pageSet // pages that the way has come through
-	leaf func(p *page, elements []element)
+	// leaf is called with each leaf; owner is the key of the bucket of values that it belongs to, nil for others.
+	leaf func(owner []byte, p *page, elements []element)
 	bad  func(error) // a page that can't be read, and all below it
 }
 
@@ -28,6 +29,7 @@ func newTree(f *File) *tree { return &tree{file: f, used: newPageSet(f.pages())}
 type ref struct {
 	id           uint64
 	first, limit []byte
+	owner        []byte
 }
 
 // descend goes through the pages and all below them, in the order of their keys. The same page is taken once.
@@ -42,11 +44,11 @@ func (t *tree) descend(refs []ref, depth int) {
 			case !t.used.add(r.page.id, r.page.pages):
 				t.bad(r.page.damage("it, or a page of its overflow, has two places"))
 			case r.page.kind == kindLeaf:
-				t.leaf(r.page, r.elements)
+				t.leaf(refs[i].owner, r.page, r.elements)
 			case depth == maxDepth:
 				t.bad(r.page.damage("it lies %d levels deep", depth))
 			default:
-				below = append(below, children(r.elements, refs[i].limit)...)
+				below = append(below, children(r.elements, refs[i])...)
 			}
 		}
 		t.descend(below, depth+1)
@@ -54,10 +56,10 @@ func (t *tree) descend(refs []ref, depth int) {
 	}
 }
 
-func children(elements []element, limit []byte) []ref {
+func children(elements []element, parent ref) []ref {
 	refs := make([]ref, len(elements))
 	for i, e := range elements {
-		refs[i] = ref{id: e.child, first: e.key, limit: limit}
+		refs[i] = ref{id: e.child, first: e.key, limit: parent.limit, owner: parent.owner}
 		if i+1 < len(elements) {
 			refs[i].limit = elements[i+1].key
 		}
@@ -105,22 +107,65 @@ func (f *File) readRef(r ref, root bool) result {
 	return result{page: p, elements: elements, err: err}
 }
 
-// bucket goes through the tree of a bucket, whose element in the root this is.
-func (t *tree) bucket(e element) {
-	root, err := t.file.bucketRoot(e)
-	switch {
-	case err != nil:
-		t.bad(err)
-	case root != 0:
-		t.descend([]ref{{id: root}}, 0)
-	default:
-		t.inline(e)
+// root returns the buckets that the file's root holds.
+func (t *tree) root() (buckets []element) {
+	t.leaf = func(_ []byte, p *page, elements []element) {
+		for _, e := range elements {
+			if !e.bucket {
+				t.bad(p.damage("the root holds the key %q, which is no bucket", e.key))
+				continue
+			}
+			buckets = append(buckets, e)
+		}
 	}
+	t.descend([]ref{{id: t.file.meta.Root}}, 0)
+	return buckets
+}
+
+// bucket goes through the tree of a bucket, whose element in the root this is, and visits all values in it.
+func (t *tree) bucket(b element, visit func(bucket string, e Element)) {
+	name := string(b.key)
+	t.leaf = func(owner []byte, p *page, elements []element) {
+		var inner []element
+		for _, e := range elements {
+			switch {
+			case !e.bucket:
+				visit(name, Element{Key: e.key, Owner: owner, At: e.value, Size: e.size, file: t.file})
+			case owner != nil:
+				t.bad(p.damage("a bucket in bucket %q of bucket %q", owner, name))
+			default:
+				inner = append(inner, e)
+			}
+		}
+		t.open(inner, true)
+	}
+	t.open([]element{b}, false)
+}
+
+// open goes through the trees of the buckets.
+func (t *tree) open(buckets []element, inner bool) {
+	var refs []ref
+	for _, b := range buckets {
+		var owner []byte
+		if inner {
+			owner = b.key
+		}
+		root, err := t.file.bucketRoot(b)
+		switch {
+		case err != nil:
+			t.bad(err)
+		case root != 0:
+			refs = append(refs, ref{id: root, owner: owner})
+		default:
+			t.inline(owner, b)
+		}
+	}
+	t.descend(refs, 0)
 }
 
 // inline goes through a bucket's only leaf, which stands within its value.
-func (t *tree) inline(e element) {
-	p, err := t.file.inlinePage(e.value+bucketSize, e.size-bucketSize)
+func (t *tree) inline(owner []byte, b element) {
+	p, err := t.file.inlinePage(b.value+bucketSize, b.size-bucketSize)
 	if err != nil {
 		t.bad(err)
 		return
@@ -130,7 +175,7 @@ func (t *tree) inline(e element) {
 		t.bad(err)
 		return
 	}
-	t.leaf(p, elements)
+	t.leaf(owner, p, elements)
 }
 
 // bucketRoot returns the page of a bucket's root, 0 if its only leaf stands within its value.

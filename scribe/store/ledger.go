@@ -25,7 +25,7 @@ import (
 //
 // The last two are missing in ledgers of earlier releases, and made when such a ledger is opened.
 type ledger struct {
-	db   *bolt.DB
+	db   *boltfile.DB
 	root uuid.UUID
 }
 
@@ -144,10 +144,8 @@ func openLedger(path string) (*ledger, error) {
 }
 
 func (l *ledger) init(tx *bolt.Tx) error {
-	for _, name := range [][]byte{bucketMeta, bucketLogs, bucketProducers, bucketIdentities, bucketCheckpoints} {
-		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-			return err
-		}
+	if err := boltfile.MakeBuckets(tx, bucketMeta, bucketLogs, bucketProducers, bucketIdentities, bucketCheckpoints); err != nil {
+		return err
 	}
 	meta := tx.Bucket(bucketMeta)
 	version, root := meta.Get(keyVersion), meta.Get(keyRoot)

@@ -1,0 +1,29 @@
+package boltfile
+
+import (
+	"os"
+
+	"github.com/logscribe/logscribe/internal/bolttree"
+)
+
+// largeFile is the size in bytes from which on bbolt is told which pages are free. Tests change it.
+var largeFile = int64(64 << 20)
+
+// writeFreeList stores the list of free pages in a transaction of its own.
+//
+// bbolt does not store it with each transaction, as that would cost too much. When it opens a file without a list it
+// goes through the whole tree, one page after the other, and keeps all of them in memory: with 10 GiB that takes seconds,
+// and hundreds of megabytes. The check has found out already.
+func writeFreeList(file *os.File, tree *bolttree.File, free []uint64) error {
+	list, meta := tree.FreeList(free)
+	if _, err := file.WriteAt(list.Bytes, list.At); err != nil {
+		return nil // on a full disk bbolt must do without it; nothing leads to what was written
+	}
+	if err := file.Sync(); err != nil {
+		return err
+	}
+	if _, err := file.WriteAt(meta.Bytes, meta.At); err != nil {
+		return err
+	}
+	return file.Sync()
+}
