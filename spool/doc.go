@@ -25,6 +25,8 @@
 //   - Memory does not grow with the backlog, but for bbolt's list of free pages: some 20 bytes for each page of 4 KiB
 //     that was drained and not given back yet.
 //   - One process at a time: Open locks the file.
+//   - A damaged file is refused, repaired or set aside when it is opened, as the operator chose. It never crashes the
+//     process, and what is sound in it can be read: see "Damage".
 //
 // # Layout
 //
@@ -46,6 +48,8 @@
 //
 //	.compact          the new file of a compaction under way; Open removes a leftover
 //	.quarantine       a folder with a file for each block that was set aside (see quarantine.go)
+//	.damaged-TIME     a damaged file, as it was before it was repaired or set aside
+//	.repair           the new file of a repair under way
 //	.replaced-TIME    a file that somebody had put at the path while the spool was in use
 //
 // # Copies
@@ -62,7 +66,20 @@
 // copies of the file. Lines that the file already held keep their names, so that a backlog that two copies share arrives
 // once.
 //
+// # Damage
+//
+// A damaged block is found when it is read, and costs itself alone: the shipper has it set aside. Damage elsewhere is
+// found by Open: of bbolt's pages by package boltfile, of a log's record by its checksum and by the keys of its blocks.
+// Repair then writes a new file of all that can be read. It reads without bbolt (see survey.go): the newest tree, and
+// where that has gaps all pages, byte by byte where nothing else is left of their structure. A block is kept only if its
+// checksum fits the place that it has by its key. Lines that are lost leave their positions empty; when their turn comes
+// they are counted as set aside. The new file has another origin, so that its new lines get a new producer.
+//
+// A page that is damaged while the file is open ends all transactions from then on: see Failed.
+//
 // # Use
+//
+// Tools call Inspect, Verify, Repair and Export.
 //
 // Sources call Append, from as many goroutines as they like: concurrent calls share a transaction. A source that can
 // wait before it reads asks Full, and listens to Room. One shipper waits on Appended, takes what TakeAppended tells,
@@ -89,5 +106,6 @@
 //   - On systems other than Linux, and where the file system can't allocate ahead of writing (fallocate) or never
 //     overwrites blocks in place, a full disk shows within a transaction, which then fails whole and is tried again;
 //     and settling may have to wait for the disk.
+//   - A repair needs room for a second file, whatever MaxSize says, and the damaged one stays until somebody removes it.
 //   - While the file is lost and its copy not yet in place, the disk holds both, whatever MaxSize says.
 package spool

@@ -66,7 +66,7 @@ func (s *Spool) moveUnmet(meta, records *bolt.Bucket) error {
 		}
 		q.unmet = 0
 		s.queues[log] = q
-		if err := records.Put([]byte(log), encodeQueue(q)); err != nil {
+		if err := records.Put([]byte(log), encodeQueue(log, q)); err != nil {
 			return err
 		}
 	}

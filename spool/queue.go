@@ -23,6 +23,7 @@ import (
 //	53      8      unmet: the first position that was stored before it was known that nobody else numbers lines so,
 //	               0 if there is none
 //	61      56 n   spans, oldest first, at least one
+//	61+56n  4      CRC-32C of the log's name and of all before
 //
 // A span:
 //
@@ -33,7 +34,7 @@ import (
 //	32      16     producer under which its blocks are sent
 //	48      8      position of that producer's first line
 //
-// Version 1 ends before the blocks set aside. All its lines have the spool's producer, and their positions are their
+// The checksum is the last of it in all versions but 1, which ends before the blocks set aside. All its lines have the spool's producer, and their positions are their
 // sequences. Open writes it anew as version 2.
 type queue struct {
 	id      uint32
@@ -65,8 +66,8 @@ func newQueue(id uint32, producer block.Producer) queue {
 	return queue{id: id, oldest: 1, next: 1, spans: []span{{from: 1, stored: first, sent: first}}}
 }
 
-func encodeQueue(q queue) []byte {
-	buf := make([]byte, 0, queueHeader+len(q.spans)*spanSize)
+func encodeQueue(log string, q queue) []byte {
+	buf := make([]byte, 0, queueHeader+len(q.spans)*spanSize+sealSize)
 	buf = append(buf, queueVersion)
 	buf = binary.BigEndian.AppendUint32(buf, q.id)
 	for _, n := range []uint64{q.oldest, q.next, q.bytes, q.dropped, q.aside.blocks, q.aside.lines, q.unmet} {
@@ -79,12 +80,18 @@ func encodeQueue(q queue) []byte {
 			buf = binary.BigEndian.AppendUint64(buf, id.base)
 		}
 	}
-	return buf
+	return seal([]byte(log), buf)
 }
 
 // decodeQueue reads a queue record. The lines of one of version 1 are the producer's.
-func decodeQueue(log, value []byte, producer block.Producer) (queue, error) {
-	if len(value) > 0 && value[0] != queueVersion1 && value[0] != queueVersion {
+func decodeQueue(log, record []byte, producer block.Producer) (queue, error) {
+	value, sealed := unseal(log, record)
+	switch {
+	case len(record) == queueSize1 && record[0] == queueVersion1:
+		value = record
+	case !sealed:
+		return queue{}, fmt.Errorf("%w: the checksum of the queue record of log %q does not fit", ErrDamaged, log)
+	case len(value) > 0 && value[0] != queueVersion:
 		return queue{}, fmt.Errorf("%w: queue record of log %q has version %d, this release reads up to %d", ErrVersion, log, value[0], queueVersion)
 	}
 	sound := len(value) > queueHeader && value[0] == queueVersion && (len(value)-queueHeader)%spanSize == 0 ||

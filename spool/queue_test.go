@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"path/filepath"
@@ -34,7 +35,8 @@ var queueRecords = []struct {
 		"02 00000007 0000000000000003 000000000000000b 0000000000000400 0000000000000002" +
 			"0000000000000001 0000000000000005 0000000000000009" +
 			"0000000000000001 6ba7b8109dad41d180b400c04fd430c8 0000000000000001 6ba7b8109dad41d180b400c04fd430c8 0000000000000001" +
-			"0000000000000006 6ba7b8109dad41d180b400c04fd430c8 0000000000000001 6ba7b8119dad41d180b400c04fd430c8 0000000000000006",
+			"0000000000000006 6ba7b8109dad41d180b400c04fd430c8 0000000000000001 6ba7b8119dad41d180b400c04fd430c8 0000000000000006" +
+			"c40d2fd5",
 		queue{id: 7, oldest: 3, next: 11, bytes: 1024, dropped: 2, aside: setAside{1, 5}, unmet: 9, spans: []span{
 			{from: 1, stored: identity{producerA, 1}, sent: identity{producerA, 1}},
 			{from: 6, stored: identity{producerA, 1}, sent: identity{producerB, 6}},
@@ -59,14 +61,14 @@ func TestQueueRecordsAreStable(t *testing.T) {
 		if diff := cmp.Diff(r.want, q, equal); err != nil || diff != "" {
 			t.Errorf("%v, %s", err, diff)
 		}
-		if stored[0] == queueVersion && !cmp.Equal(encodeQueue(r.want), stored) {
-			t.Errorf("now written as %x", encodeQueue(r.want))
+		if stored[0] == queueVersion && !cmp.Equal(encodeQueue("log", r.want), stored) {
+			t.Errorf("now written as %x", encodeQueue("log", r.want))
 		}
 	}
 }
 
 func TestDamagedQueueRecordsAreRefused(t *testing.T) {
-	sound := record(t, queueRecords[1].hex)
+	sound, _ := unseal([]byte("log"), record(t, queueRecords[1].hex))
 	for name, damage := range map[string]func([]byte) []byte{
 		"empty":              func([]byte) []byte { return nil },
 		"cut":                func(b []byte) []byte { return b[:len(b)-1] },
@@ -80,11 +82,17 @@ func TestDamagedQueueRecordsAreRefused(t *testing.T) {
 		"base 0":             func(b []byte) []byte { b[queueHeader+31] = 0; return b },
 		"base behind span":   func(b []byte) []byte { b[queueHeader+spanSize+55] = 7; return b },
 	} {
-		if q, err := decodeQueue([]byte("log"), damage(append([]byte(nil), sound...)), producerA); !errors.Is(err, ErrDamaged) {
-			t.Errorf("%s: %+v, %v", name, q, err)
+		damaged := damage(bytes.Clone(sound))
+		for _, stored := range [][]byte{damaged, seal([]byte("log"), damaged)} {
+			if q, err := decodeQueue([]byte("log"), stored, producerA); !errors.Is(err, ErrDamaged) {
+				t.Errorf("%s: %+v, %v", name, q, err)
+			}
 		}
 	}
-	if _, err := decodeQueue([]byte("log"), []byte{3}, producerA); !errors.Is(err, ErrVersion) {
+	if q, err := decodeQueue([]byte("other"), record(t, queueRecords[1].hex), producerA); !errors.Is(err, ErrDamaged) {
+		t.Errorf("the record of another log: %+v, %v", q, err)
+	}
+	if _, err := decodeQueue([]byte("log"), seal([]byte("log"), []byte{3}), producerA); !errors.Is(err, ErrVersion) {
 		t.Error(err)
 	}
 }

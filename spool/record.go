@@ -36,6 +36,8 @@ const (
 	recordVersionCheckpoint = 2
 	recordHeader            = 22
 	checkpointHeader        = 6
+
+	keySize = 12
 )
 
 // recordSize returns the size of the draft's record in bytes.
@@ -49,14 +51,14 @@ func recordSize(d *block.Draft) int64 {
 
 // blockKey returns the key of the block that begins at position first of log number id.
 func blockKey(id uint32, first uint64) []byte {
-	key := make([]byte, 0, 12)
+	key := make([]byte, 0, keySize)
 	key = binary.BigEndian.AppendUint32(key, id)
 	return binary.BigEndian.AppendUint64(key, first)
 }
 
 // keyPosition returns the first position in a block's key, and whether the key is one of log number id.
 func keyPosition(key []byte, id uint32) (uint64, bool) {
-	if len(key) != 12 || binary.BigEndian.Uint32(key) != id {
+	if len(key) != keySize || binary.BigEndian.Uint32(key) != id {
 		return 0, false
 	}
 	return binary.BigEndian.Uint64(key[4:]), true
@@ -102,7 +104,15 @@ func decodeRecord(value []byte) (b block.Block, stored time.Time, err error) {
 			return block.Block{}, time.Time{}, err
 		}
 	}
-	return b, time.Unix(0, int64(binary.BigEndian.Uint64(value[14:]))), nil
+	return b, recordTime(value), nil
+}
+
+// recordTime returns when the block was stored whose record begins with head.
+func recordTime(head []byte) time.Time {
+	if len(head) < recordHeader {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(binary.BigEndian.Uint64(head[14:])))
 }
 
 // cutCheckpoint parts the rest of a record of version 2.
@@ -119,14 +129,20 @@ func cutCheckpoint(rest []byte) (payload []byte, c block.Checkpoint, err error) 
 	return rest[int64(source)+value:], c, nil
 }
 
+// seat gives the block at the position the place that its checksum covers.
+func (q *queue) seat(b *block.Block, log string, position uint64) span {
+	s := q.spanAt(position)
+	b.Log, b.Producer, b.First = log, s.stored.producer, s.stored.sequence(position)
+	return s
+}
+
 // openRecord returns the block in a record that begins at the position, as it is sent. It shares the record's memory.
 func openRecord(log string, q *queue, position uint64, record []byte) (block.Block, error) {
 	b, _, err := decodeRecord(record)
 	if err != nil {
 		return block.Block{}, err
 	}
-	s := q.spanAt(position)
-	b.Log, b.Producer, b.First = log, s.stored.producer, s.stored.sequence(position)
+	s := q.seat(&b, log, position)
 	if s.sent == s.stored {
 		return b, b.Verify()
 	}

@@ -70,7 +70,9 @@ type Options struct {
 	// limit. A single batch that is larger is taken when the spool is empty.
 	MaxSize  int64
 	WhenFull Policy
-	Logger   *slog.Logger // nil discards
+	// WhenDamaged says what Open does with a file that is damaged.
+	WhenDamaged Remedy
+	Logger      *slog.Logger // nil discards
 }
 
 // Spool is a durable queue. All methods are safe for concurrent use.
@@ -90,6 +92,8 @@ type Spool struct {
 	closing  chan struct{} // closed by Close
 	stopped  chan struct{} // closed when the writer is done
 	closed   sync.Once
+	failed   chan struct{} // closed when the file turned out to be damaged
+	failing  sync.Once
 
 	mu       sync.Mutex // guards what follows
 	whenFull Policy     // only the writer writes it, and reads it without the mutex
@@ -107,7 +111,7 @@ type Spool struct {
 }
 
 // Open opens the spool at path, or makes it and its folder. The error wraps ErrLocked when another process has it open,
-// ErrVersion when a later release wrote it, ErrDamaged when it can't be read.
+// ErrVersion when a later release wrote it, ErrDamaged when it is damaged and the remedy is to refuse it.
 func Open(path string, o Options) (*Spool, error) { return openOn(disk{}, path, o) }
 
 // openOn is Open on a disk that may fail.
@@ -121,9 +125,24 @@ func openOn(d writable, path string, o Options) (*Spool, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, fmt.Errorf("make the spool's folder: %w", err)
 	}
+	w, err := openSound(d, path, o)
+	if errors.Is(err, ErrDamaged) {
+		w, err = openDamaged(d, path, o, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	w.signal()
+	go w.run()
+	return w.Spool, nil
+}
+
+// openSound opens a spool that is sound.
+func openSound(d writable, path string, o Options) (*writer, error) {
 	info, err := os.Stat(path)
 	empty := err == nil && info.Size() == 0
-	file, err := openFile(path, pageSize(ownBound(o.MaxSize)))
+	h := holdings{logs: map[uint32]*held{}}
+	file, err := openFile(path, pageSize(ownBound(o.MaxSize)), h.visit)
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +157,7 @@ func openOn(d writable, path string, o Options) (*Spool, error) {
 		appended: make(chan struct{}, 1),
 		closing:  make(chan struct{}),
 		stopped:  make(chan struct{}),
+		failed:   make(chan struct{}),
 		queues:   map[string]queue{},
 		settled:  map[string]uint64{},
 		orders:   newOrders(),
@@ -146,23 +166,16 @@ func openOn(d writable, path string, o Options) (*Spool, error) {
 		added:    map[string]struct{}{},
 	}
 	w := newWriter(s, d)
-	if err := w.load(); err != nil {
+	if err := w.load(&h); err != nil {
 		return nil, errors.Join(fmt.Errorf("open spool %s: %w", path, err), file.Close())
 	}
-	s.signal()
-	go w.run()
-	return s, nil
+	return w, nil
 }
 
-func openFile(path string, page int) (*boltfile.Sized, error) {
-	file, err := boltfile.OpenSized(path, page)
-	switch {
-	case errors.Is(err, boltfile.ErrLocked):
-		return nil, fmt.Errorf("open spool %s: %w; stop it, or give this one another spool", path, ErrLocked)
-	case errors.Is(err, boltfile.ErrDamaged):
-		return nil, fmt.Errorf("open spool %s: %w; move the file away to start with an empty spool", path, err)
-	case err != nil:
-		return nil, fmt.Errorf("open spool: %w", err)
+func openFile(path string, page int, visit boltfile.Visitor) (*boltfile.Sized, error) {
+	file, err := boltfile.OpenSized(path, page, visit)
+	if err != nil {
+		return nil, openError(path, err)
 	}
 	// Nobody else compacts this file now: it is locked.
 	if err := os.Remove(path + compactSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -171,19 +184,31 @@ func openFile(path string, page int) (*boltfile.Sized, error) {
 	return file, nil
 }
 
+// openError names the file, and says what to do about a lock.
+func openError(path string, err error) error {
+	if errors.Is(err, boltfile.ErrLocked) {
+		return fmt.Errorf("open spool %s: %w; stop it, or use another spool", path, ErrLocked)
+	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok { // it names the file
+		return fmt.Errorf("open spool: %w", err)
+	}
+	return fmt.Errorf("open spool %s: %w", path, err)
+}
+
 // load reads the state of all queues, and makes the buckets and the producer of a new spool.
-func (w *writer) load() error {
+func (w *writer) load(h *holdings) error {
 	w.extend(w.file.PageSize()*basePages + 2*w.recordsSize())
 	return w.file.Update(w.file.End(), func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketQueues, bucketBlocks, bucketCheckpoints} {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return err
-			}
+		if err := boltfile.MakeBuckets(tx, bucketMeta, bucketQueues, bucketBlocks, bucketCheckpoints); err != nil {
+			return err
 		}
 		if err := w.loadMeta(tx.Bucket(bucketMeta)); err != nil {
 			return err
 		}
 		if err := w.loadQueues(tx.Bucket(bucketQueues)); err != nil {
+			return err
+		}
+		if err := w.checkQueues(h, blocksOf(tx)); err != nil {
 			return err
 		}
 		return w.settleIdentity(tx.Bucket(bucketMeta), tx.Bucket(bucketQueues))
@@ -239,14 +264,13 @@ func (s *Spool) loadQueues(records *bolt.Bucket) error {
 			old = append(old, string(log))
 		}
 		s.queues[string(log)] = q
-		s.bytes += int64(q.bytes)
 		if q.oldest < q.next {
 			s.added[string(log)] = struct{}{}
 		}
 		return nil
 	})
 	for _, log := range old {
-		err = errors.Join(err, records.Put([]byte(log), encodeQueue(s.queues[log])))
+		err = errors.Join(err, records.Put([]byte(log), encodeQueue(log, s.queues[log])))
 	}
 	return err
 }
@@ -385,7 +409,30 @@ func (s *Spool) Close() error {
 func (s *Spool) view(fn func(*bolt.Tx) error) error {
 	s.swap.RLock()
 	defer s.swap.RUnlock()
+	defer s.noteFailure()
 	return s.file.View(fn)
+}
+
+// Failed is closed when a page of the file turned out to be damaged while it was open. Nothing more can be read or
+// written then; what is to be done is up to the next Open. Err tells what is wrong.
+func (s *Spool) Failed() <-chan struct{} { return s.failed }
+
+// Err returns an error that wraps ErrDamaged once Failed is closed, and nil before.
+func (s *Spool) Err() error {
+	s.swap.RLock()
+	defer s.swap.RUnlock()
+	err := s.file.Broken()
+	if err == nil {
+		return nil
+	}
+	return remedied(s.path, fmt.Errorf("spool %s: %w", s.path, err))
+}
+
+// noteFailure closes Failed if a transaction has found the file damaged.
+func (s *Spool) noteFailure() {
+	if s.file.Broken() != nil {
+		s.failing.Do(func() { close(s.failed) })
+	}
 }
 
 // maxMapped is about how many bytes of the file may stand in the process's memory.

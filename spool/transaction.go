@@ -68,7 +68,7 @@ func (t *transaction) apply(tx *bolt.Tx) error {
 		}
 	}
 	for log, q := range t.changed {
-		if err := tx.Bucket(bucketQueues).Put([]byte(log), encodeQueue(q)); err != nil {
+		if err := tx.Bucket(bucketQueues).Put([]byte(log), encodeQueue(log, q)); err != nil {
 			return err
 		}
 	}

@@ -228,6 +228,7 @@ func (w *writer) transact(c task) (*transaction, error) {
 func (w *writer) try(c task, limit int64) (*transaction, error) {
 	t := w.transaction(c)
 	err := w.disk.update(w.file, limit, t.run)
+	w.noteFailure()
 	if err != nil {
 		w.heads.reset() // they have followed what was not committed
 	}

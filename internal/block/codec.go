@@ -128,3 +128,28 @@ func (b *Block) bad(format string, args ...any) error {
 func CountLines(p []byte) int { return bytes.Count(p, newline) }
 
 var newline = []byte{'\n'}
+
+// FindEnd cuts what follows on the payload, if it is not known where that ends: the first end at which the checksum fits
+// and the payload can be decoded. It returns false, and leaves the block as it is, if there is none.
+func (b *Block) FindEnd() bool {
+	whole, sum := b.Payload, uint32(0)
+	from := 1
+	if b.Codec == None { // it ends where its header says
+		from = int(b.RawSize)
+		sum = crc32.Checksum(whole[:min(max(from-1, 0), len(whole))], castagnoli)
+	}
+	for end := max(from, 1); end <= min(len(whole), MaxPayloadSize); end++ {
+		sum = crc32.Update(sum, castagnoli, whole[end-1:end])
+		if b.sum(sum) == b.CRC {
+			b.Payload = whole[:end]
+			if _, err := b.Lines(nil); err == nil {
+				return true
+			}
+		}
+		if b.Codec == None {
+			break
+		}
+	}
+	b.Payload = whole
+	return false
+}

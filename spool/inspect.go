@@ -1,0 +1,173 @@
+package spool
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/logscribe/logscribe/internal/boltfile"
+)
+
+// Report is what Inspect and Verify say of a spool.
+type Report struct {
+	Path        string      `json:"path"`
+	InUse       bool        `json:"in_use"` // an agent has it open: the figures may be of a moment ago
+	Layout      int         `json:"layout"`
+	Producer    string      `json:"producer"`
+	FileBytes   int64       `json:"file_bytes"`
+	UsedBytes   int64       `json:"used_bytes"` // in block records; most of the rest is free for others
+	Checkpoints int         `json:"checkpoints"`
+	Logs        []LogReport `json:"logs"`
+	Problems    []string    `json:"problems"`               // at most some hundred
+	SetAside    string      `json:"damaged_file,omitempty"` // where Repair has left the damaged file
+}
+
+// LogReport is the state of one log.
+type LogReport struct {
+	Log     string     `json:"log"`
+	Lines   uint64     `json:"lines"`            // that wait for a receipt
+	Bytes   uint64     `json:"bytes"`            // of their block records
+	Oldest  uint64     `json:"oldest"`           // position of the first of them; Next if there is none
+	Next    uint64     `json:"next"`             // position of the next line
+	Stored  *time.Time `json:"stored,omitempty"` // when the oldest block was stored
+	Dropped uint64     `json:"dropped"`          // lines dropped because the spool was full, since it was made
+	Aside   uint64     `json:"set_aside"`        // lines in the quarantine, since it was made
+	Lost    uint64     `json:"lost"`             // lines from Oldest on of which there is no sound block
+}
+
+// Inspect reads the state of the spool at path, and changes nothing; an agent may have it open. It does not read the
+// blocks of a sound spool; of a damaged one it says what Repair would keep. The error wraps ErrVersion or ErrDamaged.
+func Inspect(path string) (*Report, error) {
+	file, inUse, err := boltfile.OpenForReading(path)
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	defer file.Close()
+	s, err := inspect(file, inUse)
+	if err != nil {
+		return nil, fmt.Errorf("spool %s: %w", path, err)
+	}
+	r := s.report(path)
+	r.InUse = inUse
+	return r, nil
+}
+
+func inspect(file *os.File, inUse bool) (*survey, error) {
+	if inUse {
+		return inspectInUse(file)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	s, err := surveyRecords(file, info.Size(), true)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.problems) > 0 {
+		return surveyFile(file, true)
+	}
+	s.readHeads()
+	return s, nil
+}
+
+// inspectInUse reads a file that an agent writes to. The agent may use pages again while they are read here, but not
+// often those of the newest tree: what was not readable once is tried again.
+func inspectInUse(file *os.File) (s *survey, err error) {
+	for range 20 {
+		var info os.FileInfo
+		if info, err = file.Stat(); err != nil {
+			return nil, err
+		}
+		s, err = surveyRecords(file, info.Size(), false)
+		if err == nil && len(s.problems) == 0 && len(s.gaps) == 0 {
+			s.readHeads()
+			return s, nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return s, err
+}
+
+// readHeads reads the head of each log's oldest block, for the time at which it was stored.
+func (s *survey) readHeads() {
+	for _, l := range s.logs {
+		if e, ok := s.tree.Get(string(bucketBlocks), blockKey(l.id, l.oldest)); ok {
+			if head, err := e.Head(recordHeader); err == nil {
+				l.head = recordTime(head)
+			}
+		}
+	}
+}
+
+// Verify reads all of the spool at path, each block too, and changes nothing. It is sound if the report has no problems.
+// The error wraps ErrLocked if an agent has it open, ErrVersion or ErrDamaged.
+func Verify(path string) (*Report, error) {
+	s, done, err := surveyAt(path, false)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return s.report(path), nil
+}
+
+// surveyAt surveys a spool that no agent has open, and keeps agents away from it until done is called.
+func surveyAt(path string, salvage bool) (s *survey, done func(), err error) {
+	file, inUse, err := boltfile.OpenForReading(path)
+	if err == nil && inUse {
+		file.Close()
+		err = boltfile.ErrLocked
+	}
+	if err != nil {
+		return nil, nil, openError(path, err)
+	}
+	if s, err = surveyFile(file, salvage); err != nil {
+		file.Close()
+		return nil, nil, fmt.Errorf("spool %s: %w", path, err)
+	}
+	return s, func() { file.Close() }, nil
+}
+
+func (s *survey) report(path string) *Report {
+	r := &Report{
+		Path: path, Layout: s.version, Producer: s.producer.String(), FileBytes: s.size,
+		Checkpoints: len(s.checkpoints), Logs: []LogReport{}, Problems: s.list(),
+	}
+	for _, log := range slices.Sorted(maps.Keys(s.logs)) {
+		l := s.reportLog(log)
+		r.Logs, r.UsedBytes = append(r.Logs, l), r.UsedBytes+int64(l.Bytes)
+	}
+	return r
+}
+
+func (s *survey) reportLog(log string) LogReport {
+	l := s.logs[log]
+	r := LogReport{Log: log, Bytes: l.bytes, Oldest: l.oldest, Next: l.next, Dropped: l.dropped, Aside: l.aside.lines, Lost: s.lost(l)}
+	r.Lines = r.Next - r.Oldest - r.Lost
+	if len(l.blocks) > 0 {
+		l.head = l.blocks[0].stored
+	}
+	if !l.head.IsZero() {
+		r.Stored = &l.head
+	}
+	return r
+}
+
+// list returns all that is wrong.
+func (s *survey) list() []string {
+	problems := []string{}
+	for _, p := range s.problems {
+		problems = append(problems, p.Error())
+	}
+	for _, log := range slices.Sorted(maps.Keys(s.logs)) {
+		l := s.logs[log]
+		for _, d := range l.damaged {
+			if len(problems) < 2*maxProblems {
+				problems = append(problems, fmt.Sprintf("log %q: the block at line %d: %v", log, d.first, d.err))
+			}
+		}
+	}
+	return problems
+}
