@@ -103,7 +103,13 @@ func New(cfg Config) (_ *Agent, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.spool, err = spool.Open(cfg.Spool.Path, spool.Options{MaxSize: cfg.Spool.MaxSize, WhenFull: policy, Logger: a.logger})
+	remedy, err := spool.ParseRemedy(cfg.Spool.WhenDamaged)
+	if err != nil {
+		return nil, err
+	}
+	a.spool, err = spool.Open(cfg.Spool.Path, spool.Options{
+		MaxSize: cfg.Spool.MaxSize, WhenFull: policy, WhenDamaged: remedy, Logger: a.logger,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -189,12 +195,24 @@ func hostname() (string, error) {
 
 // Run reads and ships until ctx ends; an agent that reads only standard input also ends by itself, once all that it
 // read has a receipt. It returns an UndeliveredError if the drain timeout ends before that, a SetAsideError if lines were
-// given up, and nil after a clean stop: what is not delivered then stays in the spool, and is said.
+// given up, and nil after a clean stop: what is not delivered then stays in the spool, and is said. It also ends when the
+// spool turns out to be damaged.
 func (a *Agent) Run(ctx context.Context) error {
 	defer close(a.ended)
+	ctx, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-a.spool.Failed():
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	defer watch.Wait()
+	defer cancel()
 	err := a.prepare(ctx)
 	if ctx.Err() != nil {
-		return a.close()
+		return errors.Join(a.spool.Err(), a.close())
 	}
 	if err != nil {
 		return errors.Join(err, a.close())
@@ -209,7 +227,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		err = a.drain(ctx)
 	}
 	stop()
-	return errors.Join(err, shipping.Wait(), a.close())
+	return errors.Join(a.spool.Err(), err, shipping.Wait(), a.close())
 }
 
 // prepare does what must be done before the first line is read or shipped.

@@ -89,6 +89,32 @@ func TestStopsSoonWithADeadPeer(t *testing.T) {
 	w.Close() // ends the read that Run left behind
 }
 
+// TestSpoolDamagedWhileOpen: an agent whose spool is damaged under it ends, and says what to do.
+func TestSpoolDamagedWhileOpen(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	cfg := config(t, silent(t), "")
+	cfg.Stdin.Reader = r
+	a, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(cfg.Spool.Path, 8192); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.WriteString("1\n"); err != nil {
+		t.Fatal(err)
+	}
+	err = a.Run(t.Context())
+	if !errors.Is(err, spool.ErrDamaged) || !strings.Contains(err.Error(), "scribe-agent spool repair "+cfg.Spool.Path) {
+		t.Errorf("got %v", err)
+	}
+	w.Close() // ends the read that Run left behind
+}
+
 func TestBadConfigIsNamed(t *testing.T) {
 	held := config(t, "127.0.0.1:1", "")
 	s, err := spool.Open(held.Spool.Path, spool.Options{})
@@ -97,18 +123,19 @@ func TestBadConfigIsNamed(t *testing.T) {
 	}
 	defer s.Close()
 	for want, change := range map[string]func(*Config){
-		`bad log name "../a"`:                 func(c *Config) { c.Stdin.Log = "../a" },
-		`bad identity "a\n"`:                  func(c *Config) { c.Identity = "a\n" },
-		"an identity goes with files":         func(c *Config) { c.Identity = "a" },
-		"nothing to read":                     func(c *Config) { c.Stdin = nil },
-		"nowhere to send":                     func(c *Config) { c.Mediators = nil },
-		`spool.when_full: unknown policy "x"`: func(c *Config) { c.Spool.WhenFull = "x" },
-		`unknown compression "x"`:             func(c *Config) { c.Spool.Compression = "x" },
-		`unknown place "x"`:                   func(c *Config) { c.Files = []FileConfig{{Paths: []string{"a"}, Log: "a", Start: "x"}} },
-		"{nonsense}":                          func(c *Config) { c.Files = []FileConfig{{Paths: []string{"a"}, Log: "{nonsense}"}} },
-		"missing.pem":                         func(c *Config) { c.TLS = transport.TLS{CA: "missing.pem"} },
-		"another agent holds the spool":       func(c *Config) { c.Spool.Path = held.Spool.Path },
-		`bad address "here"`:                  func(c *Config) { c.Mediators = []string{"here"} },
+		`bad log name "../a"`:                    func(c *Config) { c.Stdin.Log = "../a" },
+		`bad identity "a\n"`:                     func(c *Config) { c.Identity = "a\n" },
+		"an identity goes with files":            func(c *Config) { c.Identity = "a" },
+		"nothing to read":                        func(c *Config) { c.Stdin = nil },
+		"nowhere to send":                        func(c *Config) { c.Mediators = nil },
+		`spool.when_full: unknown policy "x"`:    func(c *Config) { c.Spool.WhenFull = "x" },
+		`spool.when_damaged: unknown remedy "x"`: func(c *Config) { c.Spool.WhenDamaged = "x" },
+		`unknown compression "x"`:                func(c *Config) { c.Spool.Compression = "x" },
+		`unknown place "x"`:                      func(c *Config) { c.Files = []FileConfig{{Paths: []string{"a"}, Log: "a", Start: "x"}} },
+		"{nonsense}":                             func(c *Config) { c.Files = []FileConfig{{Paths: []string{"a"}, Log: "{nonsense}"}} },
+		"missing.pem":                            func(c *Config) { c.TLS = transport.TLS{CA: "missing.pem"} },
+		"another agent holds the spool":          func(c *Config) { c.Spool.Path = held.Spool.Path },
+		`bad address "here"`:                     func(c *Config) { c.Mediators = []string{"here"} },
 	} {
 		cfg := config(t, "127.0.0.1:1", "")
 		change(&cfg)

@@ -53,6 +53,7 @@ type SpoolConfig struct {
 	Path        string
 	MaxSize     int64  // bytes; size.Unlimited, or 0, is no limit
 	WhenFull    string // "block" or "drop_oldest"
+	WhenDamaged string // "refuse", "repair" or "set_aside"; "" is "refuse"
 	Compression string // "s2", "zstd" or "none"
 }
 
@@ -114,6 +115,9 @@ func (c *Config) Validate() error {
 	}
 	if err := spool.CheckMaxSize(c.Spool.MaxSize); err != nil {
 		return fmt.Errorf("spool.max_size: %w", err)
+	}
+	if _, err := spool.ParseRemedy(c.Spool.WhenDamaged); err != nil {
+		return fmt.Errorf("spool.when_damaged: %w", err)
 	}
 	if _, err := block.ParseCodec(c.Spool.Compression); err != nil {
 		return fmt.Errorf("spool.compression: %w", err)

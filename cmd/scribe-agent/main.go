@@ -28,6 +28,9 @@ func run(host cli.Host) int {
 		case "explain":
 			return c.explain(proc.Stdout, p.Operands())
 		}
+		if p.Command() == "spool" {
+			return c.spoolCommand(proc.Stdout)
+		}
 		if len(c.stdins) > 0 && cli.IsTerminal(proc.Stdin) {
 			fmt.Fprintln(proc.Stderr, "scribe-agent: reading lines from the terminal; end with Ctrl-D")
 		}

@@ -32,14 +32,19 @@ type config struct {
 	spool        string
 	maxSize      int64
 	whenFull     string
+	whenDamaged  string
 	compression  string
 	maxLine      int64
 	cutMark      string
 	files        []*fileTable
 	stdins       []*stdinTable
 
+	json bool
+	to   string
+
+	cli  *cli.Program
 	host cli.Host
-	from struct{ log, local, size, mediators, tee *cli.Setting } // for errors
+	from struct{ log, local, size, mediators, tee, json, to *cli.Setting } // for errors
 }
 
 // fileTable is a [[file]] table.
@@ -64,13 +69,17 @@ func (c *config) program() *cli.Program {
 		"app | scribe-agent -local DIR -log web/access            no server: writes files below DIR",
 		"scribe-agent -config agent.toml                          tails the files that it names",
 		"scribe-agent validate -config agent.toml                 checks it, prints what it tails",
-		"scribe-agent explain -config agent.toml FILE…            says of each file whether it is read, and why")
+		"scribe-agent explain -config agent.toml FILE…            says of each file whether it is read, and why",
+		"scribe-agent spool inspect|verify|repair|export FILE     looks into a spool, and mends it")
+	c.cli = p
 	p.AddCommand("validate", "")
+	p.AddCommand("spool", "inspect|verify|repair|export FILE")
 	p.AddCommand("explain", "FILE…")
 	c.registerDestination(p)
 	c.registerStdin(p)
 	c.registerLines(p)
 	c.registerSpool(p)
+	c.registerSpoolCommand(p)
 	p.ClientTLS(&c.tls)
 	p.Table("file", c.registerFile).Live()
 	p.Table("stdin", c.registerStdinTable)
@@ -109,6 +118,9 @@ func (c *config) registerSpool(p *cli.Program) {
 		Key("spool.max_size").Check(checkMaxSize).Live()
 	p.Choice(&c.whenFull, "when-full", "block", "what a full spool does: block makes the sources wait, drop_oldest drops "+
 		"lines, and counts them", "block", "drop_oldest").Key("spool.when_full").Arg("POLICY").Live()
+	p.Choice(&c.whenDamaged, "when-damaged", "refuse", "what to do at the start if the spool's file is damaged: refuse ends "+
+		"the agent, repair keeps what can be read of it, set_aside begins with an empty one; the damaged file is kept",
+		"refuse", "repair", "set_aside").Key("spool.when_damaged").Arg("REMEDY")
 	p.Choice(&c.compression, "compression", "s2", "compress lines in the spool and on the way with s2, zstd or none",
 		"s2", "zstd", "none").Key("spool.compression").Arg("CODEC").Live()
 }
@@ -119,6 +131,13 @@ func checkMaxSize(text string) error {
 		return err
 	}
 	return spool.CheckMaxSize(n)
+}
+
+func (c *config) registerSpoolCommand(p *cli.Program) {
+	p.Group("Spool command")
+	c.from.json = p.Bool(&c.json, "json", "print the report of inspect, verify or repair as JSON").Key("")
+	c.from.to = p.String(&c.to, "to", "", "write what export finds to files in this folder, one for each log, instead of "+
+		"standard output; with -log it exports that log alone").Key("").Arg("DIR").NotEmpty()
 }
 
 func (c *config) registerFile(t *cli.Settings) {
@@ -160,6 +179,14 @@ func sectionError(err error) error {
 
 // check checks what concerns several settings, and finds the spool.
 func (c *config) check() error {
+	if c.cli.Command() == "spool" {
+		return c.checkSpoolCommand()
+	}
+	for _, s := range []*cli.Setting{c.from.json, c.from.to} {
+		if s.From() != "" {
+			return fmt.Errorf("%s goes with scribe-agent spool only", s.From())
+		}
+	}
 	if err := c.checkSources(); err != nil {
 		return err
 	}
@@ -218,7 +245,7 @@ func (c *config) plan() agent.Config {
 	cfg := agent.Config{
 		Name: c.name, Identity: c.identity, Mediators: c.mediators, TLS: c.tls, DrainTimeout: c.drainTimeout, Software: cli.Version(),
 		MaxLine: c.maxLine, CutMark: c.cutMark,
-		Spool: agent.SpoolConfig{Path: c.spool, MaxSize: c.maxSize, WhenFull: c.whenFull, Compression: c.compression},
+		Spool: agent.SpoolConfig{Path: c.spool, MaxSize: c.maxSize, WhenFull: c.whenFull, WhenDamaged: c.whenDamaged, Compression: c.compression},
 	}
 	for _, f := range c.files {
 		cfg.Files = append(cfg.Files, agent.FileConfig{

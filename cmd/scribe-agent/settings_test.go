@@ -120,6 +120,7 @@ drain_timeout = "2m"
 path = "s.db"
 max_size = "2GB"
 when_full = "drop_oldest"
+when_damaged = "repair"
 compression = "zstd"
 [[file]]
 paths = ["/var/log/nginx/*.log", "/srv/**/app.log"]
@@ -143,7 +144,7 @@ multiline = { continue = '^\s', max_bytes = "1KiB" }
 	}
 	want := agent.Config{
 		Name: "web-7", Mediators: []string{"127.0.0.1:8000", "b:8000"}, DrainTimeout: 2 * time.Minute, Software: cli.Version(),
-		Spool:   agent.SpoolConfig{Path: "s.db", MaxSize: 2e9, WhenFull: "drop_oldest", Compression: "zstd"},
+		Spool:   agent.SpoolConfig{Path: "s.db", MaxSize: 2e9, WhenFull: "drop_oldest", WhenDamaged: "repair", Compression: "zstd"},
 		MaxLine: 1 << 20,
 		Files: []agent.FileConfig{{
 			Paths: []string{"/var/log/nginx/*.log", "/srv/**/app.log"}, Exclude: []string{"*.gz"}, Log: "{host}/nginx/{stem}", Start: "end",
