@@ -20,6 +20,7 @@ const (
 	elementSize = 16
 	bucketSize  = 16
 	maxKeySize  = 32768
+	smallHead   = 256
 	manyFree    = 0xFFFF // the first number of the list of free pages is their count
 )
 
@@ -85,13 +86,19 @@ func (f *File) inlinePage(at, length int64) (*page, error) {
 	return p, nil
 }
 
+// readHead reads the page's header, and up to n bytes of what follows. Of a page with one element, as most are in a file
+// of large values, the first few bytes are enough.
 func (p *page) readHead(n int) error {
-	p.head = make([]byte, n)
-	if _, err := p.file.r.ReadAt(p.head, p.at); err != nil {
-		return p.damage("%w", err)
+	for size := min(n, smallHead); ; size = n {
+		p.head = make([]byte, size)
+		if _, err := p.file.r.ReadAt(p.head, p.at); err != nil {
+			return p.damage("%w", err)
+		}
+		p.kind, p.count = order.Uint16(p.head[8:]), int(order.Uint16(p.head[10:]))
+		if size == n || p.count == 1 || p.kind != kindBranch && p.kind != kindLeaf {
+			return nil
+		}
 	}
-	p.kind, p.count = order.Uint16(p.head[8:]), int(order.Uint16(p.head[10:]))
-	return nil
 }
 
 // read returns n bytes of the page.
