@@ -91,10 +91,6 @@ func (x *explainer) explain() {
 
 // cover finds the section that covers the path, and the log.
 func (x *explainer) cover(path string) {
-	if packed(path) {
-		x.because("its name is that of a compressed copy: of such a file only what was not read before is taken, if anything")
-		return
-	}
 	for i, s := range x.sections {
 		glob := s.matching(path)
 		if glob == "" {
@@ -105,6 +101,10 @@ func (x *explainer) cover(path string) {
 			continue
 		}
 		x.Section, x.Glob = i, glob
+		if packed(path) {
+			x.because("its name is that of a compressed copy: of such a file only what was not read before is taken, if anything")
+			return
+		}
 		log, err := s.log.render(path)
 		if err != nil {
 			x.because("%v", err)

@@ -38,12 +38,12 @@ func (f *fixture) stored() map[string][]byte {
 func TestExplain(t *testing.T) {
 	f := newFixture(t, "*.log", "deep/**/app.log")
 	f.cfg.Sections[0].Exclude = []string{"no*"}
-	f.cfg.Sections = append(f.cfg.Sections, f.section("second/{name}", "?*.conf"), f.section("{dir}/{name}", ".scribe/*"))
+	f.cfg.Sections = append(f.cfg.Sections, f.section("second/{name}", "?*.conf"), f.section("{dir}/{name}", ".scribe/*"), f.section("all", "*.gz"))
 	f.cfg.Sections[1].FromEnd = true
 	for _, dir := range []string{"deep", "deep/a", "other", ".scribe", "folder.log"} {
 		f.check(os.Mkdir(f.path(dir), 0o755))
 	}
-	for _, name := range []string{"old.log.1", "old.log", "new.log", "cut.log", "x.conf", "nope.log", "deep/a/app.log", "other/app.log", ".scribe/x", "other.txt", "gone.log"} {
+	for _, name := range []string{"old.log.1", "old.log", "new.log", "cut.log", "x.conf", "nope.log", "deep/a/app.log", "other/app.log", ".scribe/x", "other.txt", "gone.log", "old.log.2.gz"} {
 		f.write(name, "one\n")
 	}
 	f.check(os.Symlink(f.path("other"), f.path("deep/link")))
@@ -75,6 +75,7 @@ func TestExplain(t *testing.T) {
 		"old.log.1":         "not read; it was rotated away from DIR/old.log before that was first looked at",
 		"nope.log":          "not read; it is excluded; excluded by no*",
 		"other.txt":         "not read; no glob matches it",
+		"old.log.2.gz":      "not read; its name is that of a compressed copy: of such a file only what was not read before is taken, if anything",
 		"gone.log":          "not read; there is no DIR/gone.log",
 		"folder.log":        "not read; it is a folder, and only regular files are read",
 		"pipe.log":          "not read; it is a named pipe, and only regular files are read",
