@@ -239,6 +239,17 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 	}
 }
 
+// unasked drops what was asked about a generation that no section covers any more. If one does again, it is found again.
+func (s *Source) unasked(g *generation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g.truncated = false
+	if g.looked {
+		g.candidates, g.looked, g.sought = nil, false, false
+		s.looking--
+	}
+}
+
 // lookingInside says whether it must first be found out what is in compressed siblings. What takes the place of a
 // generation that is no more must be known before newer ones are.
 func (s *Source) lookingInside(ctx context.Context, l *lineage, siblings []sibling) bool {

@@ -220,6 +220,9 @@ func (s *Source) handleKick(ctx context.Context) {
 		}
 	}
 	for _, g := range searched {
+		if g.lineage == nil {
+			s.unasked(g)
+		}
 		switch {
 		case g.looked:
 			s.lookedInto(ctx, g)
