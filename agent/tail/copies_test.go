@@ -273,7 +273,7 @@ func TestFilesThatBeginAlike(t *testing.T) {
 // TestCopyTruncateUnderLoad has a writer that never waits. What is missing in the end must be in no file any more, and
 // nothing may come twice or out of order. A line that a copy cut off may come as it is.
 func TestCopyTruncateUnderLoad(t *testing.T) {
-	rounds, every, rate := 30, 40*time.Millisecond, 20_000
+	rounds, every, rate := 20, 40*time.Millisecond, 20_000
 	if *long {
 		rounds, every = 200, 2*time.Second
 	}

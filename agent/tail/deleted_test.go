@@ -25,7 +25,7 @@ func (f *fixture) deletedDescriptors() int {
 func TestDeletedWhileSpoolIsFull(t *testing.T) {
 	for _, limit := range []time.Duration{0, 50 * time.Millisecond} {
 		t.Run(limit.String(), func(t *testing.T) {
-			const n = 400 // more than may wait for the spool
+			const n = 300 // more than may wait for the spool
 			f := newFixture(t, "*.log")
 			f.cfg.Grace = 10 * time.Millisecond
 			f.cfg.Sections[0].CloseDeletedAfter = limit

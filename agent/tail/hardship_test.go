@@ -178,7 +178,10 @@ func TestManyRotationsWithASlowSpool(t *testing.T) {
 
 // Files of equal heads, and files that grow byte by byte, are told apart.
 func TestManyFilesWithEqualHeads(t *testing.T) {
-	const n = 1000
+	n := 200
+	if *long {
+		n = 1000
+	}
 	f := newFixture(t, "*.log")
 	f.cfg.MaxOpen = 50
 	head := strings.Repeat("#Software: the same in all files\n", 124) // 4 KiB
