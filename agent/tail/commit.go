@@ -98,8 +98,8 @@ func (s *Source) letGo(ctx context.Context, g *generation) {
 	defer s.mu.Unlock()
 	b := &batch{last: true, end: g.position}
 	if g.links > 0 {
-		g.ordinal = 0
 		c := g.checkpointLocked()
+		c.ordinal = 0
 		b.Checkpoints = []spool.Checkpoint{{Key: checkpointKey(g.id.inode), Value: c.encode()}}
 	} else {
 		b.Checkpoints = []spool.Checkpoint{{Key: checkpointKey(g.id.inode)}, s.activeLocked()}

@@ -41,12 +41,6 @@ func (s *Source) cutShort(g *generation) {
 // beginning after that.
 func (s *Source) resolve(ctx context.Context, g *generation) {
 	l := g.lineage
-	if l == nil { // no section covers it any more; when one does again, this is found again
-		s.mu.Lock()
-		g.truncated = false
-		s.mu.Unlock()
-		return
-	}
 	at, siblings := s.collect(l)
 	if s.lookingInside(ctx, l, siblings) {
 		return // lookedInto comes back to this

@@ -204,12 +204,6 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 	s.looking--
 	s.mu.Unlock()
 	l := g.lineage
-	if l == nil { // no section covers it any more; when one does again, this is found again
-		s.mu.Lock()
-		g.truncated, g.sought = false, false
-		s.mu.Unlock()
-		return
-	}
 	var c *generation
 	if inside >= 0 && !g.dead && s.byInode[candidates[inside].stat.inode] == nil {
 		c = s.successor(g, candidates[inside])
@@ -233,6 +227,7 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 		s.drop(g)
 		s.erase(ctx, g)
 	default:
+		l.waiting = false
 		s.vanished(g)
 	}
 	s.settle(ctx, l)

@@ -154,8 +154,12 @@ func (s *Source) findable(g *generation) bool {
 	return g.file != nil || g.name != ""
 }
 
-// vanished handles a generation that has neither a name nor a descriptor. It sleeps until it is found again or forgotten.
+// vanished handles a generation that has neither a name nor a descriptor. It sleeps until it is found again or forgotten;
+// but not before its lineage is settled, which may find it.
 func (s *Source) vanished(g *generation) {
+	if g.lineage != nil && g.lineage.waiting {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if g.file != nil || g.state == held || g.candidates != nil || g.givenUp {

@@ -215,21 +215,29 @@ func (s *Source) handleKick(ctx context.Context) {
 	s.searched, s.ended = nil, nil
 	s.mu.Unlock()
 	for _, g := range ended {
-		if g.dead {
+		switch {
+		case g.dead:
 			s.drop(g)
+		case packed(g.name):
+			s.mu.Lock()
+			g.ordinal = 0 // as in its checkpoint
+			s.mu.Unlock()
 		}
 	}
 	for _, g := range searched {
 		if g.lineage == nil {
 			s.unasked(g)
 		}
+		s.mu.Lock()
+		looked, looking, truncated := g.looked, g.candidates != nil, g.truncated
+		s.mu.Unlock()
 		switch {
-		case g.looked:
+		case looked:
 			s.lookedInto(ctx, g)
 			continue
-		case g.candidates != nil:
-			continue // a worker looks into them
-		case g.truncated:
+		case looking:
+			continue // a worker does
+		case truncated:
 			s.resolve(ctx, g)
 			continue
 		}
