@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -54,9 +56,11 @@ func TestFailpoints(t *testing.T) {
 func (fc failCase) run(t *testing.T, seed uint64) {
 	c := newCluster(t, &sabotaged)
 	addr, root := freeAddr(t), c.path("root")
-	scribe := c.other("scribe", "scribe", "-host", "127.0.0.1", "-port", portOf(addr), "-size", "1kB", "-path", root)
+	scribe := c.other("scribe", "scribe", "-host", "127.0.0.1", "-port", portOf(addr), "-path", root)
+	scribe.args = append(scribe.args, fc.settings()...)
 	scribe.panics = fc.action == "panic"
 	f := newFeeder(seed, "fail/a", "fail/b", "fail/c")
+	f.pause, f.discards = fc.pause(), fc.of("discard")
 	ctx, cancel := context.WithCancel(context.Background())
 	var feeding sync.WaitGroup
 	defer feeding.Wait()
@@ -64,7 +68,7 @@ func (fc failCase) run(t *testing.T, seed uint64) {
 	feeding.Go(func() { f.run(ctx, addr, 600) })
 
 	from := 1 + seed%3
-	if strings.HasPrefix(string(fc.point), "recover.") { // there must be something to recover, of one log at least
+	if fc.of("recover") { // there must be something to recover, of one log at least
 		c.armed(scribe, "commit.ledger=kill@4")
 		scribe.wait(30 * time.Second)
 		from = 1
@@ -83,11 +87,71 @@ func (fc failCase) run(t *testing.T, seed uint64) {
 	}
 	cancel()
 	feeding.Wait()
-	f.finish(t, addr)
+	fc.awaitTidy(t, f, addr, root)
+	scribe.terminate(stopLimit)
 	for _, d := range f.check(t, root) {
 		t.Error(d)
 	}
-	scribe.terminate(stopLimit)
+}
+
+// of says whether the point is one of that group.
+func (fc failCase) of(group string) bool { return strings.HasPrefix(string(fc.point), group+".") }
+
+// kept is how many rotated files of a log a Scribe keeps that is to discard some.
+const kept = 2
+
+// settings are those with which the Scribe comes to the point.
+func (fc failCase) settings() []string {
+	switch {
+	case fc.of("quiet"):
+		return []string{"-rotate-every", "1s"}
+	case fc.of("compress"):
+		return []string{"-size", "50kB", "-compress", "zstd", "-compress-after", "1ms"}
+	case fc.of("discard"):
+		return []string{"-size", "1kB", "-keep-files", strconv.Itoa(kept)}
+	}
+	return []string{"-size", "1kB"}
+}
+
+// pause returns how long the feeder rests between streams: a log is quiet only if nobody writes to it when its period
+// ends, and files are not compressed as fast as they can be filled.
+func (fc failCase) pause() time.Duration {
+	switch {
+	case fc.of("quiet"):
+		return 700 * time.Millisecond
+	case fc.of("compress"):
+		return 100 * time.Millisecond
+	}
+	return 0
+}
+
+// awaitTidy feeds the rest, and some lines more until the Scribe has compressed or discarded the rotated files as it is
+// set. Files that it could not compress it leaves alone for longer than a test lasts: one for each failure.
+func (fc failCase) awaitTidy(t *testing.T, f *feeder, addr, root string) {
+	var least, most int // plain rotated files
+	switch {
+	case fc.of("discard"):
+		least, most = kept*len(f.logs), kept*len(f.logs)
+	case !fc.of("compress"):
+		f.finish(t, addr)
+		return
+	case fc.times() == passing:
+		most = passing
+	}
+	files := func(pattern string) int {
+		found, err := filepath.Glob(filepath.Join(root, "fail", pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	within(t, time.Minute, "the rotated files are kept as they should", func() bool {
+		f.finish(t, addr)
+		return eventually(time.Second, func() bool {
+			plain, packed := files("?_*.log"), files("?_*.log.zst")
+			return plain >= least && plain <= most && files(".*") == 0 && (packed > 0 || !fc.of("compress"))
+		})
+	})
 }
 
 // How often a system call fails.

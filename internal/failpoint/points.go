@@ -27,6 +27,21 @@ const (
 	RotateCreate  Point = "rotate.create"  // before the new active file is made
 	RotateCreated Point = "rotate.created" // after
 
+	// A rotation of a log that nobody writes to.
+	QuietRotate  Point = "quiet.rotate"  // before a rotation, if the period is still over
+	QuietRotated Point = "quiet.rotated" // after
+
+	// The compression of a rotated file.
+	CompressCreate  Point = "compress.create"  // before the compressed file is made, under a temporary name
+	CompressSync    Point = "compress.sync"    // it is written, before it is synced
+	CompressVerify  Point = "compress.verify"  // it is synced, before it is read again
+	CompressRename  Point = "compress.rename"  // it is whole, before it gets its name
+	CompressRenamed Point = "compress.renamed" // after, before the folder is synced
+	CompressRemove  Point = "compress.remove"  // the folder is synced, before the plain file is removed
+
+	// Retention.
+	DiscardRemove Point = "discard.remove" // before a rotated file is deleted
+
 	// A log's first use.
 	OpenEnter  Point = "open.enter"  // before a new log is entered in the ledger
 	OpenFolder Point = "open.folder" // before its folder is made
@@ -45,6 +60,9 @@ var All = []Point{
 	AppendWrite, AppendWritten,
 	CommitFile, CommitSynced, CommitFolder, CommitLedger, CommitRecord, CommitDone, CommitReceipt,
 	RotateReserve, RotateRename, RotateRenamed, RotateFull, RotateCreate, RotateCreated,
+	QuietRotate, QuietRotated,
+	CompressCreate, CompressSync, CompressVerify, CompressRename, CompressRenamed, CompressRemove,
+	DiscardRemove,
 	OpenEnter, OpenFolder, OpenCreate,
 	RecoverRemove, RecoverRename, RecoverRenamed, RecoverCut, RecoverDone,
 }

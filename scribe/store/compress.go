@@ -16,6 +16,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/logscribe/logscribe/internal/failpoint"
 	"github.com/logscribe/logscribe/internal/logname"
 )
 
@@ -180,6 +181,9 @@ func (s *Store) pack(ctx context.Context, source *os.File, temp string, with Com
 	if err != nil {
 		return digest{}, err
 	}
+	if err := failpoint.Reach(failpoint.CompressCreate); err != nil {
+		return digest{}, err
+	}
 	file, err := s.openFile(temp, os.O_EXCL|os.O_WRONLY)
 	if err != nil {
 		return digest{}, err
@@ -191,6 +195,9 @@ func (s *Store) pack(ctx context.Context, source *os.File, temp string, with Com
 	}
 	sum, err := digestOf(io.TeeReader(reader{ctx, source}, out))
 	if err := errors.Join(err, out.Close()); err != nil {
+		return digest{}, err
+	}
+	if err := failpoint.Reach(failpoint.CompressSync); err != nil {
 		return digest{}, err
 	}
 	if err := s.datasync(file); err != nil {
@@ -221,8 +228,11 @@ func (s *Store) verify(ctx context.Context, name, extension string, want digest)
 	return nil
 }
 
-// replace verifies the compressed file, gives it its name, makes that durable, and only then removes the plain one.
+// replace verifies the compressed file and puts it in the place of the plain one.
 func (s *Store) replace(ctx context.Context, j job, sum digest, temp, target string) error {
+	if err := failpoint.Reach(failpoint.CompressVerify); err != nil {
+		return err
+	}
 	if err := s.verify(ctx, temp, path.Ext(target), sum); err != nil {
 		return err
 	}
@@ -247,26 +257,42 @@ func (s *Store) replace(ctx context.Context, j job, sum digest, temp, target str
 	case info.Size() != sum.bytes:
 		return fmt.Errorf("%s has changed while it was compressed", plain)
 	}
-	if err := s.root.Rename(temp, target); err != nil {
-		return err
-	}
-	if err := s.syncFolder(path.Dir(plain)); err != nil {
-		return err
-	}
-	packed, err := s.root.Lstat(target)
+	packed, err := s.exchange(plain, temp, target)
 	if err != nil {
 		return err
 	}
-	if err := s.root.Remove(plain); err != nil {
-		return err
-	}
 	f := &sh.files[i]
-	sh.bytes += packed.Size() - f.size
-	f.size, f.extension = packed.Size(), path.Ext(target)
+	sh.bytes += packed - f.size
+	f.size, f.extension = packed, path.Ext(target)
 	s.stats.compressed.Add(1)
 	s.stats.packed.Add(sum.bytes)
-	s.stats.saved.Add(sum.bytes - packed.Size())
+	s.stats.saved.Add(sum.bytes - packed)
 	return nil
+}
+
+// exchange gives the compressed file its name, makes that durable, and only then removes the plain one. It returns the
+// compressed file's size in bytes.
+func (s *Store) exchange(plain, temp, target string) (int64, error) {
+	if err := failpoint.Reach(failpoint.CompressRename); err != nil {
+		return 0, err
+	}
+	if err := s.root.Rename(temp, target); err != nil {
+		return 0, err
+	}
+	if err := failpoint.Reach(failpoint.CompressRenamed); err != nil {
+		return 0, err
+	}
+	if err := s.syncFolder(path.Dir(plain)); err != nil {
+		return 0, err
+	}
+	packed, err := s.root.Lstat(target)
+	if err != nil {
+		return 0, err
+	}
+	if err := failpoint.Reach(failpoint.CompressRemove); err != nil {
+		return 0, err
+	}
+	return packed.Size(), s.root.Remove(plain)
 }
 
 // encoder compresses in the goroutine that writes to it: others would have another priority.

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/logscribe/logscribe/internal/failpoint"
 	"github.com/logscribe/logscribe/internal/logname"
 )
 
@@ -79,7 +80,10 @@ func (s *Store) trim(logs []string) {
 // again.
 func (s *Store) discard(log string, sh *shelf, reason Reason) bool {
 	f := sh.files[0]
-	err := s.root.Remove(f.name(log))
+	err := failpoint.Reach(failpoint.DiscardRemove)
+	if err == nil {
+		err = s.root.Remove(f.name(log))
+	}
 	switch {
 	case err == nil:
 		s.stats.discarded(reason, f.size)

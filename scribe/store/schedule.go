@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/logscribe/logscribe/internal/failpoint"
 )
 
 // maxParallelRotations bounds the quiet logs that are rotated at the same time. Together they share the ledger's
@@ -76,7 +78,14 @@ func (s *Store) rotateLog(name string, now time.Time) {
 	}
 	l.pending = true
 	s.changed(l, 0)
-	if err := l.rotateIfOver(now); err != nil {
+	err := failpoint.Reach(failpoint.QuietRotate)
+	if err == nil {
+		err = l.rotateIfOver(now)
+	}
+	if err == nil {
+		err = failpoint.Reach(failpoint.QuietRotated)
+	}
+	if err != nil {
 		_ = l.fail(err) // which tells it
 	}
 }
