@@ -44,9 +44,11 @@ func newReloaded(t *testing.T) *reloaded {
 	r.fronts = []string{mediator, wire.addr()}
 	r.steady = newWriter(t, r.path("in", "steady.log"), seed)
 	r.steady.rotation = dated
+	r.steady.delivered = func() int64 { return outputSize(t, r.roots, "steady") }
 	for i := range 2 {
 		w := newWriter(t, r.path("in", fmt.Sprintf("moving%d.log", i)), seed+uint64(i)+1)
 		w.rotation, w.numbered = rotation(i), true
+		w.delivered = func() int64 { return r.arrivedOf(i) }
 		r.moving = append(r.moving, w)
 	}
 	r.agent = r.newAgent(mediator, nil)
@@ -56,7 +58,9 @@ func newReloaded(t *testing.T) *reloaded {
 	t.Cleanup(func() { end(); r.writing.Wait() })
 	writers := append(slices.Clone(r.moving), r.steady)
 	for _, w := range writers {
-		w.minFile = 3000
+		if !*long {
+			w.minFile = 3000 // so that files are rotated several times
+		}
 		w.begin()
 	}
 	r.agent.start()
@@ -94,6 +98,11 @@ func (r *reloaded) text(p plan) string {
 		}
 	}
 	return text
+}
+
+// arrivedOf returns the bytes of a moving writer that have arrived. Then the agent has read all that was written before.
+func (r *reloaded) arrivedOf(writer int) int64 {
+	return outputSize(r.t, r.roots, movedTo(writer, 0)) + outputSize(r.t, r.roots, movedTo(writer, 1))
 }
 
 func movedTo(writer, to int) string { return fmt.Sprintf("moving%d/%d", writer, to) }
@@ -215,7 +224,7 @@ func TestReload(t *testing.T) {
 		var wrote, got int64
 		for i, w := range r.moving {
 			wrote += int64(len(w.bytes()))
-			got += outputSize(t, r.roots, movedTo(i, 0)) + outputSize(t, r.roots, movedTo(i, 1))
+			got += r.arrivedOf(i)
 		}
 		return got >= wrote
 	})

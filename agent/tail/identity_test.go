@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"fmt"
 	"os"
 
 	"strings"
@@ -332,4 +333,34 @@ func TestNewFilesOfOneLogInWrittenOrder(t *testing.T) {
 	f.cfg.MaxLine = 100
 	f.up()
 	f.wants("all", want)
+}
+
+// TestFileSeenUnderTwoNamesInOneLook renames the file each time that it was looked at under its path, so that each look at
+// the folder sees it twice, and no two looks agree.
+func TestFileSeenUnderTwoNamesInOneLook(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", "one\n")
+	f.up()
+	f.wants("app", "one\n")
+	f.down()
+	f.rename("app.log", "app.log.1")
+	f.write("app.log", "two\n")
+	name, turns := "app.log", 0
+	f.cfg.stat = func(path string) (fileStat, error) {
+		if path != f.path("app.log") || turns > 30 {
+			return statPath(path)
+		}
+		turns++
+		if name != "app.log" {
+			f.rename(name, "app.log")
+		}
+		st, err := statPath(path)
+		name = fmt.Sprintf("app.log.%d", turns+1)
+		f.rename("app.log", name)
+		return st, err
+	}
+	f.up()
+	f.wants("app", "one\ntwo\n")
+	f.scans(3)
+	f.wants("app", "one\ntwo\n")
 }

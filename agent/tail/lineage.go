@@ -91,7 +91,9 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 
 	var found []*generation
 	for _, m := range missed {
-		found = append(found, s.add(l, m.path, m.stat))
+		if s.byInode[m.stat.inode] == nil { // or it was found on the way
+			found = append(found, s.add(l, m.path, m.stat))
+		}
 	}
 	switch {
 	case home != nil:
@@ -99,7 +101,7 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 		s.mu.Lock()
 		l.current = home
 		s.mu.Unlock()
-	case at != nil:
+	case at != nil && s.byInode[at.inode] == nil: // or it is among the siblings, and was renamed between two looks
 		found = append(found, s.add(l, l.path, *at))
 	}
 	s.register(ctx, found)

@@ -117,6 +117,27 @@ func TestReconfigureDuringAScan(t *testing.T) {
 	f.wants("all", "old\nnew\n")
 }
 
+// TestDeadGenerationOfALineageThatEnded has a worker miss a file, which is then found to be gone for good, and whose path
+// no section covers any more by the time that the conductor looks for it.
+func TestDeadGenerationOfALineageThatEnded(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", "one\n")
+	f.up()
+	f.wants("app", "one\n")
+	f.down()
+	s, err := New(f.cfg)
+	f.check(err)
+	g := s.lineages[f.path("app.log")].generations[0]
+	s.searched = append(s.searched, g)
+	s.drop(g)
+	s.sections = nil
+	s.redirect()
+	s.handleKick(t.Context())
+	if len(s.byInode) > 0 {
+		t.Error("a file that no section covers was found")
+	}
+}
+
 // TestAmbiguousNameWakesOlderFirst settles worker.log first, of which worker-1.log is a rotated name too: what stood at
 // worker-1.log before must be awake when the file there is.
 func TestAmbiguousNameWakesOlderFirst(t *testing.T) {

@@ -90,7 +90,7 @@ func (s *Source) drop(g *generation) {
 	}
 	l := g.lineage
 	s.mu.Lock()
-	g.dead = true
+	g.dead, g.lineage = true, nil // who still holds it must not settle a lineage that may have ended
 	s.releaseLocked(g, func(waiter) bool { return true })
 	if l != nil {
 		l.generations = slices.DeleteFunc(l.generations, func(o *generation) bool { return o == g })
