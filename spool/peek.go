@@ -1,31 +1,78 @@
 package spool
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
+	"github.com/logscribe/logscribe/internal/boltfile"
+	"github.com/logscribe/logscribe/internal/bolttree"
 )
 
-// peekTimeout is how long ReadCheckpoints waits for an agent that holds the spool.
-const peekTimeout = 100 * time.Millisecond
+// peekAttempts is how often ReadCheckpoints tries to read the spool of a running agent between two of its transactions,
+// and peekPause the time between two attempts.
+const (
+	peekAttempts = 200
+	peekPause    = 5 * time.Millisecond
+)
 
-// ReadCheckpoints returns the checkpoints of the spool at path whose keys begin with prefix, and changes nothing. The
-// error wraps fs.ErrNotExist when there is no spool, ErrLocked while an agent holds it.
+// ReadCheckpoints returns the checkpoints of the spool at path whose keys begin with prefix, as of one moment, and changes
+// nothing; an agent may have it open. The error wraps fs.ErrNotExist when there is no spool.
 func ReadCheckpoints(path, prefix string) (map[string][]byte, error) {
-	if _, err := os.Stat(path); err != nil {
+	file, inUse, err := boltfile.OpenForReading(path)
+	if err != nil {
 		return nil, fmt.Errorf("read spool: %w", err)
 	}
-	db, err := bolt.Open(path, 0, &bolt.Options{ReadOnly: true, Timeout: peekTimeout})
-	if errors.Is(err, bolterrors.ErrTimeout) {
-		return nil, fmt.Errorf("read spool %s: %w", path, ErrLocked)
+	defer file.Close()
+	for range peekAttempts {
+		var all map[string][]byte
+		if all, err = peek(file, prefix); err == nil {
+			return all, nil
+		}
+		if !inUse {
+			break
+		}
+		time.Sleep(peekPause)
 	}
+	return nil, fmt.Errorf("read spool %s: %w", path, err)
+}
+
+var errMoved = errors.New("the agent writes to it all the time; try again")
+
+// peek reads the checkpoints. bbolt never writes to the pages of its newest tree: so what was read is one tree, if that is
+// the newest still.
+func peek(file *os.File, prefix string) (all map[string][]byte, err error) {
+	tree, err := newestTree(file)
 	if err != nil {
-		return nil, fmt.Errorf("read spool %s: %w", path, err)
+		return nil, err
 	}
-	defer db.Close()
-	return checkpoints(db.View, prefix)
+	all = map[string][]byte{}
+	tree.Walk(func(_ string, e bolttree.Element) {
+		if !bytes.HasPrefix(e.Key, []byte(prefix)) {
+			return
+		}
+		value, problem := e.Value()
+		if problem != nil {
+			err = problem
+		}
+		all[string(e.Key)] = value
+	}, func(_ string, problem error) { err = problem }, string(bucketCheckpoints))
+	if err != nil {
+		return nil, err
+	}
+	now, err := newestTree(file)
+	if err == nil && now.Meta().Transaction != tree.Meta().Transaction {
+		err = errMoved
+	}
+	return all, err
+}
+
+func newestTree(file *os.File) (*bolttree.File, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return bolttree.Open(file, info.Size())
 }

@@ -379,17 +379,9 @@ func (s *Spool) WaitEmpty(ctx context.Context) error {
 
 // Checkpoints returns the checkpoints whose keys begin with prefix.
 func (s *Spool) Checkpoints(prefix string) (map[string][]byte, error) {
-	return checkpoints(s.view, prefix)
-}
-
-func checkpoints(view func(func(*bolt.Tx) error) error, prefix string) (map[string][]byte, error) {
 	all := map[string][]byte{}
-	err := view(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketCheckpoints)
-		if b == nil {
-			return nil
-		}
-		c := b.Cursor()
+	err := s.view(func(tx *bolt.Tx) error {
+		c := tx.Bucket(bucketCheckpoints).Cursor()
 		for k, v := c.Seek([]byte(prefix)); k != nil && bytes.HasPrefix(k, []byte(prefix)); k, v = c.Next() {
 			all[string(k)] = append([]byte(nil), v...)
 		}

@@ -60,10 +60,17 @@ func TestExplainWhileAnAgentRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
 	toml := sender + "[spool]\npath = \"s.db\"\n[[file]]\npaths = [\"*.log\"]\nlog = \"x\"\n"
 	code, stdout, _ := call(t, "", toml, "explain", "one.log")
-	if want := "  offset     not known of 5 bytes: read spool s.db: another agent holds the spool\n"; code != 0 || !strings.HasSuffix(stdout, want) {
+	if want := "  offset     0 of 5 bytes, 5 unread\n"; code != 0 || !strings.HasSuffix(stdout, want) {
+		t.Errorf("code %d: %s", code, stdout)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, "s.db", "this is no spool")
+	code, stdout, _ = call(t, "", toml, "explain", "one.log")
+	if want := "  offset     not known of 5 bytes: read spool s.db: "; code != 0 || !strings.Contains(stdout, want) {
 		t.Errorf("code %d: %s", code, stdout)
 	}
 }
