@@ -48,7 +48,7 @@ func TestPositionThatWaitedIsStored(t *testing.T) {
 	g := &generation{dueIndex: -1}
 	for _, waited := range []time.Duration{0, saveDelay} {
 		if waited > 0 {
-			g.unsaved = time.Now().Add(-waited)
+			g.unsaved = now().Add(-waited)
 		}
 		b := newBatch(4)
 		if err := s.budget.Acquire(t.Context(), b.weight); err != nil {

@@ -53,13 +53,13 @@ func (s *Source) resolve(ctx context.Context, g *generation) {
 		s.mu.Lock()
 		g.truncated = false // to be found again
 		s.mu.Unlock()
-		s.schedule(g, time.Now().Add(s.cfg.PollInterval))
+		s.schedule(g, now().Add(s.cfg.PollInterval))
 		return
 	}
 	if at == nil || !at.identity.same(g.id) {
 		s.mu.Lock()
 		if g.away.IsZero() {
-			g.away = time.Now() // renamed a moment ago: the unknown files may be later ones
+			g.away = now() // renamed a moment ago: the unknown files may be later ones
 		}
 		s.mu.Unlock()
 		at = nil
@@ -214,7 +214,7 @@ func (s *Source) continuation(g *generation, sib sibling) (*generation, error) {
 
 // successor returns the generation that takes over the place and the position of g in sib.
 func (s *Source) successor(g *generation, sib sibling) *generation {
-	now := time.Now()
+	now := now()
 	grown := sib.stat.size
 	if sib.packed() {
 		grown = 0 // not known yet
@@ -243,7 +243,7 @@ func (s *Source) restart(ctx context.Context, g, copied *generation, missed []si
 	s.sayRestartLocked(g, copied, len(missed))
 	g.truncated, g.sought, g.begun = false, false, 0
 	g.position, g.committed, g.seen, g.cleared, g.grown = 0, 0, 0, 0, 0
-	g.head, g.tail, g.within, g.held, g.unsaved = probe{}, probe{}, line.State{}, false, time.Time{}
+	g.head, g.tail, g.within, g.held, g.unsaved = probe{}, probe{}, line.State{}, false, 0
 	if last := l.generations[len(l.generations)-1]; len(found) > 0 && (last == g || len(missed) > 0) {
 		l.generations = slices.DeleteFunc(l.generations, func(o *generation) bool { return o == g })
 		g.ordinal = l.nextOrdinalLocked()

@@ -15,7 +15,7 @@ const lastChance = 500 * time.Millisecond
 
 // giveUpLocked finds out whether a deleted file with unread lines has had its time. It is closed then, and ends when nothing
 // of it is on the way to the spool any more. The caller closes what is returned.
-func (s *Source) giveUpLocked(g *generation, size int64, now time.Time) handle {
+func (s *Source) giveUpLocked(g *generation, size int64, now instant) handle {
 	limit := time.Duration(0)
 	if g.lineage != nil {
 		limit = g.lineage.section.closeDeletedAfter

@@ -25,12 +25,12 @@ type generation struct {
 	lines   *line.Processor // nil if they pass as they are
 
 	// Where it is.
-	name    string    // its name now; "" if none is known
-	alias   string    // the name behind the link at path; "" if path is no link
-	away    time.Time // since when it is not at its path; zero while it is
-	deleted time.Time // since when it has no name at all; zero while it has
-	missing time.Time // since when no name leads to it and no descriptor is open
-	mtime   int64     // its last modification that was seen while it was at its path
+	name    string  // its name now; "" if none is known
+	alias   string  // the name behind the link at path; "" if path is no link
+	away    instant // since when it is not at its path; zero while it is
+	deleted instant // since when it has no name at all; zero while it has
+	missing instant // since when no name leads to it and no descriptor is open
+	mtime   int64   // its last modification that was seen while it was at its path
 	links   uint64
 	dormant bool // away, read to its end and closed; it is looked at again only if a scan finds it changed
 	dead    bool // it is no more, and its checkpoint is removed
@@ -43,8 +43,8 @@ type generation struct {
 	checked    int64      // modification time of the file before it was last looked into; 0 if that tells nothing
 	within     line.State // what position leaves open
 	held       bool       // whole lines behind position belong to an event that may still grow
-	active     time.Time
-	unsaved    time.Time // since when position is beyond what was last submitted; zero if it isn't
+	active     instant
+	unsaved    instant // since when position is beyond what was last submitted; zero if it isn't
 
 	// Reading. file is opened and closed by the holder, or by whoever finds the generation idle.
 	file    handle
@@ -55,23 +55,23 @@ type generation struct {
 	mourned bool // what that loses is counted
 	closing bool // to be let go at its end
 	failing bool // the last open or read failed
-	failed  time.Time
+	failed  instant
 	grown   int64 // the largest size that was seen since its content began
 
 	// What became of a file whose content is not where it was; see copies.go and packed.go.
-	truncated  bool      // it no longer holds what was read of it; the conductor decides before it is read again
-	vetted     bool      // copies were looked for a moment ago, and the file may be looked into once, though it is unread
 	begun      int64     // its modification time before copies were last looked for; 0 if that tells nothing
 	candidates []sibling // compressed files, one of which may hold its rest; the holder looks into them
 	inside     int       // the one of them that does, -1 if none
+	truncated  bool      // it no longer holds what was read of it; the conductor decides before it is read again
+	vetted     bool      // copies were looked for a moment ago, and the file may be looked into once, though it is unread
 	looked     bool      // inside is set
 	sought     bool      // such files were looked into once
 	orphaned   bool      // its inode is another file's by now
 	proven     bool      // it was read to its end since New
 
 	// Committing.
+	prepared *batch // the one after that in flight
 	inflight bool   // a batch is being appended
-	prepared *batch // the one after it
 	more     bool   // to be queued when the batch in flight is committed
 
 	// Order among generations; see order.go.
@@ -82,8 +82,8 @@ type generation struct {
 	waiters  []waiter // those that it holds up
 
 	// The conductor's alone.
-	due      time.Time // next look by the poller
-	dueIndex int       // in the poller's heap, -1 if not there
+	due      instant // next look by the poller
+	dueIndex int     // in the poller's heap, -1 if not there
 }
 
 // state says who may work on a generation.

@@ -15,7 +15,7 @@ import (
 const saveDelay = 2 * time.Second
 
 // dueLocked says whether an event has waited for its next line for long enough.
-func (s *Source) dueLocked(g *generation, now time.Time) bool {
+func (s *Source) dueLocked(g *generation, now instant) bool {
 	return g.held && now.Sub(g.active) >= s.patienceLocked(g)
 }
 
@@ -35,7 +35,7 @@ func (s *Source) abandonedLocked(g *generation, st fileStat) bool {
 }
 
 // mayWaitLocked says whether the position, that has moved over dropped lines, may go into the spool with a later batch.
-func (g *generation) mayWaitLocked(now time.Time) bool {
+func (g *generation) mayWaitLocked(now instant) bool {
 	if g.unsaved.IsZero() {
 		g.unsaved = now
 	}
@@ -43,7 +43,7 @@ func (g *generation) mayWaitLocked(now time.Time) bool {
 }
 
 // overdueLocked says whether the position must be stored, though there is nothing to go with it.
-func (g *generation) overdueLocked(now time.Time) bool {
+func (g *generation) overdueLocked(now instant) bool {
 	return !g.unsaved.IsZero() && now.Sub(g.unsaved) >= saveDelay
 }
 
@@ -52,7 +52,7 @@ func (s *Source) saveLocked(ctx context.Context, g *generation, b *batch) {
 	b.end = g.position
 	c := g.checkpointLocked()
 	b.Checkpoints = []spool.Checkpoint{{Key: checkpointKey(g.id.inode), Value: c.encode()}}
-	g.unsaved = time.Time{}
+	g.unsaved = 0
 	s.submitLocked(ctx, g, b)
 }
 
@@ -60,7 +60,7 @@ func (s *Source) saveLocked(ctx context.Context, g *generation, b *batch) {
 // flight. It is looked at again after that.
 func (s *Source) savedLocked(ctx context.Context, g *generation, closing bool) bool {
 	deleted := closing && g.links == 0 // its checkpoint is about to go
-	if g.inflight || g.unsaved.IsZero() || deleted || !closing && !g.overdueLocked(time.Now()) {
+	if g.inflight || g.unsaved.IsZero() || deleted || !closing && !g.overdueLocked(now()) {
 		return false
 	}
 	g.more = true

@@ -298,7 +298,7 @@ func (s *Source) search(g *generation) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if g.away.IsZero() {
-		g.away = time.Now()
+		g.away = now()
 	}
 	return false
 }
@@ -307,30 +307,30 @@ func (s *Source) search(g *generation) bool {
 func (s *Source) named(g *generation, name string, st fileStat) {
 	s.rename(g, name)
 	s.mu.Lock()
-	g.links, g.missing = st.links, time.Time{}
+	g.links, g.missing = st.links, 0
 	if g.ordinal == 0 || g.lineage == nil {
 		s.mu.Unlock()
 		return
 	}
-	changed := s.changedLocked(g, st, time.Now())
+	changed := s.changedLocked(g, st, now())
 	if name == g.path {
-		g.away, g.dormant = time.Time{}, false
+		g.away, g.dormant = 0, false
 		g.log = g.lineage.log
 	} else if g.away.IsZero() {
-		g.away = time.Now()
+		g.away = now()
 	}
 	watched := !g.dormant
 	s.mu.Unlock()
 	if changed {
 		s.enqueue(g)
 	} else if watched && g.dueIndex < 0 {
-		s.schedule(g, time.Now().Add(s.cfg.PollInterval))
+		s.schedule(g, now().Add(s.cfg.PollInterval))
 	}
 }
 
 // changedLocked says whether there may be something new in the file, or it is time to try again. A file that was rewritten
 // may be as long as it was before.
-func (s *Source) changedLocked(g *generation, st fileStat, now time.Time) bool {
+func (s *Source) changedLocked(g *generation, st fileStat, now instant) bool {
 	retry := g.failing && now.Sub(g.failed) >= min(s.cfg.ScanInterval, time.Minute)
 	if packed(g.name) { // its size is not that of what is in it; and it is known to be read no more when it was read
 		return !g.failing || retry
@@ -341,7 +341,7 @@ func (s *Source) changedLocked(g *generation, st fileStat, now time.Time) bool {
 // wakeLocked ends a generation's sleep.
 func (s *Source) wakeLocked(g *generation) {
 	g.dormant = false
-	g.active = time.Now()
+	g.active = now()
 	if g.name != g.path {
 		g.away = g.active
 	}
@@ -381,10 +381,10 @@ func (s *Source) rename(g *generation, name string) {
 func (s *Source) add(l *lineage, name string, st fileStat) *generation {
 	g := &generation{id: st.identity, path: l.path, log: l.log, mtime: st.mtime, links: st.links, begun: telling(st.mtime), dueIndex: -1}
 	if name != l.path {
-		g.away = time.Now()
+		g.away = now()
 	}
 	s.mu.Lock()
-	g.active = time.Now()
+	g.active = now()
 	g.ordinal = l.nextOrdinalLocked()
 	s.joinLocked(g, l)
 	l.current = g

@@ -55,7 +55,7 @@ func (h *pollHeap) Pop() any {
 }
 
 // schedule makes the generation due at that time, or earlier if it was due earlier.
-func (s *Source) schedule(g *generation, due time.Time) {
+func (s *Source) schedule(g *generation, due instant) {
 	switch {
 	case g.dueIndex < 0:
 		g.due = due
@@ -67,7 +67,7 @@ func (s *Source) schedule(g *generation, due time.Time) {
 }
 
 // poll looks at all generations that are due.
-func (s *Source) poll(ctx context.Context, now time.Time) {
+func (s *Source) poll(ctx context.Context, now instant) {
 	s.closeSurplus()
 	for len(s.polls) > 0 && !s.polls[0].due.After(now) {
 		g := heap.Pop(&s.polls).(*generation)
@@ -90,7 +90,7 @@ func (s *Source) poll(ctx context.Context, now time.Time) {
 }
 
 // pollAway looks at a file that is not at its path any more.
-func (s *Source) pollAway(ctx context.Context, g *generation, now time.Time) {
+func (s *Source) pollAway(ctx context.Context, g *generation, now instant) {
 	s.mu.Lock()
 	file, name, givenUp := g.file, g.name, g.givenUp
 	s.mu.Unlock()
@@ -127,7 +127,7 @@ func (s *Source) pollAway(ctx context.Context, g *generation, now time.Time) {
 }
 
 // takeLookLocked acts on how an away file is now. The caller closes what is returned.
-func (s *Source) takeLookLocked(g *generation, st fileStat, now time.Time) handle {
+func (s *Source) takeLookLocked(g *generation, st fileStat, now instant) handle {
 	if g.links = st.links; g.links == 0 && g.deleted.IsZero() {
 		g.deleted = now
 	}
@@ -139,7 +139,7 @@ func (s *Source) takeLookLocked(g *generation, st fileStat, now time.Time) handl
 		return nil
 	}
 	quiet := now.Sub(g.away) >= s.cfg.Grace && now.Sub(g.active) >= s.cfg.Grace
-	known := g.deleted.IsZero() || g.deleted.Before(s.activeAt) // what may have been made of it
+	known := g.deleted.IsZero() || g.deleted.Before(instantOf(s.activeAt)) // what may have been made of it
 	if quiet && known && g.settledLocked() >= st.size && g.quietLocked() && !g.failing {
 		g.closing = true
 		s.enqueueLocked(g)
@@ -167,7 +167,7 @@ func (s *Source) vanished(g *generation) {
 	}
 	g.dormant = true
 	if g.missing.IsZero() {
-		g.missing = time.Now()
+		g.missing = now()
 	}
 	s.progressLocked(g)
 }

@@ -1,9 +1,6 @@
 package tail
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // The ready queue is first in, first out, and a generation leaves it for one chunk at a time: a file that grows without
 // end costs the others one chunk's time each round.
@@ -34,7 +31,7 @@ func (s *Source) enqueueLater(g *generation) {
 		s.enqueueLocked(g)
 	}
 	s.mu.Unlock()
-	s.schedule(g, time.Now().Add(s.cfg.PollInterval))
+	s.schedule(g, now().Add(s.cfg.PollInterval))
 }
 
 // next blocks until a generation is ready, and holds it for the caller; nil when the source stops.

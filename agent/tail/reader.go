@@ -170,7 +170,7 @@ func (r *reader) unfinished(f handle, g *generation, limit int64) bool {
 	}
 	r.source.mu.Lock()
 	g.seen, g.grown = limit, limit
-	g.active = time.Now()
+	g.active = now()
 	r.source.mu.Unlock()
 	return true
 }
@@ -288,7 +288,7 @@ func (s *Source) destination(g *generation, st fileStat) destination {
 	switch {
 	case g.closing:
 		to.ending = line.Last
-	case s.abandonedLocked(g, st), g.seen == st.size && s.dueLocked(g, time.Now()):
+	case s.abandonedLocked(g, st), g.seen == st.size && s.dueLocked(g, now()):
 		to.ending = line.Idle
 	}
 	return to
@@ -300,7 +300,7 @@ func (s *Source) looked(g *generation, n int, held bool) {
 	g.held = held
 	if seen := g.position + int64(n); seen != g.seen {
 		g.seen = seen
-		g.active = time.Now()
+		g.active = now()
 	}
 	s.mu.Unlock()
 }
@@ -339,7 +339,7 @@ func (s *Source) advance(ctx context.Context, g *generation, b *batch, a advance
 	g.seen = g.position + int64(a.seen)
 	g.position += int64(a.used)
 	g.head, g.tail, g.within, g.held = a.head, a.tail, a.within, a.held
-	g.active = time.Now()
+	g.active = now()
 	if len(b.Drafts) == 0 && g.mayWaitLocked(g.active) {
 		b.recycle()
 		s.budget.Release(b.weight)
@@ -388,7 +388,7 @@ func (s *Source) failedRead(g *generation, err error) {
 		return
 	}
 	g.failing = true
-	g.failed = time.Now()
+	g.failed = now()
 	file := s.dropLocked(g)
 	s.mu.Unlock()
 	if file != nil {

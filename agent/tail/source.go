@@ -189,7 +189,7 @@ func (s *Source) conduct(done, ctx context.Context) {
 		case <-s.scans.timer():
 			s.startScan(ctx)
 		case now := <-poll.C:
-			s.poll(ctx, now)
+			s.poll(ctx, instantOf(now))
 		}
 	}
 }
@@ -257,5 +257,5 @@ func (s *Source) enqueue(g *generation) {
 	s.mu.Lock()
 	s.enqueueLocked(g)
 	s.mu.Unlock()
-	s.schedule(g, time.Now().Add(s.cfg.PollInterval))
+	s.schedule(g, now().Add(s.cfg.PollInterval))
 }

@@ -12,7 +12,7 @@ import (
 // sweep forgets the files that have been gone for long, so that checkpoints don't pile up. It is part of a scan, so that
 // each generation is looked at rarely.
 func (s *Source) sweep(ctx context.Context) {
-	now := time.Now()
+	now := now()
 	s.mu.Lock()
 	active := s.activeAt
 	s.mu.Unlock()
@@ -32,7 +32,7 @@ func (s *Source) sweep(ctx context.Context) {
 			s.mu.Lock()
 			g.missing = now
 			s.mu.Unlock()
-		case now.Sub(missing) >= s.cfg.ForgetAfter && missing.Before(active) && mounted(g):
+		case now.Sub(missing) >= s.cfg.ForgetAfter && missing.Before(instantOf(active)) && mounted(g):
 			s.forget(ctx, g)
 		}
 	}

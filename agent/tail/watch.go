@@ -189,7 +189,7 @@ func (s *Source) removed(ctx context.Context, path string, renamed bool) {
 	l, g := s.lineages[path], s.byName[path]
 	switch {
 	case !renamed && g != nil && g.lineage != nil:
-		s.schedule(g, time.Now())
+		s.schedule(g, now())
 	case l != nil:
 		s.look(ctx, l)
 	case g != nil && g.lineage != nil:
