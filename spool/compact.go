@@ -285,12 +285,14 @@ func (w *writer) replaceFile() error {
 	if err := c.complete(old, origin); err != nil {
 		return err
 	}
-	if err := w.moveAside(); err != nil {
+	path, err := w.target()
+	if err != nil {
 		return err
 	}
-	if err := os.Rename(w.path+compactSuffix, w.path); err != nil {
+	if err := os.Rename(w.path+compactSuffix, path); err != nil {
 		return err
 	}
+	w.moved(path)
 	w.unsynced = true
 	w.swap.Lock()
 	w.file = c.to

@@ -51,6 +51,7 @@
 //	.damaged-TIME     a damaged file, as it was before it was repaired or set aside
 //	.repair           the new file of a repair under way
 //	.replaced-TIME    a file that somebody had put at the path while the spool was in use
+//	.left-TIME        the spool itself, since another agent's spool stands at its path
 //
 // # Copies
 //

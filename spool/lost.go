@@ -1,17 +1,23 @@
 package spool
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
+
 	"github.com/logscribe/logscribe/internal/boltfile"
 )
 
-// replacedSuffix and a time are appended to the name of a file that somebody has put at the spool's path.
-const replacedSuffix = ".replaced-"
+// What is appended, with a time, to names.
+const (
+	replacedSuffix = ".replaced-" // of a file that somebody has put at the spool's path
+	leftSuffix     = ".left-"     // of the spool, when the spool of another agent stands at its path
+)
 
 // lookForFile looks whether the path still leads to the file. If somebody has removed or replaced it, the spool goes on
 // with the file that it has open, which ends with the process: so it begins to copy that to the path.
@@ -40,26 +46,53 @@ func (w *writer) lookForFile() {
 		"until that is done, its lines are lost if the agent is killed", args...)
 }
 
-// moveAside moves what somebody has put at the spool's path out of the way, unless another process uses it.
-func (w *writer) moveAside() error {
+// target returns where the copy of the file goes: to the spool's path, from which what somebody has put there is moved
+// out of the way; or, if that is the spool of another agent, beside it.
+func (w *writer) target() (string, error) {
 	if at, err := w.file.IsAt(w.path); at || err != nil {
-		return err
+		return w.path, err
 	}
 	if _, err := os.Lstat(w.path); errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return w.path, nil
 	}
-	switch db, err := boltfile.Open(w.path); {
-	case errors.Is(err, boltfile.ErrLocked):
-		return err
-	case err == nil:
-		if err := db.Close(); err != nil {
-			return err
-		}
+	now := time.Now().UTC().Format("20060102T150405.000000Z")
+	if w.isForeign(w.path) {
+		return w.path + leftSuffix + now, nil
 	}
-	aside := w.path + replacedSuffix + time.Now().UTC().Format("20060102T150405.000000Z")
+	aside := w.path + replacedSuffix + now
 	if err := os.Rename(w.path, aside); err != nil {
-		return err
+		return "", err
 	}
 	w.logger.Warn("another file stood at the spool's path: it was moved aside", "path", w.path, "to", aside)
-	return nil
+	return w.path, nil
+}
+
+// isForeign says whether the file at the path is the spool of another agent: one uses it, or it has another producer.
+func (w *writer) isForeign(path string) bool {
+	db, err := boltfile.Open(path)
+	if err != nil {
+		return errors.Is(err, boltfile.ErrLocked)
+	}
+	defer db.Close()
+	var producer []byte
+	err = db.View(func(tx *bolt.Tx) error {
+		if meta := tx.Bucket(bucketMeta); meta != nil {
+			producer = bytes.Clone(meta.Get(keyProducer))
+		}
+		return nil
+	})
+	own := w.Producer()
+	return err == nil && producer != nil && !bytes.Equal(producer, own[:])
+}
+
+// moved takes note that the spool's file has another path now.
+func (w *writer) moved(path string) {
+	if path == w.path {
+		return
+	}
+	w.logger.Error("another agent's spool stands where this one was: this one goes on beside it; start an agent with it to send "+
+		"what is left in it", "spool", path, "other", w.path)
+	w.swap.Lock()
+	w.path = path
+	w.swap.Unlock()
 }

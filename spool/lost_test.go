@@ -81,34 +81,54 @@ func putBack(t *testing.T, path string, damage func(path string) error, wait boo
 	}
 }
 
-// TestAnotherAgentsSpoolIsLeftAlone puts a spool in the place of one, and opens it.
+// TestAnotherAgentsSpoolIsLeftAlone removes a spool while an agent uses it, and has another agent make a new one. Both must
+// keep their lines and their files, whether the other one still runs when the loss is noticed or not.
 func TestAnotherAgentsSpoolIsLeftAlone(t *testing.T) {
-	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(dir, "spool.db")
-		first, err := spool.Open(path, spool.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer first.Close()
-		add(t, first, draft("a", "first"))
-		if err := os.Remove(path); err != nil {
-			t.Fatal(err)
-		}
-		second, err := spool.Open(path, spool.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer second.Close()
-		add(t, second, draft("a", "second"))
-		time.Sleep(5 * time.Second)
-		synctest.Wait()
-		if first.Stats().Compactions+second.Stats().Compactions != 0 {
-			t.Error("one agent took the other's place")
-		}
-		want(t, content(t, first, "a", 1), "1:first")
-		want(t, content(t, second, "a", 1), "1:second")
-	})
+	for _, running := range []bool{true, false} {
+		dir := t.TempDir()
+		synctest.Test(t, func(t *testing.T) {
+			path := filepath.Join(dir, "spool.db")
+			var said journal
+			first, err := spool.Open(path, spool.Options{Logger: said.logger()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { first.Close() }()
+			add(t, first, draft("a", "first"))
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			second, err := spool.Open(path, spool.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { second.Close() }()
+			add(t, second, draft("a", "second"))
+			if running {
+				time.Sleep(5 * time.Second)
+				synctest.Wait()
+			} else if err := second.Close(); err != nil {
+				t.Fatal(err)
+			}
+			add(t, first, draft("a", "third"))
+			if err := first.Close(); err != nil {
+				t.Fatal(err)
+			}
+			beside := first.Path()
+			if beside == path || !strings.Contains(said.String(), beside) {
+				t.Fatalf("the first spool is at %s; it was said: %s", beside, said.String())
+			}
+			second.Close()
+			if second, err = spool.Open(path, spool.Options{}); err != nil {
+				t.Fatal(err)
+			}
+			if first, err = spool.Open(beside, spool.Options{}); err != nil {
+				t.Fatal(err)
+			}
+			want(t, content(t, second, "a", 1), "1:second")
+			want(t, content(t, first, "a", 1), "1:first", "2:third")
+		})
+	}
 }
 
 func TestEmptyFileIsSaid(t *testing.T) {

@@ -81,7 +81,7 @@ type Spool struct {
 	maxSize int64 // of the file, in bytes; unlimited is no limit; the writer's
 	logger  *slog.Logger
 
-	swap sync.RWMutex // guards file: readers hold it for reading, see view
+	swap sync.RWMutex // guards file and path: readers hold it for reading, see view
 	file *boltfile.Sized
 	read atomic.Int64 // bytes of the file that came into memory since it was told to let go of them
 
@@ -275,8 +275,12 @@ func (s *Spool) loadQueues(records *bolt.Bucket) error {
 	return err
 }
 
-// Path returns the path that Open was given.
-func (s *Spool) Path() string { return s.path }
+// Path returns where the spool's file is: the path that Open was given, unless another agent's spool stands there since.
+func (s *Spool) Path() string {
+	s.swap.RLock()
+	defer s.swap.RUnlock()
+	return s.path
+}
 
 // Producer returns the producer of the lines that are stored now. It changes where the spool finds out that others write
 // on under the same one.
@@ -417,7 +421,7 @@ func (s *Spool) Err() error {
 	if err == nil {
 		return nil
 	}
-	return remedied(s.path, fmt.Errorf("spool %s: %w", s.path, err))
+	return remedied(s.Path(), fmt.Errorf("spool %s: %w", s.Path(), err))
 }
 
 // noteFailure closes Failed if a transaction has found the file damaged.
