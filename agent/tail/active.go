@@ -1,9 +1,11 @@
 package tail
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/logscribe/logscribe/spool"
@@ -25,13 +27,21 @@ func (s *Source) unseen(sib sibling) bool {
 	return !sib.packed() || max(st.born, st.mtime) <= s.started
 }
 
-// expect makes the lineages of which a new file may be the rotated first generation, if it was made and rotated while
-// nothing was running.
+// expect makes the lineage of which a new file is the rotated first generation, if it was made and rotated while nothing
+// was running. A name may be that of several bases, as app.log-20260101.5 is; the shortest is the likely one.
 func (s *Source) expect(path string, st fileStat) {
-	for _, base := range rotationBases(filepath.Base(path)) {
+	if len(s.lineagesRotatedTo(path)) > 0 {
+		return
+	}
+	bases := rotationBases(filepath.Base(path))
+	slices.SortFunc(bases, func(a, b string) int { return cmp.Compare(len(a), len(b)) })
+	for _, base := range bases {
 		suffix, _ := rotationSuffix(base, filepath.Base(path))
-		if sib := (sibling{path: path, suffix: suffix, stat: st}); s.unseen(sib) && !s.independent(sib) {
-			s.lineageOf(filepath.Join(filepath.Dir(path), base))
+		if sib := (sibling{path: path, suffix: suffix, stat: st}); !s.unseen(sib) || s.independent(sib) {
+			continue
+		}
+		if s.lineageOf(filepath.Join(filepath.Dir(path), base)) != nil {
+			return
 		}
 	}
 }

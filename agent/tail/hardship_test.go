@@ -61,6 +61,41 @@ func TestNewPathIsRotatedWhileDown(t *testing.T) {
 	})
 }
 
+// A name may be a rotated one of several bases. The path that is known is the right one, and else the shortest.
+func TestAmbiguousRotatedNames(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		everyGlob(t, func(t *testing.T, f *fixture) {
+			if known {
+				f.write("app.log", lines("a", 0, 10))
+			}
+			f.write("other.log", "")
+			f.up()
+			f.scans(2)
+			f.down()
+			time.Sleep(clockTick)
+			f.write("app.log", lines("a", 10, 20))
+			f.rename("app.log", "app.log-20260101T101010.000001")
+			f.write("app.log", lines("b", 0, 10))
+			f.rename("app.log", "app.log-20260101T101011.000002")
+			f.write("app.log", lines("c", 0, 10))
+			f.up()
+			first := lines("a", 10, 20)
+			if known {
+				first = lines("a", 0, 20)
+			}
+			want := first + lines("b", 0, 10) + lines("c", 0, 10)
+			f.wantsOnly(want)
+			f.down()
+			f.write("app.log", lines("c", 10, 20))
+			f.rename("app.log", "app.log-20260101T101012.000003")
+			f.write("app.log", lines("d", 0, 10))
+			f.rename("app.log", "app.log-20260101T101013.000004")
+			f.up()
+			f.wantsOnly(want + lines("c", 10, 20) + lines("d", 0, 10))
+		})
+	}
+}
+
 // throttled is a spool that takes few bytes a second.
 type throttled struct {
 	Spool
