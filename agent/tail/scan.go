@@ -221,7 +221,11 @@ func (s *Source) isNew(ctx context.Context, path string) (fileStat, bool) {
 	if g == nil {
 		s.expect(path, st)
 		for _, l := range s.lineagesRotatedTo(path) {
-			s.look(ctx, l)
+			if l.waiting {
+				s.settle(ctx, l) // whom it has waited for may be gone
+			} else {
+				s.look(ctx, l)
+			}
 			waiting = waiting || l.waiting
 		}
 		g = s.identify(ctx, path, st)
