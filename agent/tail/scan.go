@@ -19,6 +19,7 @@ type scanState struct {
 	cost    time.Duration // of the last one
 	next    *time.Timer   // nil before the first scan
 	due     time.Time     // when next fires
+	matched int           // by the last one
 	again   bool          // another scan was asked for while one ran
 	stale   bool          // the sections have changed while one ran
 	pruning bool          // folders may be watched in vain
@@ -44,6 +45,7 @@ func (s *Source) startScan(ctx context.Context) {
 	s.scans.began, s.scans.stamp = time.Now(), fileClock()
 	w := newWalk(s.sections, s.cfg.stat)
 	w.ctx = ctx
+	w.matches = make([]match, 0, s.scans.matched+s.scans.matched/8)
 	s.scans.running.Go(func() { done <- w.run() })
 }
 
@@ -65,6 +67,7 @@ func (s *Source) scanSoon() {
 func (s *Source) applyScan(ctx context.Context, w *walk) {
 	s.scans.done = nil
 	s.scans.number++
+	s.scans.matched = len(w.matches)
 	stale, again := s.scans.stale, s.scans.again
 	s.scans.stale, s.scans.again = false, false
 	if stale {

@@ -26,6 +26,7 @@ type walk struct {
 	stat     func(path string) (fileStat, error)
 	listings map[string][]fs.DirEntry
 	seen     map[string]bool
+	once     bool // there is but one glob, with one ** at most: it comes by each file once, and need not remember
 	section  *section
 
 	// The result.
@@ -37,6 +38,7 @@ func newWalk(sections []*section, stat func(string) (fileStat, error)) *walk {
 	return &walk{
 		ctx: context.Background(), sections: sections, stat: stat,
 		listings: map[string][]fs.DirEntry{}, seen: map[string]bool{}, folders: map[string]bool{},
+		once: len(sections) == 1 && len(sections[0].patterns) == 1 && strings.Count(sections[0].patterns[0], "**") <= 1,
 	}
 }
 
@@ -89,6 +91,9 @@ func (w *walk) descendAll(folder string, elements []string) {
 			w.file(filepath.Join(folder, e.Name()))
 		}
 	}
+	if w.once {
+		delete(w.listings, folder)
+	}
 }
 
 // step handles an element without wildcards.
@@ -133,6 +138,8 @@ func (w *walk) file(path string) {
 	if err != nil || !st.regular {
 		return
 	}
-	w.seen[path] = true
+	if !w.once {
+		w.seen[path] = true
+	}
 	w.matches = append(w.matches, match{path: path, section: w.section, stat: st})
 }
