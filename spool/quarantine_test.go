@@ -182,8 +182,8 @@ func TestQuarantineThatCantBeWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		said := &strings.Builder{}
-		s := open(t, path, spool.Options{Logger: textLogger(said)})
+		var said journal
+		s := open(t, path, spool.Options{Logger: said.logger()})
 		s.SetAside("web/a", 1, errors.New("x"))
 		add(t, s, draft("other", "1")) // which does not wait for it
 		time.Sleep(25 * time.Second)
@@ -191,7 +191,7 @@ func TestQuarantineThatCantBeWritten(t *testing.T) {
 			t.Errorf("%+v", q)
 		}
 		if n := strings.Count(said.String(), "can't be set aside"); n != 3 {
-			t.Errorf("said %d times in 25 s:\n%s", n, said)
+			t.Errorf("said %d times in 25 s:\n%s", n, said.String())
 		}
 		if err := os.Remove(path + ".quarantine"); err != nil {
 			t.Fatal(err)
