@@ -212,7 +212,7 @@ func TestCrowd(t *testing.T) {
 	if *long {
 		tests[0].files, tests[0].settle, tests[0].limits.idle = 10_000, time.Minute, cost{1, 60 << 20, 1000}
 		tests = append(tests, tests[0])
-		tests[1].files, tests[1].limits.idle = 100_000, cost{2, 150 << 20, 1000}
+		tests[1].files, tests[1].limits.idle = 100_000, cost{2, 220 << 20, 1000}
 	}
 	for _, tc := range tests {
 		t.Run(strconv.Itoa(tc.files), func(t *testing.T) {

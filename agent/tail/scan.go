@@ -26,7 +26,7 @@ type scanState struct {
 }
 
 // scanShare is the part of the time that scans may take: 1/scanShare.
-const scanShare = 50
+const scanShare = 100
 
 func (st *scanState) timer() <-chan time.Time {
 	if st.next == nil {
@@ -55,7 +55,7 @@ func (s *Source) scanSoon() {
 		s.scans.again = true // the one that runs may have passed by already
 		return
 	}
-	delay := min(s.scans.cost*scanShare/5, s.cfg.ScanInterval)
+	delay := min(s.scans.cost*scanShare/10, s.cfg.ScanInterval)
 	if due := time.Now().Add(delay); due.Before(s.scans.due) { // else a flood of events would put it off for ever
 		s.scans.due = due
 		s.scans.next.Reset(delay)
