@@ -157,10 +157,21 @@ func (s *Store) finishOld(ctx context.Context, j job, source io.Reader, copied s
 	if err != nil {
 		return err
 	}
+	if err := s.syncCopy(copied); err != nil { // nobody knows whether who made it did
+		return err
+	}
 	if err := s.replace(ctx, j, sum, copied, copied); err != nil {
 		return fmt.Errorf("both it and its compressed copy exist; if the copy is not whole, delete it: %w", err)
 	}
 	return nil
+}
+
+func (s *Store) syncCopy(name string) error {
+	file, err := s.root.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.datasync(file), file.Close())
 }
 
 // digest tells the contents of files apart.

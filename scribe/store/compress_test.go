@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -238,6 +239,33 @@ func TestACopyThatDiffersHarmsNothing(t *testing.T) {
 	tidy(t, s)
 	compressDue(t, s)
 	wantAll(t, root, "a", lines(alice, 1, 3, 10), 2)
+}
+
+// TestACopyThatCantBeSyncedReplacesNothing has others make a copy, as a crash would have left one.
+func TestACopyThatCantBeSyncedReplacesNothing(t *testing.T) {
+	root, c := t.TempDir(), newClock()
+	s := open(t, root, compressing(c, Gzip))
+	fill(t, s, c, "a", 1, 2)
+	s.receive()
+	plain := files(t, root, "a")[0]
+	source, err := os.Open(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	j := job{"a", s.archive.shelves["a"].files[0], Gzip}
+	if _, err := s.pack(t.Context(), source, j.file.name("a")+".gz", Gzip); err != nil {
+		t.Fatal(err)
+	}
+	fdatasync := s.fdatasync
+	s.fdatasync = func(*os.File) error { return syscall.EIO }
+	if err := s.compress(t.Context(), j); !errors.Is(err, syscall.EIO) || !exists(plain) {
+		t.Errorf("%v; the plain file exists: %t", err, exists(plain))
+	}
+	s.fdatasync = fdatasync
+	if err := s.compress(t.Context(), j); err != nil || exists(plain) || !exists(plain+".gz") {
+		t.Error(err)
+	}
 }
 
 // TestAFileIsNotReplacedByACopyThatIsNotWhole is the rule beneath all others: what is verified is what is on the disk.

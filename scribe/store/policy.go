@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -35,10 +36,15 @@ type Rule struct {
 	Policy Policy
 }
 
-// CheckMatch returns an error that quotes the pattern if it can't be one of a Rule.
+// CheckMatch returns an error that quotes the pattern if it can't be one of a Rule, or can match no log.
 func CheckMatch(pattern string) error {
 	if !doublestar.ValidatePattern(pattern) {
 		return fmt.Errorf("bad pattern %q: write a glob of names of logs, such as web/* or **/access", pattern)
+	}
+	for _, element := range strings.Split(pattern, "/") {
+		if element == "" || element == "." || element == ".." {
+			return fmt.Errorf("bad pattern %q: no log has such a name; names are relative to the Scribe's root, as web/access", pattern)
+		}
 	}
 	return nil
 }

@@ -196,6 +196,11 @@ func TestTheFirstRuleCounts(t *testing.T) {
 			t.Errorf("%s: rule %d, want %d", log, got, want)
 		}
 	}
+	for _, bad := range []string{"", "/web/*", "web//a", "web/", "./web", "../*"} {
+		if CheckMatch(bad) == nil {
+			t.Errorf("pattern %q, which no log matches, is taken", bad)
+		}
+	}
 	if CheckMatch("web/[") == nil {
 		t.Error("a bad pattern passed")
 	}
