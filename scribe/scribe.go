@@ -33,6 +33,10 @@ type Config struct {
 	Rules   []store.Rule
 	MinFree int64
 	Access  store.Access
+	// MaxOpenFiles bounds the logs whose file is open; see store.Options.
+	MaxOpenFiles int
+	// ProducerTTL is how long a producer is remembered that sends nothing to a log; see store.Options.
+	ProducerTTL time.Duration
 	// Notes is a folder, outside Path, in which the Scribe notes which root it finds at Path, to notice one day that a file
 	// system is not mounted there; "" for none.
 	Notes string
@@ -101,7 +105,7 @@ func newScribe(cfg Config, listener net.Listener) (*Scribe, error) {
 	}
 	options := store.Options{
 		Policy: cfg.Policy, Rules: cfg.Rules, MinFree: cfg.MinFree, Access: cfg.Access,
-		Durability: cfg.Durability, Notes: cfg.Notes, Logger: s.logger,
+		Durability: cfg.Durability, Notes: cfg.Notes, MaxOpenFiles: cfg.MaxOpenFiles, ProducerTTL: cfg.ProducerTTL, Logger: s.logger,
 	}
 	if s.store, err = store.Open(cfg.Path, options); err != nil {
 		return nil, err

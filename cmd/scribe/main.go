@@ -17,7 +17,11 @@ func main() { os.Exit(run(cli.OS())) }
 
 func run(host cli.Host) int {
 	c := &config{}
-	return c.program().Main(host, func(ctx context.Context, proc *cli.Process) error {
+	p := c.program()
+	return p.Main(host, func(ctx context.Context, proc *cli.Process) error {
+		if p.Command() == "verify" {
+			return c.verify(ctx, proc.Stdout)
+		}
 		s, err := scribe.New(c.scribe(proc))
 		if err != nil {
 			return err
@@ -32,7 +36,7 @@ func run(host cli.Host) int {
 func (c *config) scribe(proc *cli.Process) scribe.Config {
 	cfg := scribe.Config{
 		Listen: cli.JoinHostPort(c.host, c.port), Path: c.path, Durability: store.Durability(c.durable),
-		Policy: c.files.policy, Rules: c.rules(), MinFree: c.minFree, Access: c.access,
+		Policy: c.files.policy, Rules: c.rules(), MinFree: c.minFree, Access: c.access, MaxOpenFiles: c.maxOpen, ProducerTTL: c.ttl,
 		Mediators: c.mediators, ID: c.id, Advertise: c.advertise,
 		TLS: c.tls, Logger: proc.Logger, Software: cli.Version(),
 	}
@@ -49,13 +53,16 @@ func (c *config) scribe(proc *cli.Process) scribe.Config {
 
 // about is what the first line in the log says.
 func (c *config) about(s *scribe.Scribe) []any {
-	path := c.path
-	if abs, err := filepath.Abs(path); err == nil {
-		path = abs
-	}
 	return []any{
-		"version", cli.Version(), "id", s.ID(), "address", s.Addr().String(), "path", path, "size", size.Format(c.files.policy.MaxSize),
+		"version", cli.Version(), "id", s.ID(), "address", s.Addr().String(), "path", absolute(c.path), "size", size.Format(c.files.policy.MaxSize),
 		"durability", c.durable,
 		"mediator", strings.Join(c.mediators, ","), "tls", c.tls.Cert != "",
 	}
+}
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }

@@ -7,18 +7,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// defaultMaxOpen is the number of logs that may have their active file open at the same time, unless the process may
-// have so few descriptors that less is wise.
-const defaultMaxOpen = 1024
+// DefaultMaxOpenFiles is the number of logs that may have their active file open at the same time, if Options do not say.
+const DefaultMaxOpenFiles = 1024
 
-// maxOpenFiles returns how many logs may have their file open. It leaves most of the process's descriptors to
-// connections and to files that were just rotated.
-func maxOpenFiles() int {
+// maxOpenFiles returns how many of the wanted logs may have their file open. It leaves most of the process's descriptors
+// to connections and to files that were just rotated.
+func maxOpenFiles(wanted int) int {
+	if wanted <= 0 {
+		wanted = DefaultMaxOpenFiles
+	}
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return defaultMaxOpen
+		return wanted
 	}
-	return int(min(defaultMaxOpen, max(16, limit.Cur/4)))
+	return int(min(uint64(wanted), max(16, limit.Cur/4)))
 }
 
 // closeIdle closes files of logs that have nothing uncommitted, those first that have not been used for longest, if too

@@ -52,7 +52,8 @@
 // leaves a temporary file, which the next scan removes, or both files: then the copy is compared again, and the plain
 // file removed if it is whole. If others have made it and it differs, both stay, and that is said.
 //
-// Nothing of this runs unless a policy asks for it.
+// Nothing of this runs unless a policy asks for it. Once an hour the keeper also has the ledger forget producers, where
+// Options say so.
 //
 // # Layout
 //

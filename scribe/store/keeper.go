@@ -17,8 +17,8 @@ const (
 	restAfterError = 5 * time.Second
 )
 
-// keepHouse starts the goroutines that rotate quiet logs, delete rotated files and compress them, as far as the policies
-// want any of it; with manual the tests stand in for them.
+// keepHouse starts the goroutines that rotate quiet logs, delete rotated files, compress them and forget producers, as far
+// as the options want any of it; with manual the tests stand in for them.
 func (s *Store) keepHouse(manual bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.dismiss = cancel
@@ -29,7 +29,7 @@ func (s *Store) keepHouse(manual bool) {
 	if manual {
 		return
 	}
-	if s.archive != nil || s.anyPolicy(func(p *Policy) bool { return p.RotateEvery > 0 }) {
+	if s.archive != nil || s.producerTTL > 0 || s.anyPolicy(func(p *Policy) bool { return p.RotateEvery > 0 }) {
 		s.housekeeping.Go(func() { s.keep(ctx) })
 	}
 	if compresses {
@@ -40,7 +40,7 @@ func (s *Store) keepHouse(manual bool) {
 // keep is the keeper goroutine.
 func (s *Store) keep(ctx context.Context) {
 	var periods time.Time // when it last looked for periods that are over, on the wall clock
-	var scanned, made time.Time
+	var scanned, made, forgot time.Time
 	for ctx.Err() == nil {
 		now := s.now()
 		if next := s.nextPeriod(periods); !next.IsZero() && !now.Before(next) || now.Before(periods) {
@@ -60,6 +60,10 @@ func (s *Store) keep(ctx context.Context) {
 		if s.minFree > 0 && time.Since(made) >= spaceEvery {
 			s.note("can't keep space free", s.makeRoom(ctx))
 			made = time.Now()
+		}
+		if s.producerTTL > 0 && time.Since(forgot) >= forgetEvery {
+			s.note("can't forget producers", s.forgetProducers(ctx))
+			forgot = time.Now()
 		}
 		if !s.awaitWork(ctx, periods) {
 			return

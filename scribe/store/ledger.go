@@ -117,14 +117,14 @@ func encodeMark(sequence uint64, at time.Time) []byte {
 	return binary.BigEndian.AppendUint64(buf, uint64(at.UnixMilli()))
 }
 
-func decodeMark(key, value []byte) (uint64, error) {
+func decodeMark(key, value []byte) (sequence uint64, at time.Time, err error) {
 	if len(value) > 0 && value[0] != markVersion {
-		return 0, fmt.Errorf("%w: producer record %q has version %d, this release reads %d", ErrVersion, key, value[0], markVersion)
+		return 0, at, fmt.Errorf("%w: producer record %q has version %d, this release reads %d", ErrVersion, key, value[0], markVersion)
 	}
 	if len(value) != markSize {
-		return 0, fmt.Errorf("%w: producer record %q has %d bytes instead of %d", ErrDamaged, key, len(value), markSize)
+		return 0, at, fmt.Errorf("%w: producer record %q has %d bytes instead of %d", ErrDamaged, key, len(value), markSize)
 	}
-	return binary.BigEndian.Uint64(value[1:]), nil
+	return binary.BigEndian.Uint64(value[1:]), time.UnixMilli(int64(binary.BigEndian.Uint64(value[9:]))), nil
 }
 
 func openLedger(path string) (*ledger, error) {
@@ -194,7 +194,7 @@ func (l *ledger) log(name string) (e entry, marks map[block.Producer]uint64, ok 
 		prefix := name + "\x00"
 		c := tx.Bucket(bucketProducers).Cursor()
 		for k, v := c.Seek([]byte(prefix)); len(k) == len(prefix)+16 && string(k[:len(prefix)]) == prefix; k, v = c.Next() {
-			sequence, err := decodeMark(k, v)
+			sequence, _, err := decodeMark(k, v)
 			if err != nil {
 				return err
 			}

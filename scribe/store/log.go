@@ -43,6 +43,7 @@ type logFile struct {
 	pending   bool                        // something was written since the last snapshot
 	inRound   bool                        // a round holds a snapshot; the log must not be opened anew meanwhile
 	roundOver *sync.Cond                  // on mu: inRound became false
+	unclean   bool                        // its files may hold what is to be cut back: it failed, and was not opened since
 	resets    uint64                      // how often uncommitted bytes were cut back
 	lastErr   error                       // why they were, the last time
 }
@@ -130,7 +131,7 @@ func (l *logFile) noteReached(b *Block) {
 func (s *Store) noteGap(b *Block, next uint64) {
 	message := "lines are missing: their producer no longer holds them"
 	if next == 1 {
-		message = "a producer's first lines are not here: a former owner of the log has them, or they were dropped"
+		message = "a producer's first lines are not here: a former owner of the log has them, they were dropped, or they came longer ago than producer_ttl"
 	}
 	s.logger.Warn(message, "log", b.Log, "producer", b.Producer, "from", next, "to", b.First-1)
 }
@@ -164,9 +165,7 @@ func (l *logFile) fence(epoch uint64) error {
 // ready makes sure that the log has its active file open, in the committed state.
 func (l *logFile) ready() error {
 	l.used.Store(l.store.uses.Add(1))
-	for l.file == nil && l.inRound {
-		l.roundOver.Wait() // what the round commits must not be cut off under it
-	}
+	l.awaitRound()
 	if l.file != nil {
 		return nil
 	}
@@ -174,6 +173,14 @@ func (l *logFile) ready() error {
 		return fmt.Errorf("open log %q: %w", l.name, err)
 	}
 	return nil
+}
+
+// awaitRound waits, if the log has no file open, for the round that holds a snapshot of it: what the round commits must
+// not be cut off under it.
+func (l *logFile) awaitRound() {
+	for l.file == nil && l.inRound {
+		l.roundOver.Wait()
+	}
 }
 
 // write appends whole lines to the active file, rotating it as often as it is full, and when its period is over. After an error the log is reset.
@@ -229,6 +236,7 @@ func (l *logFile) fitting(lines []byte) int {
 // log's name.
 func (l *logFile) fail(err error) error {
 	l.close()
+	l.unclean = true
 	l.resets++
 	l.lastErr = err
 	l.store.complain(l.name, err)
@@ -262,6 +270,7 @@ func (l *logFile) close() {
 		f.Close() // not acknowledged
 	}
 	l.full, l.filled, l.pending = nil, nil, false
+	l.marks, l.touched, l.reached = nil, nil, nil // open reads them again; there may be very many closed logs
 	if l.file != nil {
 		l.file.Close()
 		l.file = nil
@@ -316,7 +325,7 @@ func (l *logFile) open() error {
 	}
 	s.open.Add(1)
 	l.file, l.size, l.begun, l.entry, l.lastStamp = r.file, r.size, begun, e, r.lastStamp
-	l.touched, l.reached = map[block.Producer]struct{}{}, nil
+	l.touched, l.reached, l.unclean = map[block.Producer]struct{}{}, nil, false
 	l.marks = make(map[block.Producer]mark, len(sequences))
 	for p, sequence := range sequences {
 		l.marks[p] = mark{appended: sequence, committed: sequence}

@@ -12,10 +12,15 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/logscribe/logscribe/internal/failpoint"
 	"github.com/logscribe/logscribe/internal/logname"
 	"github.com/logscribe/logscribe/internal/sabotage"
 )
+
+// maxParallelRecoveries bounds the folders whose logs are looked at at the same time.
+const maxParallelRecoveries = 16
 
 // recoverAll brings every log of the ledger back to its committed state. A log that can't be recovered now is tried
 // again at its first use; it does not keep the others from serving.
@@ -24,30 +29,51 @@ func (s *Store) recoverAll() error {
 	if err != nil {
 		return err
 	}
-	listings := map[string][]string{}
-	for name, e := range entries {
+	folders := map[string][]string{} // names of logs
+	for name := range entries {
 		dir := logname.Dir(name)
-		names, ok := listings[dir]
-		if !ok && e.reserved > e.rotated {
-			if names, err = s.list(dir); err != nil {
-				s.logger.Error("can't list a folder of logs", "folder", dir, "error", err)
-				continue
-			}
-			listings[dir] = names
+		folders[dir] = append(folders[dir], name)
+	}
+	var group errgroup.Group
+	group.SetLimit(maxParallelRecoveries)
+	for dir, names := range folders {
+		group.Go(func() error { s.recoverFolder(dir, names, entries); return nil })
+	}
+	return group.Wait()
+}
+
+// recoverFolder does recoverAll's work for the logs in one folder. Most of them are in order, which takes one look at
+// each: a Scribe may know a hundred thousand of them.
+func (s *Store) recoverFolder(dir string, logs []string, entries map[string]entry) {
+	folder, err := s.root.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return // none is there until somebody writes to it
+	}
+	var listing []string
+	if err == nil {
+		defer folder.Close()
+		if slices.ContainsFunc(logs, func(log string) bool { return entries[log].reserved > entries[log].rotated }) {
+			listing, err = s.list(dir)
 		}
-		stamps := stampsBetween(name, names, e.rotated, e.reserved)
-		info, err := s.root.Stat(logname.Active(name))
+	}
+	if err != nil {
+		s.logger.Error("can't look into a folder of logs", "folder", dir, "error", err)
+		return
+	}
+	for _, log := range logs {
+		e := entries[log]
+		stamps := stampsBetween(log, listing, e.rotated, e.reserved)
+		info, err := folder.Stat(path.Base(logname.Active(log)))
 		if len(stamps) == 0 && (errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == e.size) {
 			continue // in order, or not there until somebody writes to it
 		}
-		r, err := s.recoverLog(name, e, stamps)
+		r, err := s.recoverLog(log, e, stamps)
 		if err != nil {
-			s.logger.Error("can't recover a log now", "log", name, "error", err)
+			s.logger.Error("can't recover a log now", "log", log, "error", err)
 			continue
 		}
 		r.file.Close()
 	}
-	return nil
 }
 
 // uncommittedRotations returns the times, ascending, in the names of the log's rotated files that are not committed.

@@ -39,8 +39,15 @@ type Options struct {
 	Durability Durability
 	// Notes is a folder outside the root in which the store notes which root it finds at a path, so that it can refuse to
 	// begin anew where the root's file system is not mounted; "" for none.
-	Notes  string
-	Logger *slog.Logger // nil discards
+	Notes string
+	// MaxOpenFiles bounds the logs whose active file is open at the same time; the one that has not been used for longest
+	// is closed for another. 0 is DefaultMaxOpenFiles. Where the process may have fewer than four times as many
+	// descriptors, a quarter of those counts.
+	MaxOpenFiles int
+	// ProducerTTL is how long the ledger remembers a producer that commits nothing in a log; for ever if it is not above
+	// zero. Lines that a producer sends again after that time, because their receipt was lost, are written again.
+	ProducerTTL time.Duration
+	Logger      *slog.Logger // nil discards
 	// Now is the wall clock, and its times' location that of the periods of Policy.RotateEvery; nil is time.Now.
 	Now func() time.Time
 
@@ -49,19 +56,20 @@ type Options struct {
 
 // Store is a folder of logs. All methods are safe for concurrent use.
 type Store struct {
-	path       string
-	root       *os.Root
-	ledger     *ledger
-	general    Policy
-	rules      []Rule
-	minFree    int64
-	access     Access
-	durability Durability
-	fdatasync  func(*os.File) error // tests have it fail
-	logger     *slog.Logger
-	now        func() time.Time
-	stats      counters
-	archive    *archive // nil if no policy needs it
+	path        string
+	root        *os.Root
+	ledger      *ledger
+	general     Policy
+	rules       []Rule
+	minFree     int64
+	access      Access
+	durability  Durability
+	producerTTL time.Duration
+	fdatasync   func(*os.File) error // tests have it fail
+	logger      *slog.Logger
+	now         func() time.Time
+	stats       counters
+	archive     *archive // nil if no policy needs it
 
 	housekeeping sync.WaitGroup // the keeper and the compressor
 	dismiss      func()         // ends them
@@ -99,10 +107,10 @@ func Open(path string, o Options) (_ *Store, err error) {
 	}
 	s := &Store{
 		path: path, general: o.Policy, rules: o.Rules, minFree: o.MinFree, access: o.Access.withDefaults(),
-		durability: o.Durability, fdatasync: fdatasync, logger: o.Logger, now: o.Now,
+		durability: o.Durability, producerTTL: o.ProducerTTL, fdatasync: fdatasync, logger: o.Logger, now: o.Now,
 		kick: make(chan struct{}, 1), closing: make(chan struct{}), stopped: make(chan struct{}),
 		logs: map[string]*logFile{}, dirty: map[*logFile]struct{}{}, folders: map[string]struct{}{},
-		next: newRound(), maxOpen: maxOpenFiles(),
+		next: newRound(), maxOpen: maxOpenFiles(o.MaxOpenFiles),
 	}
 	if err := s.openRoot(o.Notes); err != nil {
 		return nil, err
@@ -207,14 +215,23 @@ func (s *Store) Claim(name string, epoch uint64) error {
 // Committed returns the last sequence of the producer in the log that is durable, 0 for none, and the highest epoch of
 // the log that has been claimed.
 func (s *Store) Committed(name string, producer block.Producer) (sequence, epoch uint64, err error) {
-	s.awaitRoom()
 	l := s.log(name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.ready(); err != nil {
-		return 0, 0, err
+	l.awaitRound()
+	if l.unclean {
+		if err := l.ready(); err != nil {
+			return 0, 0, err
+		}
 	}
-	return l.marks[producer].committed, l.entry.epoch, nil
+	if l.file != nil {
+		return l.marks[producer].committed, l.entry.epoch, nil
+	}
+	e, sequences, _, err := s.ledger.log(name) // without its file, which may be one of very many
+	if err != nil {
+		return 0, 0, fmt.Errorf("look up log %q: %w", name, err)
+	}
+	return sequences[producer], e.epoch, nil
 }
 
 // Close commits what has been appended and closes all files.

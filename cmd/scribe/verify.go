@@ -1,0 +1,66 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/logscribe/logscribe/internal/size"
+	"github.com/logscribe/logscribe/scribe/store"
+)
+
+// verify checks the root against its ledger and prints what differs. Its error says how many files do, after all of them
+// are printed.
+func (c *config) verify(ctx context.Context, out io.Writer) error {
+	report, err := store.Verify(ctx, c.path)
+	if err != nil {
+		return err
+	}
+	if err := c.print(out, report); err != nil {
+		return err
+	}
+	switch n := len(report.Problems); n {
+	case 0:
+		return nil
+	case 1:
+		return fmt.Errorf("1 problem with the files below %s", absolute(c.path))
+	default:
+		return fmt.Errorf("%d problems with the files below %s", n, absolute(c.path))
+	}
+}
+
+func (c *config) print(out io.Writer, r *store.Verification) error {
+	var b bytes.Buffer
+	if c.json {
+		encoder := json.NewEncoder(&b)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(r); err != nil {
+			return err
+		}
+	} else {
+		writeReport(&b, r)
+	}
+	_, err := out.Write(b.Bytes())
+	return err
+}
+
+func writeReport(b *bytes.Buffer, r *store.Verification) {
+	fmt.Fprintf(b, "root       %s, %s\n", absolute(r.Path), r.Root)
+	if r.InUse {
+		fmt.Fprintln(b, "in use     a Scribe writes to it: what it has not committed yet is not looked at")
+	}
+	fmt.Fprintf(b, "logs       %d\n", r.Logs)
+	fmt.Fprintf(b, "producers  %d, counted in each log that they have sent to\n", r.Producers)
+	fmt.Fprintf(b, "files      %d, of %s\n", r.Files, size.Format(r.Bytes))
+	for _, f := range r.Notes {
+		fmt.Fprintf(b, "note       %s: %s\n", f.File, f.What)
+	}
+	for _, f := range r.Problems {
+		fmt.Fprintf(b, "problem    %s: %s\n", f.File, f.What)
+	}
+	if len(r.Problems) == 0 {
+		fmt.Fprintln(b, "\nall that is committed is there")
+	}
+}

@@ -1,0 +1,322 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/logscribe/logscribe/internal/boltfile"
+	"github.com/logscribe/logscribe/internal/logname"
+)
+
+// Verification is what Verify says of a root.
+type Verification struct {
+	Path      string    `json:"path"`
+	InUse     bool      `json:"in_use"` // a Scribe has it open
+	Root      string    `json:"root"`   // its identity
+	Logs      int       `json:"logs"`
+	Producers int       `json:"producers"` // in all logs together
+	Files     int       `json:"files"`     // that were checked
+	Bytes     int64     `json:"bytes"`     // of them
+	Problems  []Finding `json:"problems"`  // what is lost or damaged
+	Notes     []Finding `json:"notes"`     // what differs, and does no harm
+}
+
+// Finding is something that differs from the ledger.
+type Finding struct {
+	File string `json:"file"` // below the root
+	What string `json:"what"`
+}
+
+// verifier holds the files below a root against the ledger.
+type verifier struct {
+	*Verification
+	root    *os.Root
+	ledger  *os.File
+	entries map[string]entry
+	known   map[string]struct{} // files that belong to a log of the ledger
+
+	listed string   // the folder that was listed last
+	names  []string // in it, in their order
+}
+
+// Verify reads the ledger of the root at path, and all files below it, and says what differs. It changes nothing. A Scribe
+// may have the root open: then what it has not committed yet is no difference. The error wraps ErrDamaged or ErrVersion
+// where the ledger can't be read.
+func Verify(ctx context.Context, path string) (*Verification, error) {
+	v := &verifier{
+		Verification: &Verification{Path: path, Problems: []Finding{}, Notes: []Finding{}}, known: map[string]struct{}{},
+	}
+	if err := v.open(); err != nil {
+		return nil, fmt.Errorf("verify %s: %w", path, err)
+	}
+	defer v.close()
+	for _, log := range slices.Sorted(maps.Keys(v.entries)) {
+		if err := v.log(ctx, log); err != nil {
+			return nil, fmt.Errorf("verify %s: %w", path, err)
+		}
+	}
+	v.strangers()
+	return v.Verification, nil
+}
+
+func (v *verifier) open() error {
+	name := filepath.Join(v.Path, logname.StateDir, "ledger.db")
+	file, inUse, err := boltfile.OpenForReading(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no ledger, %s: is this the root of a Scribe?", name)
+	}
+	if err != nil {
+		return err
+	}
+	v.ledger, v.InUse = file, inUse
+	if v.root, err = os.OpenRoot(v.Path); err == nil {
+		err = v.readLedger()
+	}
+	if err != nil {
+		v.close()
+	}
+	return err
+}
+
+func (v *verifier) close() {
+	v.ledger.Close()
+	if v.root != nil {
+		v.root.Close()
+	}
+}
+
+// log checks the files of one log. A Scribe that has them open may commit and rotate meanwhile, and what looks like a
+// problem be none: one that stays is seen again and again, and nothing of the log changes meanwhile.
+func (v *verifier) log(ctx context.Context, name string) error {
+	before := *v.Verification
+	var last []Finding
+	same := 0
+	for n := 1; ; n++ {
+		v.logOnce(ctx, name, v.entries[name])
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		found := v.Problems[len(before.Problems):]
+		if !v.InUse || len(found) == 0 {
+			return nil
+		}
+		if same++; !slices.Equal(found, last) {
+			same = 1
+		}
+		if same == stable {
+			return nil
+		}
+		last = slices.Clone(found)
+		*v.Verification, v.listed = before, ""
+		if n == attempts {
+			v.note(logname.Active(name), "it changes too fast to be checked while the Scribe runs")
+			return nil
+		}
+		time.Sleep(pauseBetween)
+		e, err := v.entry(name)
+		if err != nil {
+			return err
+		}
+		v.entries[name] = e
+	}
+}
+
+func (v *verifier) logOnce(ctx context.Context, name string, e entry) {
+	names, err := v.list(logname.Dir(name))
+	if err != nil {
+		v.problem(logname.Dir(name), "the folder can't be read: %v", err)
+		return
+	}
+	var uncommitted []string // rotated since the last commit, oldest first
+	prefix := path.Base(name) + "_"
+	from, _ := slices.BinarySearch(names, prefix)
+	for _, base := range names[from:] {
+		if !strings.HasPrefix(base, prefix) {
+			break
+		}
+		file := path.Join(logname.Dir(name), base)
+		log, at, extension, ok := logname.SplitRotated(file)
+		if !ok || log != name {
+			continue
+		}
+		v.known[file] = struct{}{}
+		if stamp := at.UnixMicro(); stamp > e.rotated && stamp <= e.reserved && extension == "" {
+			uncommitted = append(uncommitted, file)
+		} else {
+			v.rotated(ctx, file, extension)
+		}
+	}
+	v.active(name, e, uncommitted)
+}
+
+// list returns the names in a folder, in their order; none if it does not exist.
+func (v *verifier) list(dir string) ([]string, error) {
+	if v.listed == dir {
+		return v.names, nil
+	}
+	entries, err := fs.ReadDir(v.root.FS(), dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	v.listed, v.names = dir, nil
+	for _, d := range entries {
+		v.names = append(v.names, d.Name())
+	}
+	return v.names, nil
+}
+
+// active checks the file that holds what is committed of the log behind its last committed rotation: the active one, or
+// the first that was rotated since.
+func (v *verifier) active(name string, e entry, uncommitted []string) {
+	file := logname.Active(name)
+	v.known[file] = struct{}{}
+	if len(uncommitted) > 0 {
+		for _, f := range append(uncommitted[1:], file) {
+			v.uncommitted(f, "all of it is not committed")
+		}
+		file = uncommitted[0]
+		v.uncommitted(file, "its rotation is not committed")
+	}
+	info, err := v.root.Lstat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && e.size == 0:
+		return // nothing was written yet
+	case errors.Is(err, fs.ErrNotExist):
+		v.problem(file, "it is missing, with %d committed bytes: something else has removed or renamed it", e.size)
+		return
+	case err != nil:
+		v.problem(file, "%v", err)
+		return
+	case !info.Mode().IsRegular():
+		v.problem(file, "it is no regular file: something else has replaced it")
+		return
+	case info.Size() < e.size:
+		v.problem(file, "it has %d bytes, %d are committed: something else has cut or replaced it", info.Size(), e.size)
+	case info.Size() > e.size:
+		v.uncommitted(file, fmt.Sprintf("%d bytes behind the %d that are committed are not", info.Size()-e.size, e.size))
+	}
+	v.count(info)
+	if e.size == 0 || info.Size() < e.size {
+		return
+	}
+	if ends, err := v.endsLine(file, e.size); err != nil {
+		v.problem(file, "%v", err)
+	} else if !ends {
+		v.problem(file, "what is committed of it does not end in a newline: something else has changed it")
+	}
+}
+
+// uncommitted notes what the next start takes back. Of a root that is in use that is to be expected.
+func (v *verifier) uncommitted(file, what string) {
+	if !v.InUse {
+		v.note(file, what+"; the next start takes it back, and its sender sends it again")
+	}
+}
+
+// rotated checks a file whose rotation is committed.
+func (v *verifier) rotated(ctx context.Context, file, extension string) {
+	info, err := v.root.Lstat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return // deleted, or compressed, meanwhile
+	case err != nil:
+		v.problem(file, "%v", err)
+		return
+	case !info.Mode().IsRegular():
+		v.problem(file, "it is no regular file: something else has replaced it")
+		return
+	}
+	v.count(info)
+	if extension == "" {
+		if ends, err := v.endsLine(file, info.Size()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			v.problem(file, "%v", err)
+		} else if err == nil && !ends {
+			v.problem(file, "it does not end in a newline: something else has cut or changed it")
+		}
+		return
+	}
+	plain := strings.TrimSuffix(file, extension)
+	if _, err := v.root.Lstat(plain); err == nil {
+		v.note(file, "the file that it was made of is still there: the compression was interrupted, and is ended by the next start")
+	}
+	if err := v.unpacks(ctx, file, extension); err != nil && ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) {
+		v.problem(file, "it can't be unpacked: %v", err)
+	}
+}
+
+// endsLine says whether the first size bytes of the file end in a newline.
+func (v *verifier) endsLine(file string, size int64) (bool, error) {
+	f, err := v.root.Open(file)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	var last [1]byte
+	if size > 0 {
+		_, err = f.ReadAt(last[:], size-1)
+	}
+	return last[0] == '\n', err
+}
+
+// unpacks reads all of a compressed file. Both formats have checksums.
+func (v *verifier) unpacks(ctx context.Context, file, extension string) error {
+	f, err := v.root.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	in, err := decoder(reader{ctx, f}, extension)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	_, err = io.Copy(io.Discard, in)
+	return err
+}
+
+// strangers notes the files that belong to no log of the ledger.
+func (v *verifier) strangers() {
+	err := fs.WalkDir(v.root.FS(), ".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			v.problem(file, "it can't be read: %v", err)
+			return nil
+		}
+		if d.IsDir() && file == logname.StateDir {
+			return fs.SkipDir
+		}
+		_, known := v.known[file]
+		_, temporary := fromTemporary(file)
+		switch {
+		case d.IsDir() || known || v.InUse: // of a Scribe that runs there are new files
+		case temporary:
+			v.note(file, "an interrupted compression has left it; the next one that looks there removes it")
+		default:
+			v.note(file, "the ledger knows of no log that it belongs to")
+		}
+		return nil
+	})
+	if err != nil {
+		v.problem(".", "%v", err)
+	}
+}
+
+func (v *verifier) count(info fs.FileInfo) {
+	v.Files++
+	v.Bytes += info.Size()
+}
+
+func (v *verifier) problem(file, format string, args ...any) {
+	v.Problems = append(v.Problems, Finding{file, fmt.Sprintf(format, args...)})
+}
+
+func (v *verifier) note(file, what string) { v.Notes = append(v.Notes, Finding{file, what}) }
