@@ -31,7 +31,7 @@ type shape struct {
 // tally counts what a round has been through.
 type tally struct {
 	kills, pairs, stops, cuts, deafened int
-	rotations                           int
+	rotations                           rotations
 	bytes                               int64
 	cutBack                             int // a Scribe found bytes that it had not committed
 	backlog                             int // an agent was killed with lines in its spool
@@ -44,7 +44,7 @@ func (y *tally) add(o tally) {
 	y.stops += o.stops
 	y.cuts += o.cuts
 	y.deafened += o.deafened
-	y.rotations += o.rotations
+	y.rotations.add(o.rotations)
 	y.bytes += o.bytes
 	y.cutBack += o.cutBack
 	y.backlog += o.backlog
@@ -52,9 +52,11 @@ func (y *tally) add(o tally) {
 }
 
 func (y tally) String() string {
-	return fmt.Sprintf("%d kills (%d of two at once), %d stops, %d cut wires, %d receipts lost; %d MB in %d source files; "+
+	return fmt.Sprintf("%d kills (%d of two at once), %d stops, %d cut wires, %d receipts lost; %d MB in %d source files, "+
+		"%d of them copied and truncated, %d compressed (%d of these unread); "+
 		"%d times a Scribe cut uncommitted bytes off, %d of %d killed agents had lines in their spool",
-		y.kills, y.pairs, y.stops, y.cuts, y.deafened, y.bytes/1_000_000, y.rotations, y.cutBack, y.backlog, y.looked)
+		y.kills, y.pairs, y.stops, y.cuts, y.deafened, y.bytes/1_000_000,
+		y.rotations.all, y.rotations.copied, y.rotations.packed, y.rotations.unread, y.cutBack, y.backlog, y.looked)
 }
 
 // chaos is one round: writers write while programs are killed, stopped and cut off.
@@ -114,6 +116,7 @@ func (x *chaos) addScribeBehindProxy(mediator, size string) {
 func (x *chaos) addSources(agent int, destination string) {
 	x.t.Helper()
 	var files []tailed
+	var p *proc
 	for i := range x.shape.logs + 1 {
 		log := fmt.Sprintf("chaos/agent%d-%d", agent+1, i+1)
 		tag := ""
@@ -122,11 +125,12 @@ func (x *chaos) addSources(agent int, destination string) {
 		}
 		w := newWriter(x.t, x.path("in", fmt.Sprintf("%d-%d", agent+1, i+1), "app.log"), x.shape.seed+uint64(len(x.writers)))
 		w.tag, w.numbered, w.pause = tag, i%2 == 1, x.shape.maxPause
-		w.rotation = rotation(x.rng.IntN(2))
-		if tag == "" && x.rng.IntN(2) == 0 {
-			// What has reached a Scribe is in the spool at least.
+		w.rotation, w.copies = rotation(x.rng.IntN(2)), x.rng.IntN(3) == 0
+		w.packs, w.deletes = x.rng.IntN(2) == 0, tag == "" && x.rng.IntN(2) == 0
+		if tag == "" { // what has reached a Scribe is in the spool at least
 			w.delivered = func() int64 { return outputSize(x.t, x.roots, log) }
 		}
+		w.down = func(f func()) bool { return p.whileDown(f) }
 		paths := []string{w.path}
 		if (agent+i)%2 == 0 { // the rotated names too
 			paths[0] += "*"
@@ -136,7 +140,7 @@ func (x *chaos) addSources(agent int, destination string) {
 		x.expect(log, source{tag: tag, bytes: w.bytes})
 	}
 	codecs := []string{"s2", "zstd", "none"}
-	p := x.newAgent(destination, files)
+	p = x.newAgent(destination, files)
 	p.args = append(p.args, "-compression", codecs[x.rng.IntN(len(codecs))])
 	if x.rng.IntN(3) == 0 {
 		p.args = append(p.args, "-max-size", "1MB") // full most of the time: the files are read later
@@ -338,7 +342,8 @@ func (x *chaos) count() tally {
 		x.tally.cutBack += strings.Count(s.stderr(), "cut uncommitted bytes off")
 	}
 	for _, w := range x.writers {
-		x.tally.rotations += w.rotations + 1
+		x.tally.rotations.add(w.tally)
+		x.tally.rotations.all++ // the last file
 		x.tally.bytes += int64(len(w.bytes()))
 	}
 	return x.tally
@@ -382,7 +387,7 @@ func TestChaos(t *testing.T) {
 		t.Run(fmt.Sprint(sh.seed), func(t *testing.T) { sum.add(round(t, sh)) })
 	}
 	t.Logf("in all: %v", sum)
-	if sum.cutBack == 0 || sum.backlog == 0 || sum.deafened == 0 {
+	if sum.cutBack == 0 || sum.backlog == 0 || sum.deafened == 0 || sum.rotations.copied == 0 || sum.rotations.unread == 0 {
 		t.Error("the rounds were too kind: what a restart must mend has not happened")
 	}
 }

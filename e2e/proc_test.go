@@ -26,6 +26,8 @@ type proc struct {
 	stdin   *os.File // nil for none; closed here once a process has it
 	panics  bool     // a panic is part of the test
 
+	starting sync.Mutex // held while it is started, and by those who need it to be down
+
 	mu      sync.Mutex // guards what follows
 	cmd     *exec.Cmd
 	ended   chan struct{} // closed when the process is no more
@@ -38,6 +40,8 @@ type proc struct {
 // start starts a process. The one before must have ended.
 func (p *proc) start() {
 	p.t.Helper()
+	p.starting.Lock()
+	defer p.starting.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	cmd := exec.Command(p.bin, p.args...)
@@ -100,6 +104,17 @@ func (p *proc) running() bool {
 	default:
 		return true
 	}
+}
+
+// whileDown calls f if there is no process, and sees to it that none is started meanwhile.
+func (p *proc) whileDown(f func()) bool {
+	p.starting.Lock()
+	defer p.starting.Unlock()
+	if p.running() {
+		return false
+	}
+	f()
+	return true
 }
 
 func (p *proc) signal(sig os.Signal) {

@@ -44,11 +44,11 @@ func newReloaded(t *testing.T) *reloaded {
 	r.fronts = []string{mediator, wire.addr()}
 	r.steady = newWriter(t, r.path("in", "steady.log"), seed)
 	r.steady.rotation = dated
-	r.steady.delivered = func() int64 { return outputSize(t, r.roots, "steady") }
+	r.steady.deletes, r.steady.delivered = true, func() int64 { return outputSize(t, r.roots, "steady") }
 	for i := range 2 {
 		w := newWriter(t, r.path("in", fmt.Sprintf("moving%d.log", i)), seed+uint64(i)+1)
 		w.rotation, w.numbered = rotation(i), true
-		w.delivered = func() int64 { return r.arrivedOf(i) }
+		w.deletes, w.delivered = true, func() int64 { return r.arrivedOf(i) }
 		r.moving = append(r.moving, w)
 	}
 	r.agent = r.newAgent(mediator, nil)
@@ -204,7 +204,7 @@ func TestReload(t *testing.T) {
 	r.end()
 	r.writing.Wait()
 	t.Logf("%d good and %d wrong configurations in %v; %d rotations", good, bad, took.Round(time.Millisecond),
-		r.steady.rotations+r.moving[0].rotations+r.moving[1].rotations)
+		r.steady.tally.all+r.moving[0].tally.all+r.moving[1].tally.all)
 	eventually(patience, func() bool {
 		var wrote, got int64
 		for i, w := range r.moving {

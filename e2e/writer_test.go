@@ -11,43 +11,35 @@ import (
 	"time"
 )
 
-// rotation is how a writer names the files that it has filled.
-type rotation int
-
-const (
-	shifted rotation = iota // app.log.1 is the newest, and each rotation renames all
-	dated                   // app.log-20060102T150405.000000
-)
-
-// rotated is a file that a writer has filled.
-type rotated struct {
-	name string // where it is, unless files are shifted
-	end  int64  // the bytes written in all when it was full
-}
-
-// writer is an application that logs to a file. It appends in pieces that end anywhere, and rotates by renaming. Now and
-// then it deletes the oldest file, so that its inode becomes that of another one.
+// writer is an application that logs to a file. It appends in pieces that end anywhere, and rotates the file; see
+// rotate_test.go.
 type writer struct {
 	t        testing.TB
 	path     string
-	rotation rotation
 	tag      string // begins each line
 	numbered bool   // each line begins with its number
 	corpus   *corpus
 	rng      *rand.Rand
 	pause    time.Duration // at most, between two pieces
 	minFile  int           // size in bytes from which the file may be rotated
-	// delivered says how many bytes have left the files for good; nil keeps them all.
+	rotation rotation
+	copies   bool // rotates by copying and truncating, not by renaming
+	packs    bool // compresses rotated files
+	deletes  bool // deletes rotated files that were delivered
+	// delivered says how many bytes have left the files for good; nil if that is not known.
 	delivered func() int64
+	// down runs the function while the agent is down, if it is; nil if that is not known.
+	down func(func()) bool
 
-	file      *os.File
-	size      int
-	limit     int // at which the file is rotated
-	lines     int
-	rotations int
-	kept      []rotated // oldest first
-	stamp     string
-	pending   []byte
+	file    *os.File
+	size    int
+	limit   int // at which the file is rotated
+	lines   int
+	start   int64     // the bytes written in all when it was empty
+	kept    []rotated // oldest first
+	stamp   string
+	tally   rotations
+	pending []byte
 
 	mu      sync.Mutex
 	written []byte // guarded by mu
@@ -139,73 +131,6 @@ func (w *writer) flush(n int) error {
 	w.size += n
 	w.pending = append(w.pending[:0], w.pending[n:]...)
 	return nil
-}
-
-func (w *writer) create() (err error) {
-	w.file, err = os.OpenFile(w.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
-	w.size, w.limit = 0, w.minFile+w.rng.IntN(20*w.minFile)
-	return err
-}
-
-// rotate renames the file, as a rotating program does: that may go on writing to it for a moment.
-func (w *writer) rotate(ctx context.Context) error {
-	w.rotations++
-	if err := w.deleteOldest(); err != nil {
-		return err
-	}
-	name, err := w.renameAway()
-	if err != nil {
-		return err
-	}
-	for range w.rng.IntN(3) {
-		w.fill()
-		if err := w.flush(w.rng.IntN(len(w.pending))); err != nil {
-			return err
-		}
-		w.rest(ctx)
-	}
-	if err := w.flush(len(w.pending)); err != nil {
-		return err
-	}
-	if err := w.file.Close(); err != nil {
-		return err
-	}
-	w.kept = append(w.kept, rotated{name: name, end: int64(len(w.bytes()))})
-	w.rest(ctx)
-	return w.create()
-}
-
-// renameAway moves the present file, and returns where it is unless files are shifted.
-func (w *writer) renameAway() (name string, err error) {
-	if w.rotation == dated {
-		for stamp := ""; stamp <= w.stamp; {
-			stamp = time.Now().UTC().Format("20060102T150405.000000")
-			name = w.path + "-" + stamp
-		}
-		w.stamp = name[len(w.path)+1:]
-		return name, os.Rename(w.path, name)
-	}
-	for i := len(w.kept); i > 0; i-- {
-		if err := os.Rename(w.shiftedTo(i), w.shiftedTo(i+1)); err != nil {
-			return "", err
-		}
-	}
-	return "", os.Rename(w.path, w.shiftedTo(1))
-}
-
-func (w *writer) shiftedTo(n int) string { return fmt.Sprintf("%s.%d", w.path, n) }
-
-// deleteOldest deletes the oldest rotated file, mostly, if all of it is delivered.
-func (w *writer) deleteOldest() error {
-	if w.delivered == nil || len(w.kept) == 0 || w.rng.IntN(4) == 0 || w.kept[0].end > w.delivered() {
-		return nil
-	}
-	name := w.kept[0].name
-	if w.rotation == shifted {
-		name = w.shiftedTo(len(w.kept))
-	}
-	w.kept = w.kept[1:]
-	return os.Remove(name)
 }
 
 // bytes returns what was written so far.

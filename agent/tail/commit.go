@@ -104,7 +104,7 @@ func (s *Source) letGo(ctx context.Context, g *generation) {
 	} else {
 		b.Checkpoints = []spool.Checkpoint{{Key: checkpointKey(g.id.inode)}, s.activeLocked()}
 	}
-	g.inflight = true
+	g.inflight, g.ending = true, true
 	s.commits.Add(1)
 	go s.commit(ctx, g, b)
 }

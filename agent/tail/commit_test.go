@@ -64,3 +64,18 @@ func TestPositionThatWaitedIsStored(t *testing.T) {
 		t.Error("a batch that was not needed keeps its share of the budget")
 	}
 }
+
+// A worker that held a file while its last batch is stored would find it closed.
+func TestNobodyHoldsAFileThatEnds(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.spool.blocked = make(chan struct{})
+	s, err := New(f.cfg)
+	f.check(err)
+	g := &generation{name: f.path("app.log"), lineage: &lineage{}}
+	s.letGo(t.Context(), g)
+	if s.enqueueLocked(g); g.state != idle {
+		t.Error("it is queued")
+	}
+	close(f.spool.blocked)
+	s.commits.Wait()
+}

@@ -54,6 +54,7 @@ type generation struct {
 	givenUp bool // deleted, and closed before it was read to its end
 	mourned bool // what that loses is counted
 	closing bool // to be let go at its end
+	ending  bool // its last batch is under way; nobody may hold it then
 	failing bool // the last open or read failed
 	failed  instant
 	grown   int64 // the largest size that was seen since its content began

@@ -41,6 +41,7 @@ type fakeSpool struct {
 	last        int           // bytes of lines in the last one
 	fail        int           // Appends that fail from now on
 	blocked     chan struct{} // if not nil, Append waits until it is closed
+	full        bool          // batches with lines wait for blocked alone, as in a spool that is full
 	lottery     bool          // an Append whose context ends is stored or not, by chance; and they take time
 	appended    func()
 }
@@ -62,6 +63,9 @@ var errSpool = errors.New("spool is broken for a test")
 func (s *fakeSpool) Append(ctx context.Context, b spool.Batch) error {
 	s.mu.Lock()
 	blocked, lottery := s.blocked, s.lottery
+	if s.full && len(b.Drafts) == 0 {
+		blocked = nil
+	}
 	s.mu.Unlock()
 	if blocked != nil {
 		select {

@@ -23,7 +23,8 @@ import (
 // takes over the generation's place and position, and is read like any other file through packedFile. Once it is read
 // to its end it stays known as a file that is never read.
 //
-// To find it means to decompress what may be a lot, so that workers do it, while the lineage waits.
+// To find it means to decompress what may be a lot, so that workers do it, while the lineage waits. Where nothing was read
+// of a generation, the time of its last modification tells, which compressed files keep.
 
 // unpackers are the formats, by the extension of the name.
 var unpackers = map[string]func(io.Reader) (io.Reader, error){
@@ -210,8 +211,7 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 		if packed(c.name) {
 			s.stats.unpacked.Add(1)
 		}
-		s.log.Info("file was removed, and another one has its content; reading what was not read yet out of that",
-			"path", g.path, "log", g.log, "file", c.name, "position", g.position)
+		s.sayRemoved(g, c.name)
 	}
 	switch {
 	case g.dead, inside < 0 && !g.sought: // once more, then
@@ -258,9 +258,11 @@ func (s *Source) lookingInside(ctx context.Context, l *lineage, siblings []sibli
 	generations := slices.Clone(l.generations)
 	s.mu.Unlock()
 	var unknown []sibling
+	var unread []*generation
 	looking := false
 	for _, g := range generations {
 		s.mu.Lock()
+		untouched := g.position == 0
 		gone := g.ordinal > 0 && !g.dead && !g.proven && !g.truncated && !g.givenUp && g.file == nil && g.candidates == nil
 		looking = looking || g.candidates != nil && !g.truncated
 		s.mu.Unlock()
@@ -273,24 +275,68 @@ func (s *Source) lookingInside(ctx context.Context, l *lineage, siblings []sibli
 		if unknown == nil {
 			unknown, _ = s.unknownOf(ctx, l, siblings)
 		}
-		if g.dead {
-			continue // its inode is that of one of them
-		}
-		if s.lookInto(g, unknown) {
+		switch {
+		case g.dead: // its inode is that of one of them
+		case untouched:
+			unread = append(unread, g)
+		case s.lookInto(g, unknown):
 			looking = true
-		} else if g.orphaned {
+		case g.orphaned:
 			s.drop(g)
 			s.erase(ctx, g)
 		}
 	}
+	for _, g := range unread {
+		looking = looking || s.lookForUnread(ctx, g, siblings)
+	}
 	return looking
+}
+
+// lookForUnread has a compressed file take the place of a generation that is no more and of which nothing was read: the
+// first of those that no other generation has claimed and that were written later. It returns whether to ask again.
+func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []sibling) (again bool) {
+	s.mu.Lock()
+	opening, opened := g.state == held, g.file != nil
+	if opening && !opened {
+		s.searchLocked(g)
+	}
+	s.mu.Unlock()
+	if opening || opened {
+		return !opened
+	}
+	unknown, _ := s.unknownOf(ctx, g.lineage, siblings)
+	i := slices.IndexFunc(unknown, func(sib sibling) bool { return sib.packed() && !writtenBefore(sib, g.mtime) })
+	switch {
+	case g.dead:
+	case i >= 0:
+		s.sayRemoved(g, unknown[i].path)
+		s.stats.unpacked.Add(1)
+		s.replace(ctx, g, s.successor(g, unknown[i]))
+	case g.orphaned:
+		s.drop(g)
+		s.erase(ctx, g)
+	}
+	return false
+}
+
+// writtenBefore says whether what is in a compressed file was last written before mtime. Some tools keep mere seconds.
+func writtenBefore(sib sibling, mtime int64) bool {
+	if sib.stat.mtime%int64(time.Second) == 0 {
+		mtime -= mtime % int64(time.Second)
+	}
+	return sib.stat.mtime < mtime
+}
+
+func (s *Source) sayRemoved(g *generation, name string) {
+	s.log.Info("file was removed, and another one has its content; reading what was not read yet out of that",
+		"path", g.path, "log", g.log, "file", name, "position", g.position)
 }
 
 // mayBePacked says whether a generation whose inode is another file's now may have been compressed before it was read to
 // its end.
 func (s *Source) mayBePacked(g *generation) bool {
 	s.mu.Lock()
-	unread := g.lineage != nil && g.ordinal > 0 && !g.dead && !g.proven && (!g.sought || g.candidates != nil) && g.head.size > 0
+	unread := g.lineage != nil && g.ordinal > 0 && !g.dead && !g.proven && (!g.sought || g.candidates != nil) && (g.head.size > 0 || g.position == 0)
 	s.mu.Unlock()
 	return unread && slices.ContainsFunc(s.siblingsOf(g.path, time.Second), sibling.packed)
 }

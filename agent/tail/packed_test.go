@@ -67,6 +67,67 @@ func TestCompressedWhileDown(t *testing.T) {
 	}
 }
 
+// Files that were found while the spool was full, and of which nothing was read before they were compressed.
+func TestCompressedUnread(t *testing.T) {
+	for _, c := range []struct{ down, reuse bool }{{true, false}, {true, true}, {false, false}} {
+		t.Run(fmt.Sprintf("down=%v,reuse=%v", c.down, c.reuse), func(t *testing.T) {
+			everyGlob(t, func(t *testing.T, f *fixture) {
+				f.cfg.chunk, f.cfg.MaxLine = 300, 100
+				f.write("app.log", lines("a", 0, 50))
+				f.up()
+				f.wants("app", lines("a", 0, 50))
+				full := make(chan struct{})
+				f.spool.do(func() { f.spool.blocked, f.spool.full = full, true })
+				f.write("app.log", lines("a", 50, 90))
+				f.rename("app.log", "app.log.2")
+				f.write("app.log", lines("b", 0, 30))
+				f.known(2)
+				f.scans(2)
+				f.rename("app.log", "app.log.1")
+				f.write("app.log", lines("c", 0, 30))
+				f.known(3)
+				f.scans(2)
+				if c.down {
+					f.down()
+				}
+				want := lines("a", 0, 90) + lines("b", 0, 30) + lines("c", 0, 30)
+				f.pack("app.log.2", "app.log.2.gz")
+				f.pack("app.log.1", "app.log.1.gz")
+				if c.reuse { // their inodes are those of others
+					for i := range 5 {
+						f.write(fmt.Sprintf("other%d.log", i), "of no concern\n")
+						f.write(fmt.Sprintf("app.log-2026010%d", i), "of no concern\n")
+						f.remove(fmt.Sprintf("app.log-2026010%d", i))
+					}
+				}
+				if !c.down {
+					f.scans(3)
+				}
+				f.spool.do(func() { f.spool.blocked = nil })
+				close(full)
+				if c.down {
+					f.up()
+				}
+				f.wantsOnly(want)
+				f.rename("app.log", "app.log.0")
+				f.write("app.log", lines("d", 0, 3))
+				f.wantsOnly(want + lines("d", 0, 3))
+				f.down()
+				f.up()
+				f.wantsOnly(want + lines("d", 0, 3))
+			})
+		})
+	}
+}
+
+// known waits until the spool knows of so many files.
+func (f *fixture) known(n int) {
+	f.t.Helper()
+	if !f.eventually(func() bool { return len(f.checkpoints()) >= n }) {
+		f.t.Fatalf("%d files are known, want %d", len(f.checkpoints()), n)
+	}
+}
+
 // Without a rotated file that is new, nothing is read out of compressed ones.
 func TestOldCompressedFilesAreNotRead(t *testing.T) {
 	everyGlob(t, func(t *testing.T, f *fixture) {
