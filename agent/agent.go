@@ -193,11 +193,30 @@ func hostname() (string, error) {
 	return host, nil
 }
 
+// failedStop bounds a stop after the spool has failed.
+const failedStop = 2 * time.Second
+
 // Run reads and ships until ctx ends; an agent that reads only standard input also ends by itself, once all that it
 // read has a receipt. It returns an UndeliveredError if the drain timeout ends before that, a SetAsideError if lines were
 // given up, and nil after a clean stop: what is not delivered then stays in the spool, and is said. It also ends when the
-// spool turns out to be damaged.
+// spool turns out to be damaged; then it does not wait for long for what hangs in the damaged file.
 func (a *Agent) Run(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() { ended <- a.run(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-a.spool.Failed():
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(failedStop):
+		return a.spool.Err()
+	}
+}
+
+func (a *Agent) run(ctx context.Context) error {
 	defer close(a.ended)
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup

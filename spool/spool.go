@@ -93,6 +93,7 @@ type Spool struct {
 	stopped  chan struct{} // closed when the writer is done
 	closed   sync.Once
 	failed   chan struct{} // closed when the file turned out to be damaged
+	failure  error         // why; set before failed is closed
 	failing  sync.Once
 
 	mu       sync.Mutex // guards what follows
@@ -409,25 +410,28 @@ func (s *Spool) view(fn func(*bolt.Tx) error) error {
 	return s.file.View(fn)
 }
 
-// Failed is closed when a page of the file turned out to be damaged while it was open. Nothing more can be read or
-// written then; what is to be done is up to the next Open. Err tells what is wrong.
+// Failed is closed when a page of the file turned out to be damaged while it was open, or another program has written
+// over the file. Nothing more can be read or written then; what is to be done is up to the next Open. Err tells what is
+// wrong. Calls that were under way may hang: bbolt keeps its locks where it trips.
 func (s *Spool) Failed() <-chan struct{} { return s.failed }
 
 // Err returns an error that wraps ErrDamaged once Failed is closed, and nil before.
 func (s *Spool) Err() error {
-	s.swap.RLock()
-	defer s.swap.RUnlock()
-	err := s.file.Broken()
-	if err == nil {
+	select {
+	case <-s.failed:
+		return s.failure
+	default:
 		return nil
 	}
-	return remedied(s.Path(), fmt.Errorf("spool %s: %w", s.Path(), err))
 }
 
-// noteFailure closes Failed if a transaction has found the file damaged.
+// noteFailure closes Failed if a transaction has found the file damaged. The caller is the writer, or reads the file.
 func (s *Spool) noteFailure() {
-	if s.file.Broken() != nil {
-		s.failing.Do(func() { close(s.failed) })
+	if err := s.file.Broken(); err != nil {
+		s.failing.Do(func() {
+			s.failure = remedied(s.path, fmt.Errorf("spool %s: %w", s.path, err))
+			close(s.failed)
+		})
 	}
 }
 

@@ -38,12 +38,13 @@ type writer struct {
 	drops   map[string]uint64 // lines by log that were dropped and are not told yet
 	dropped time.Time         // when they were told, the last time
 
-	compaction *compaction // nil while there is none
-	hollow     bool        // the file gave its free pages back to the disk
-	sparse     int         // ticks for which a compaction has been worth while; below 0, those that it must wait
-	usedThen   int64       // what was used at the last tick
-	lost       bool        // the path does not lead to the file
-	loss       trouble     // said of that
+	compaction *compaction     // nil while there is none
+	hollow     bool            // the file gave its free pages back to the disk
+	sparse     int             // ticks for which a compaction has been worth while; below 0, those that it must wait
+	usedThen   int64           // what was used at the last tick
+	packed     *boltfile.Sized // what repack has made, if it is still in use and nothing was added since
+	lost       bool            // the path does not lead to the file
+	loss       trouble         // said of that
 
 	quarantine trouble
 }
@@ -123,6 +124,9 @@ func (w *writer) work() {
 
 // lookAfter is done at each tick.
 func (w *writer) lookAfter() {
+	if w.file.Check() != nil {
+		w.noteFailure() // also while nothing is written
+	}
 	if w.troubled || w.shortage != nil {
 		w.troubled = false
 		w.layout++
@@ -333,6 +337,9 @@ func (w *writer) adopt(t *transaction) {
 		say()
 	}
 	w.heads.add(t.added)
+	if len(t.added) > 0 {
+		w.packed = nil
+	}
 	w.tellDrops()
 	w.publish()
 	if len(t.added) > 0 {

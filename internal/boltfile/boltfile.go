@@ -5,7 +5,8 @@
 //   - bbolt gets no file that it would trip over: before it maps one, all its pages are checked (package bolttree), under
 //     the lock that keeps other processes away.
 //   - Where bbolt trips all the same, because a page changed while the file was open, the transaction ends in an error
-//     that wraps ErrDamaged, and so do all after it; nothing more is written to the file.
+//     that wraps ErrDamaged, and so do all after it; nothing more is written to the file. So does one before which others
+//     have cut the file or written over its headers. Transactions under way may hang then: bbolt keeps its locks.
 //   - The values in the pages are their owner's to check.
 //
 // # Use
@@ -20,6 +21,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -62,8 +64,34 @@ func open(path string, pageSize int, visit Visitor) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	// From here on the file is bbolt's, which closes it also when it fails.
-	db, err := bolt.Open(path, 0o600, &bolt.Options{
+	bdb, err := openBolt(file, pageSize)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{DB: bdb, file: file}
+	err = db.headers.note(file)
+	if made && err == nil {
+		err = SyncFolder(path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// openBolt hands the file to bbolt, which closes it also when it fails.
+func openBolt(file *os.File, pageSize int) (db *bolt.DB, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil { // others write over what was sound a moment ago
+			problem := fault(p)
+			if problem == nil {
+				problem = fmt.Errorf("%v", p)
+			}
+			db, err = nil, errors.Join(fmt.Errorf("%w: %w", ErrDamaged, problem), unlock(file), file.Close())
+		}
+	}()
+	db, err = bolt.Open(file.Name(), 0o600, &bolt.Options{
 		OpenFile:       func(string, int, os.FileMode) (*os.File, error) { return file, nil },
 		Timeout:        lockTimeout,
 		NoFreelistSync: true, // the list of free pages is rebuilt at open; writing it would cost each transaction
@@ -74,15 +102,10 @@ func open(path string, pageSize int, visit Visitor) (*DB, error) {
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, ErrLocked
-	case err != nil:
-		return nil, err
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrVersionMismatch), errors.Is(err, bolterrors.ErrChecksum):
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	if made {
-		if err := SyncFolder(path); err != nil {
-			return nil, errors.Join(err, db.Close())
-		}
-	}
-	return &DB{DB: db, file: file}, nil
+	return db, err
 }
 
 // Lock opens the file for reading and writing, and keeps it from other processes until it is closed. If create is set, a
@@ -178,7 +201,7 @@ func prepare(file *os.File, visit Visitor) (made bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	if info.Size() < largeFile || tree.HasFreeList() {
+	if tree.HasFreeList() {
 		return false, nil
 	}
 	return false, writeFreeList(file, tree, free)

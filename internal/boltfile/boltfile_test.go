@@ -102,7 +102,6 @@ func TestGarbageIsRefused(t *testing.T) {
 // TestDamage opens files with random damage. What is opened can be read and changed; nothing else may happen than that
 // it is refused.
 func TestDamage(t *testing.T) {
-	t.Cleanup(boltfile.SetLargeFile(1 << 10)) // what is opened gets a list of its free pages
 	path := filled(t)
 	whole, err := os.ReadFile(path)
 	if err != nil {
@@ -223,7 +222,6 @@ func TestUnfinishedFile(t *testing.T) {
 // TestFreeList opens a file with a list of its free pages again and again: bbolt must find the list right, and use the
 // pages again.
 func TestFreeList(t *testing.T) {
-	t.Cleanup(boltfile.SetLargeFile(1 << 10))
 	path := filled(t)
 	var sizes []int64
 	for range 30 {

@@ -5,20 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 
 	bolt "go.etcd.io/bbolt"
-
-	"github.com/logscribe/logscribe/internal/bolttree"
 )
 
 // DB is an open file. All methods are safe for concurrent use.
 type DB struct {
 	*bolt.DB
-	file   *os.File
-	broken atomic.Pointer[error]
+	file    *os.File
+	writing sync.Mutex // held by Update
+	headers headers
+	broken  atomic.Pointer[error]
 }
 
 // Broken returns the error of the transaction that found the file damaged, which all later ones return too, or nil.
@@ -29,11 +32,35 @@ func (db *DB) Broken() error {
 	return nil
 }
 
+// Check looks whether others have cut the file or written over its headers since the last transaction, and returns an
+// error that wraps ErrDamaged if so; then the file is Broken.
+func (db *DB) Check() error {
+	if err := db.Broken(); err != nil {
+		return err
+	}
+	if err := db.headers.check(db.file); err != nil {
+		return db.breakWith(err)
+	}
+	return nil
+}
+
+// breakWith ends all use of the file because of the problem.
+func (db *DB) breakWith(problem error) error {
+	err := fmt.Errorf("%w: %w", ErrDamaged, problem)
+	db.broken.CompareAndSwap(nil, &err)
+	return db.Broken()
+}
+
 // Update runs fn in a transaction that is committed, and synced, when Update returns nil. The error is fn's or bbolt's,
 // or wraps ErrDamaged.
 func (db *DB) Update(fn func(*bolt.Tx) error) (err error) {
+	db.writing.Lock()
+	defer db.writing.Unlock()
 	if err := db.Broken(); err != nil {
 		return err
+	}
+	if err := db.headers.begin(db.file); err != nil {
+		return db.breakWith(err)
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	// A transaction that panics must not be rolled back: bbolt goes through all pages for that, in a goroutine of its
@@ -43,11 +70,19 @@ func (db *DB) Update(fn func(*bolt.Tx) error) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := fn(tx); err != nil {
+	id := tx.ID()
+	if err = fn(tx); err != nil {
 		_ = tx.Rollback() // it can only say that the transaction is over
-		return err
+	} else if problem := db.headers.freeList(db.file); problem != nil {
+		_ = tx.Rollback()
+		return db.breakWith(problem)
+	} else {
+		err = tx.Commit()
 	}
-	return tx.Commit()
+	if problem := db.headers.ended(db.file, id, err == nil); problem != nil {
+		return db.breakWith(problem)
+	}
+	return err
 }
 
 // View runs fn in a transaction that sees the file as it is now. The error is fn's, or wraps ErrDamaged.
@@ -60,11 +95,13 @@ func (db *DB) View(fn func(*bolt.Tx) error) (err error) {
 	return db.DB.View(fn)
 }
 
-// Batch is Update, in a transaction that concurrent callers share; fn may run more than once.
+// Batch is Update, in a transaction that concurrent callers share; fn may run more than once. From then on it is no longer
+// noticed when others write over the file's headers.
 func (db *DB) Batch(fn func(*bolt.Tx) error) error {
 	if err := db.Broken(); err != nil {
 		return err
 	}
+	db.headers.ignore()
 	return db.DB.Batch(fn)
 }
 
@@ -73,24 +110,55 @@ func (db *DB) caught(p any, err *error) {
 	if p == nil {
 		return
 	}
-	problem := error(nil)
-	if fault, ok := p.(interface{ Addr() uintptr }); ok {
-		problem = fmt.Errorf("%v", fault)
+	problem := fault(p)
+	if problem == nil && trippedUp() {
+		problem = fmt.Errorf("%v", p)
 	}
-	if info, e := db.file.Stat(); e == nil {
-		tree, e := bolttree.Open(db.file, info.Size())
-		if e == nil {
-			_, e = tree.Sound(nil)
-		}
-		if e != nil {
-			problem = e
-		}
+	if e := db.headers.check(db.file); e != nil {
+		problem = e
+	} else if e := soundness(db.file); e != nil {
+		problem = e
 	}
 	if problem == nil {
 		panic(p) // the file is sound: this is a mistake of a program
 	}
-	*err = fmt.Errorf("%w: %w", ErrDamaged, problem)
-	db.broken.CompareAndSwap(nil, err)
+	*err = db.breakWith(problem)
+}
+
+// fault returns an error for a panic over memory that could not be read, as that of a file that was cut.
+func fault(p any) error {
+	if fault, ok := p.(interface{ Addr() uintptr }); ok {
+		return fmt.Errorf("%v", fault)
+	}
+	return nil
+}
+
+// trippedUp says, of the panic that the deferred function is called for, whether it began in bbolt's code. Pages that
+// were overwritten for a moment only leave no other trace.
+func trippedUp() bool {
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	for panicking := false; ; {
+		f, more := frames.Next()
+		switch inRuntime := strings.HasPrefix(f.Function, "runtime."); {
+		case inRuntime:
+			panicking = panicking || strings.Contains(f.Function, "panic")
+		case panicking:
+			return strings.HasPrefix(f.Function, "go.etcd.io/bbolt")
+		}
+		if !more {
+			return false
+		}
+	}
+}
+
+// soundness returns what is wrong with the file's pages.
+func soundness(file *os.File) error {
+	tree, err := openTree(file)
+	if err == nil {
+		_, err = tree.Sound(nil)
+	}
+	return err
 }
 
 // MakeBuckets makes those of the buckets that are missing. If there are others as well, the name of one may be damaged,

@@ -6,14 +6,12 @@ import (
 	"github.com/logscribe/logscribe/internal/bolttree"
 )
 
-// largeFile is the size in bytes from which on bbolt is told which pages are free. Tests change it.
-var largeFile = int64(64 << 20)
-
 // writeFreeList stores the list of free pages in a transaction of its own.
 //
 // bbolt does not store it with each transaction, as that would cost too much. When it opens a file without a list it
 // goes through the whole tree, one page after the other, and keeps all of them in memory: with 10 GiB that takes seconds,
-// and hundreds of megabytes. The check has found out already.
+// and hundreds of megabytes. It does so in a goroutine where nobody can catch the fault if others cut the file just then.
+// The check has found out already.
 func writeFreeList(file *os.File, tree *bolttree.File, free []uint64) error {
 	list, meta := tree.FreeList(free)
 	if _, err := file.WriteAt(list.Bytes, list.At); err != nil {

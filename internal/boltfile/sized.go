@@ -209,11 +209,7 @@ func readFreelist(f *os.File) (free []uint64, used int64, err error) {
 
 // newestMeta returns the meta page of the newest transaction.
 func newestMeta(f *os.File) (bolttree.Meta, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return bolttree.Meta{}, err
-	}
-	tree, err := bolttree.Open(f, info.Size())
+	tree, err := openTree(f)
 	if err != nil {
 		return bolttree.Meta{}, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}

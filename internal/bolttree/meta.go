@@ -111,10 +111,21 @@ func (f *File) MetaProblem() error { return f.metaProblem }
 // Meta returns what the newest sound meta page says.
 func (f *File) Meta() Meta { return f.meta }
 
+// HeaderSize is the number of bytes that a meta page uses.
+const HeaderSize = headerSize + metaSize
+
 func readMeta(r io.ReaderAt, at int64) (Meta, error) {
-	var page [headerSize + metaSize]byte
+	var page [HeaderSize]byte
 	if _, err := r.ReadAt(page[:], at); err != nil {
 		return Meta{}, fmt.Errorf("read the header: %w", err)
+	}
+	return ParseHeader(page[:])
+}
+
+// ParseHeader returns what the first HeaderSize bytes of a meta page say.
+func ParseHeader(page []byte) (Meta, error) {
+	if len(page) < HeaderSize {
+		return Meta{}, errors.New("the header is cut")
 	}
 	b := page[headerSize:]
 	sum := fnv.New64a()
