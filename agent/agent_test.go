@@ -123,9 +123,13 @@ func TestBadConfigIsNamed(t *testing.T) {
 	}
 	defer s.Close()
 	for want, change := range map[string]func(*Config){
-		`bad log name "../a"`:                    func(c *Config) { c.Stdin.Log = "../a" },
-		`bad identity "a\n"`:                     func(c *Config) { c.Identity = "a\n" },
-		"an identity goes with files":            func(c *Config) { c.Identity = "a" },
+		`bad log name "../a"`:         func(c *Config) { c.Stdin.Log = "../a" },
+		`bad identity "a\n"`:          func(c *Config) { c.Identity = "a\n" },
+		"an identity goes with files": func(c *Config) { c.Identity = "a" },
+		"the smallest size is 5MB":    func(c *Config) { c.Spool.MaxSize = 1e6 },
+		"the smallest size is 9MB": func(c *Config) {
+			c.Spool.MaxSize, c.Stdin.Lines.Prefix = 5e6, "{host} "
+		},
 		"nothing to read":                        func(c *Config) { c.Stdin = nil },
 		"nowhere to send":                        func(c *Config) { c.Mediators = nil },
 		`spool.when_full: unknown policy "x"`:    func(c *Config) { c.Spool.WhenFull = "x" },

@@ -15,6 +15,7 @@ import (
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/internal/identity"
 	"github.com/logscribe/logscribe/internal/logname"
+	"github.com/logscribe/logscribe/internal/size"
 	"github.com/logscribe/logscribe/internal/transport"
 	"github.com/logscribe/logscribe/spool"
 )
@@ -107,14 +108,11 @@ func (c *Config) Validate() error {
 			return errors.New("an identity goes with files: standard input can't be read again")
 		}
 	}
-	if err := spool.CheckMaxSize(c.Spool.MaxSize); err != nil {
+	if err := c.checkMaxSize(); err != nil {
 		return fmt.Errorf("spool.max_size: %w", err)
 	}
 	if _, err := spool.ParsePolicy(c.Spool.WhenFull); err != nil {
 		return fmt.Errorf("spool.when_full: %w", err)
-	}
-	if err := spool.CheckMaxSize(c.Spool.MaxSize); err != nil {
-		return fmt.Errorf("spool.max_size: %w", err)
 	}
 	if _, err := spool.ParseRemedy(c.Spool.WhenDamaged); err != nil {
 		return fmt.Errorf("spool.when_damaged: %w", err)
@@ -131,6 +129,41 @@ func (c *Config) maxLine() int64 {
 		return defaultMaxLine
 	}
 	return c.MaxLine
+}
+
+// checkMaxSize refuses a spool that could not hold what is read at once within its size.
+func (c *Config) checkMaxSize() error {
+	n := c.Spool.MaxSize
+	if err := spool.CheckMaxSize(n); err != nil || n <= 0 {
+		return err
+	}
+	var bytes, drafts int64
+	if c.Stdin != nil {
+		bytes, drafts = c.largestBatch(c.Stdin.Lines)
+	}
+	for i := range c.Files {
+		b, d := c.largestBatch(c.Files[i].Lines)
+		bytes, drafts = max(bytes, b), max(drafts, d)
+	}
+	if smallest := spool.SmallestFor(bytes, int(drafts)); n < smallest {
+		return fmt.Errorf("%s is too small for what is read at once: with max_line at %s and these rules for lines, the smallest size is %s",
+			size.Format(n), size.Format(c.maxLine()), size.Format(smallest))
+	}
+	return nil
+}
+
+// largestBatch returns how many bytes of records, in how many drafts, a source may hand to the spool at once. Both sources
+// close a batch with the block with which it exceeds readAtOnce bytes; a block has whole lines of block.TargetRawSize, or
+// one that is longer. A codec adds a few bytes to what it can't shrink.
+func (c *Config) largestBatch(rules line.Rules) (bytes, drafts int64) {
+	const readAtOnce = 2 << 20
+	longest := max(block.TargetRawSize, c.maxLine()+int64(len(c.CutMark))+1)
+	if p, err := line.New(rules); err == nil && p != nil {
+		longest = block.MaxRawSize // a prefix, and what is put in, may make much of little
+	}
+	raw := readAtOnce + longest
+	drafts = raw/(block.TargetRawSize/2) + 2 // two blocks that follow each other have more than that together
+	return raw + raw/64 + drafts*block.MaxCheckpointSize, drafts
 }
 
 // sections returns the [[file]] tables as the tail package takes them.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/logscribe/logscribe/internal/transport"
 	"github.com/logscribe/logscribe/internal/transport/testpki"
-	"github.com/logscribe/logscribe/spool"
 )
 
 // startTailing starts an agent that tails one file, and returns what writes to it.
@@ -76,7 +75,7 @@ func TestReloadIsAllOrNothing(t *testing.T) {
 	} {
 		bad := cfg
 		bad.Files = slices.Clone(cfg.Files)
-		bad.Files[0].Log, bad.Spool.MaxSize, bad.DrainTimeout = "new", spool.MinSize, time.Hour
+		bad.Files[0].Log, bad.Spool.MaxSize, bad.DrainTimeout = "new", 5e6, time.Hour
 		bad.TLS, bad.Mediators = transport.TLS{CA: ca.File}, []string{"127.0.0.1:1"}
 		change(&bad)
 		conn, creds := a.conn, a.creds
@@ -112,7 +111,7 @@ func TestReloadTakesEffect(t *testing.T) {
 	if a.conn != conn {
 		t.Error("the connection was made anew for nothing")
 	}
-	for _, maxSize := range []int64{spool.MinSize, 0, 2 * spool.MinSize} {
+	for _, maxSize := range []int64{5e6, 0, 10e6} {
 		cfg.Spool.MaxSize = maxSize
 		if err := a.Reload(cfg); err != nil {
 			t.Fatal(err)

@@ -143,7 +143,7 @@ func (x *chaos) addSources(agent int, destination string) {
 	p = x.newAgent(destination, files)
 	p.args = append(p.args, "-compression", codecs[x.rng.IntN(len(codecs))])
 	if x.rng.IntN(3) == 0 {
-		p.args = append(p.args, "-max-size", "1MB") // full most of the time: the files are read later
+		p.args = append(p.args, "-max-size", "5MB") // full most of the time: the files are read later
 	}
 	p.start()
 }

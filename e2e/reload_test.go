@@ -76,7 +76,7 @@ func newReloaded(t *testing.T) *reloaded {
 // draw makes up a good configuration.
 func (r *reloaded) draw() plan {
 	p := plan{
-		front: pick(r.rng, r.fronts...), maxSize: pick(r.rng, "1GB", "1MB", "-1B"), full: "block",
+		front: pick(r.rng, r.fronts...), maxSize: pick(r.rng, "1GB", "5MB", "-1B"), full: "block",
 		codec: pick(r.rng, "s2", "zstd", "none"), on: pick(r.rng, "info", "debug"),
 	}
 	for range r.moving {

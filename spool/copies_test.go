@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/bolttree/damagetest"
 	"github.com/logscribe/logscribe/spool"
 )
 
@@ -180,8 +181,9 @@ var logs = []string{"a", "b"}
 // back to an earlier state, all with one Scribe. No line may ever stand twice; in the end each must stand there, those of
 // one copy in order. A failing run prints the flag that repeats it.
 func TestModelOfCopies(t *testing.T) {
+	memory := damagetest.Dir(t) // each run syncs hundreds of times
 	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp("", "spool-copies-")
+		dir, err := os.MkdirTemp(memory, "run-")
 		if err != nil {
 			t.Fatal(err)
 		}

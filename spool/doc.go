@@ -76,7 +76,10 @@
 // checksum fits the place that it has by its key. Lines that are lost leave their positions empty; when their turn comes
 // they are counted as set aside. The new file has another origin, so that its new lines get a new producer.
 //
-// A page that is damaged while the file is open ends all transactions from then on: see Failed.
+// A page that is damaged while the file is open ends all transactions from then on: see Failed. So does a file that was
+// cut, or over which another program has written, which shows in its headers: they are looked at before each transaction,
+// and once in a second. What stood in such a file is lost as far as it was overwritten, and that may include lines that
+// were stored a moment before.
 //
 // # Use
 //
@@ -100,10 +103,13 @@
 //     producer once a receipt tells of more than it has stored; those before may be taken for the lines they replace.
 //   - The quarantine has no limit, and MaxSize does not count it.
 //   - A batch that is larger than the whole spool is stored when the spool is empty, and the file then exceeds its size
-//     until it is drained. With the sources' batches this needs a MaxSize of a few megabytes, or lines of that length.
+//     until it is drained. Under SmallestFor no batch is; the agent refuses a smaller size for what its sources read at
+//     once. What is kept beside blocks, the checkpoints of very many files, counts, but is never refused.
 //   - With so many logs stuck that what is left free is smaller than a batch, others wait too.
 //   - The pages of a block have to lie in one run. In a spool that is almost full, a large block may wait although
-//     smaller runs add up to its size.
+//     smaller runs add up to its size, at the longest until all others have left: then the file is written anew.
+//   - While more than 16 MiB are free in the file, or a disk fails, bbolt looks at all pages in a goroutine of its own when
+//     a transaction fails. If another program cuts the file or writes garbage over it just then, the process crashes.
 //   - On systems other than Linux, and where the file system can't allocate ahead of writing (fallocate) or never
 //     overwrites blocks in place, a full disk shows within a transaction, which then fails whole and is tried again;
 //     and settling may have to wait for the disk.

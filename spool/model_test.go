@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/bolttree/damagetest"
 	"github.com/logscribe/logscribe/spool"
 )
 
@@ -36,8 +37,9 @@ type identity struct {
 // that repeats it.
 func TestModel(t *testing.T) {
 	t.Parallel()
+	memory := damagetest.Dir(t) // each run syncs hundreds of times
 	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp("", "spool-model-")
+		dir, err := os.MkdirTemp(memory, "run-")
 		if err != nil {
 			t.Fatal(err)
 		}

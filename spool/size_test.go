@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/bolttree/damagetest"
 	"github.com/logscribe/logscribe/spool"
 )
 
@@ -43,7 +44,7 @@ func onDisk(t testing.TB, path string) int64 {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n += max(info.Size(), info.Sys().(*syscall.Stat_t).Blocks*512)
+		n += info.Sys().(*syscall.Stat_t).Blocks * 512
 	}
 	return n
 }
@@ -202,6 +203,62 @@ func checkBound(t *testing.T, random *rand.Rand, maxSize int64, policy spool.Pol
 	t.Logf("%+v", s.Stats())
 }
 
+// TestLargestBatchKeepsTheBound appends batches up to the largest that a spool of the smallest size for them takes.
+func TestLargestBatchKeepsTheBound(t *testing.T) {
+	const records, drafts = 3 * mib, 16
+	maxSize := spool.SmallestFor(records, drafts)
+	for _, policy := range []spool.Policy{spool.Block, spool.DropOldest} {
+		t.Run(fmt.Sprint(policy), func(t *testing.T) {
+			seed := uint64(time.Now().UnixNano())
+			t.Log("seed", seed, "size", maxSize)
+			random := rand.New(rand.NewPCG(seed, 0))
+			path := filepath.Join(t.TempDir(), "spool.db")
+			var said journal
+			s := open(t, path, spool.Options{MaxSize: maxSize, WhenFull: policy, Logger: said.logger()})
+			logs := []string{"a", "b", "c"}
+			for i := range 120 {
+				log := logs[random.IntN(len(logs))]
+				batch := spool.Batch{Checkpoints: []spool.Checkpoint{{Key: fmt.Sprint(random.IntN(100)), Value: make([]byte, random.IntN(300))}}}
+				left := records
+				if random.IntN(4) > 0 {
+					left = 1 + random.IntN(records)
+				}
+				for n := 1 + random.IntN(drafts); n > 0 && left > 0; n-- {
+					size := left
+					if n > 1 {
+						size = 1 + random.IntN(left)
+					}
+					batch.Drafts = append(batch.Drafts, incompressible(log, max(1, size-100)))
+					left -= size
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				done := make(chan error, 1)
+				go func() { done <- s.Append(ctx, batch) }()
+				for stored := false; !stored; {
+					select {
+					case err := <-done:
+						if stored = true; err != nil {
+							t.Fatalf("step %d: %v %+v", i, err, s.Stats())
+						}
+					case <-time.After(2 * time.Millisecond):
+						if settleSome(s, random, logs); random.IntN(20) == 0 {
+							settleAll(s, logs...)
+						}
+					}
+					if n := onDisk(t, path); n > maxSize {
+						t.Fatalf("at step %d the spool takes %d bytes of %d: %+v", i, n, maxSize, s.Stats())
+					}
+				}
+				cancel()
+			}
+			if strings.Contains(said.String(), "beyond") {
+				t.Error(said.String())
+			}
+			t.Logf("%d compactions", s.Stats().Compactions)
+		})
+	}
+}
+
 // settleSome settles some of each log's lines.
 func settleSome(s *spool.Spool, random *rand.Rand, logs []string) {
 	for _, log := range logs {
@@ -309,7 +366,7 @@ func TestQuietSpoolStaysSmall(t *testing.T) {
 }
 
 func beQuiet(t *testing.T, maxSize int64) {
-	path := filepath.Join(t.TempDir(), "spool.db")
+	path := filepath.Join(damagetest.Dir(t), "spool.db") // 7200 syncs
 	s := open(t, path, spool.Options{MaxSize: maxSize})
 	for i := range 3600 {
 		batch := spool.Batch{

@@ -52,6 +52,19 @@ func CheckMaxSize(n int64) error {
 	return nil
 }
 
+// SmallestFor returns the smallest bound, in bytes, under which a batch with so many bytes of records in so many drafts
+// always finds room once everything else has left. Under a smaller one the spool would grow beyond its bound for it.
+func SmallestFor(records int64, drafts int) int64 {
+	const unit = 1_000_000
+	page := int64(os.Getpagesize())
+	need := records + int64(drafts+emptyPages+basePages)*2*page
+	n := need*8/7 + overhead + 64<<10 // an eighth is the reserve, and the bound is in whole steps
+	return max(MinSize, (n+unit-1)/unit*unit)
+}
+
+// emptyPages is what a spool takes that holds no block: records of logs, and checkpoints.
+const emptyPages = 16
+
 // used returns the bytes of the pages in use.
 func (w *writer) used() int64 {
 	used, err := w.file.Used()
@@ -101,23 +114,59 @@ func (w *writer) extend(need int64) {
 	}
 }
 
-// extendFor extends the file after the task has found no room in it, by n bytes at least if it may, and says whether
-// the file grew. It goes beyond the bound for a batch that is larger than all of it, and where nothing could be removed
-// otherwise.
+// extendFor extends the file after the task has found no room in it, by n bytes at least if it may, or makes room of what
+// is free in it, and says whether there is more room. It goes beyond the bound for a batch that is larger than all of it,
+// and where nothing could be removed otherwise.
 func (w *writer) extendFor(c task, n int64) bool {
-	before, bound := w.file.End(), w.maxSize
-	if w.isEmpty() || len(c.group) == 0 && len(c.settled) <= 1 {
-		bound = unlimited
+	if more, full := w.extendTo(n, w.maxSize); more || !full {
+		return more
 	}
+	if w.isEmpty() && len(c.group) > 0 && w.repack() {
+		return true
+	}
+	if !w.isEmpty() && (len(c.group) > 0 || len(c.settled) > 1) {
+		return false
+	}
+	more, _ := w.extendTo(n, unlimited)
+	if w.file.End() > w.maxSize {
+		w.logger.Warn("the spool grows beyond its size: what it must hold is too large for it", "path", w.path, "bytes", w.file.End())
+	}
+	return more
+}
+
+// extendTo extends the file by n bytes at least, but not beyond the bound. It says whether the file grew, and whether the
+// bound is reached.
+func (w *writer) extendTo(n, bound int64) (more, full bool) {
+	before := w.file.End()
 	for ; w.file.End() == before; n *= 2 {
-		if w.shortage = extendFile(w.file, n+w.reserve(), bound); w.shortage != nil || before >= bound {
+		if w.shortage = extendFile(w.file, n+w.reserve(), bound); w.shortage != nil {
+			return false, false
+		}
+		if before >= bound {
+			return false, true
+		}
+	}
+	return true, false
+}
+
+// repack writes the file of a spool without blocks anew, so that what is free in it lies in one run, and says whether it
+// did: once is enough.
+func (w *writer) repack() bool {
+	before := w.file
+	if before == w.packed || w.lost {
+		return false
+	}
+	if w.compaction == nil {
+		if err := w.beginCompaction(); err != nil {
+			w.endCompaction()
 			return false
 		}
 	}
-	if w.file.End() > w.maxSize {
-		w.logger.Warn("the spool grows beyond its size: a batch is too large for it", "path", w.path, "bytes", w.file.End())
+	for w.compaction != nil {
+		w.copySome()
 	}
-	return true
+	w.packed = w.file
+	return w.file != before
 }
 
 // extendFile makes sure that the file may be used for n bytes behind the last page that was used, if the bound allows.
