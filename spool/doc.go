@@ -10,7 +10,8 @@
 //   - No two lines have the same producer and sequence, whatever happens to the file: see "Copies" and "Limitations".
 //   - A stored block never changes. It leaves when it is settled, when it is set aside because it is damaged or no Scribe
 //     takes it, or when the operator chose to drop the oldest blocks rather than to wait; what is set aside or dropped is
-//     counted in the log's record for good. A line that was on its way when it was dropped, and that a receipt covers, is
+//     counted in the log's record for good, in the transaction in which it leaves: as dropped, damaged or refused. What was
+//     dropped and not logged before a kill is logged at the next Open. A line that was on its way when it was dropped, and that a receipt covers, is
 //     taken off that count again.
 //   - What is set aside is durable in the quarantine before it leaves the queue.
 //   - Settling is lazy: it rides on the next transaction, or follows shortly. A crash before that makes settled blocks

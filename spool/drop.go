@@ -2,6 +2,9 @@ package spool
 
 import (
 	"container/heap"
+	"iter"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -38,14 +41,37 @@ func (t *transaction) dropOldest() error {
 	return nil
 }
 
-// tellDrops logs what was dropped since it was told the last time.
+// tellDrops logs what was dropped since it was told the last time. That it was told is stored with the next transaction:
+// what was told right before a kill is told again.
 func (w *writer) tellDrops() {
 	if now := time.Now(); len(w.drops) > 0 && now.Sub(w.dropped) >= tellEvery {
-		for log, lines := range w.drops {
-			w.logger.Warn("the spool is full: dropped its oldest lines", "log", log, "lines", lines, "dropped_in_all", w.Queue(log).Dropped)
+		for _, log := range slices.Sorted(maps.Keys(w.drops)) {
+			w.logger.Warn("the spool is full: dropped its oldest lines", "log", log, "lines", w.drops[log], "dropped_in_all", w.Queue(log).Dropped)
 		}
+		w.noteTold(maps.Keys(w.drops))
 		clear(w.drops)
 		w.dropped = now
+	}
+}
+
+// tellEarlierDrops logs what the last process has dropped and was killed before it told.
+func (w *writer) tellEarlierDrops() {
+	var logs []string
+	for _, log := range slices.Sorted(maps.Keys(w.queues)) {
+		if q := w.queues[log]; q.dropped > q.told {
+			w.logger.Warn("the spool was full before this start: its oldest lines were dropped", "log", log, "lines", q.dropped-q.told, "dropped_in_all", q.dropped)
+			logs = append(logs, log)
+		}
+	}
+	w.noteTold(slices.Values(logs))
+}
+
+// noteTold has the next transaction store that what is dropped of the logs up to now was told.
+func (w *writer) noteTold(logs iter.Seq[string]) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for log := range logs {
+		w.told[log] = w.queues[log].dropped
 	}
 }
 

@@ -34,6 +34,8 @@ type LogReport struct {
 	Stored  *time.Time `json:"stored,omitempty"` // when the oldest block was stored
 	Dropped uint64     `json:"dropped"`          // lines dropped because the spool was full, since it was made
 	Aside   uint64     `json:"set_aside"`        // lines in the quarantine, since it was made
+	Damaged uint64     `json:"quarantined"`      // those of them that were damaged
+	Refused uint64     `json:"refused"`          // those of them that no Scribe takes
 	Lost    uint64     `json:"lost"`             // lines from Oldest on of which there is no sound block
 }
 
@@ -144,7 +146,7 @@ func (s *survey) report(path string) *Report {
 
 func (s *survey) reportLog(log string) LogReport {
 	l := s.logs[log]
-	r := LogReport{Log: log, Bytes: l.bytes, Oldest: l.oldest, Next: l.next, Dropped: l.dropped, Aside: l.aside.lines, Lost: s.lost(l)}
+	r := LogReport{Log: log, Bytes: l.bytes, Oldest: l.oldest, Next: l.next, Dropped: l.dropped, Aside: l.aside.lines, Damaged: l.aside.lines - l.aside.refused, Refused: l.aside.refused, Lost: s.lost(l)}
 	r.Lines = r.Next - r.Oldest - r.Lost
 	if len(l.blocks) > 0 {
 		l.head = l.blocks[0].stored

@@ -35,15 +35,17 @@ var errMissing = errors.New("it is not there")
 type aside struct {
 	position uint64 // of a line that it holds
 	reason   string
+	damaged  bool // else no Scribe takes it
 }
 
 // SetAside takes the log's oldest block out of the queue and puts it into a file in the quarantine folder, with the
 // reason; it is counted and logged. The position is that of a line that the block holds; if it is not in the oldest
-// block, nothing is done. SetAside only takes note: until the block has left, the log is Held.
+// block, nothing is done. If the reason is a BlockError the lines count as damaged, else as refused. SetAside only takes note: until the block has left, the log is Held.
 func (s *Spool) SetAside(log string, position uint64, reason error) {
 	s.mu.Lock()
 	if _, ok := s.queues[log]; ok {
-		s.orders.aside[log] = aside{position: position, reason: reason.Error()}
+		_, damaged := errors.AsType[*BlockError](reason)
+		s.orders.aside[log] = aside{position: position, reason: reason.Error(), damaged: damaged}
 	}
 	s.mu.Unlock()
 	s.wakeWriter()
@@ -63,6 +65,9 @@ func (t *transaction) setAside(log string, a aside) error {
 	lines := last - q.oldest + 1
 	q.aside.blocks++
 	q.aside.lines += lines
+	if !a.damaged {
+		q.aside.refused += lines
+	}
 	t.committed = append(t.committed, func() {
 		t.writer.logger.Error("a block is set aside: its lines are not delivered",
 			"log", log, "lines", lines, "reason", a.reason, "file", file, "set_aside_in_all", q.aside.lines)

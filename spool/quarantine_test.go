@@ -139,7 +139,7 @@ func TestDamagedBlockCostsItselfAlone(t *testing.T) {
 					!strings.HasPrefix(file, "log: web/a\n") || !strings.Contains(file, "\ncontent: record\n\n") {
 					t.Errorf("the quarantine holds %q", files)
 				}
-				if q := open(t, path, spool.Options{}).Queue("web/a"); q.AsideBlocks != 1 || q.AsideLines != 2 {
+				if q := open(t, path, spool.Options{}).Queue("web/a"); q.AsideBlocks != 1 || q.AsideLines != 2 || q.Refused != 0 {
 					t.Errorf("it was not counted for good: %+v", q)
 				}
 			})

@@ -12,7 +12,7 @@ import (
 // queue is the state of one log's blocks. A queue record stores it:
 //
 //	offset  width  meaning
-//	0       1      version of this record, 2
+//	0       1      version of this record, 3
 //	1       4      the log's number in the keys of its blocks
 //	5       8      oldest: the first position that the spool still holds; next if it holds none
 //	13      8      next: the position that the next line gets
@@ -22,8 +22,10 @@ import (
 //	45      8      number of lines in them
 //	53      8      unmet: the first position that was stored before it was known that nobody else numbers lines so,
 //	               0 if there is none
-//	61      56 n   spans, oldest first, at least one
-//	61+56n  4      CRC-32C of the log's name and of all before
+//	61      8      number of those lines set aside that no Scribe takes; the others were damaged
+//	69      8      told: number of lines dropped that the agent's own log has been told of
+//	77      56 n   spans, oldest first, at least one
+//	77+56n  4      CRC-32C of the log's name and of all before
 //
 // A span:
 //
@@ -34,14 +36,15 @@ import (
 //	32      16     producer under which its blocks are sent
 //	48      8      position of that producer's first line
 //
-// The checksum is the last of it in all versions but 1, which ends before the blocks set aside. All its lines have the spool's producer, and their positions are their
-// sequences. Open writes it anew as version 2.
+// Version 2 has the spans at once behind unmet. Version 1 ends before the blocks set aside, without spans and checksum:
+// all its lines have the spool's producer, and their positions are their sequences. Open writes both anew as version 3.
 type queue struct {
 	id      uint32
 	oldest  uint64
 	next    uint64
 	bytes   uint64
 	dropped uint64
+	told    uint64 // of those dropped
 	aside   setAside
 	unmet   uint64
 	spans   []span
@@ -50,13 +53,16 @@ type queue struct {
 // setAside counts what is in quarantine.
 type setAside struct {
 	blocks, lines uint64
+	refused       uint64 // lines that no Scribe takes
 }
 
 const (
 	queueVersion1 = 1
-	queueVersion  = 2
+	queueVersion2 = 2
+	queueVersion  = 3
 	queueSize1    = 37
-	queueHeader   = 61
+	queueHeader2  = 61
+	queueHeader   = 77
 	spanSize      = 56
 )
 
@@ -70,7 +76,7 @@ func encodeQueue(log string, q queue) []byte {
 	buf := make([]byte, 0, queueHeader+len(q.spans)*spanSize+sealSize)
 	buf = append(buf, queueVersion)
 	buf = binary.BigEndian.AppendUint32(buf, q.id)
-	for _, n := range []uint64{q.oldest, q.next, q.bytes, q.dropped, q.aside.blocks, q.aside.lines, q.unmet} {
+	for _, n := range []uint64{q.oldest, q.next, q.bytes, q.dropped, q.aside.blocks, q.aside.lines, q.unmet, q.aside.refused, q.told} {
 		buf = binary.BigEndian.AppendUint64(buf, n)
 	}
 	for _, s := range q.spans {
@@ -91,22 +97,29 @@ func decodeQueue(log, record []byte, producer block.Producer) (queue, error) {
 		value = record
 	case !sealed:
 		return queue{}, fmt.Errorf("%w: the checksum of the queue record of log %q does not fit", ErrDamaged, log)
-	case len(value) > 0 && value[0] != queueVersion:
+	case len(value) > 0 && value[0] != queueVersion && value[0] != queueVersion2:
 		return queue{}, fmt.Errorf("%w: queue record of log %q has version %d, this release reads up to %d", ErrVersion, log, value[0], queueVersion)
 	}
-	sound := len(value) > queueHeader && value[0] == queueVersion && (len(value)-queueHeader)%spanSize == 0 ||
-		len(value) == queueSize1 && value[0] == queueVersion1
-	if !sound {
+	header := queueHeader
+	if len(value) > 0 && value[0] == queueVersion2 {
+		header = queueHeader2
+	}
+	first := len(value) == queueSize1 && value[0] == queueVersion1
+	if !first && (len(value) <= header || (len(value)-header)%spanSize != 0) {
 		return queue{}, fmt.Errorf("%w: queue record of log %q has %d bytes", ErrDamaged, log, len(value))
 	}
 	number := func(at int) uint64 { return binary.BigEndian.Uint64(value[at:]) }
 	q := newQueue(binary.BigEndian.Uint32(value[1:]), producer)
 	q.oldest, q.next, q.bytes, q.dropped = number(5), number(13), number(21), number(29)
-	if value[0] == queueVersion {
+	q.told = q.dropped // as far as is known of an older record
+	if !first {
 		q.aside = setAside{blocks: number(37), lines: number(45)}
 		q.unmet = number(53)
+		if header == queueHeader {
+			q.aside.refused, q.told = number(61), number(69)
+		}
 		q.spans = nil
-		for at := queueHeader; at < len(value); at += spanSize {
+		for at := header; at < len(value); at += spanSize {
 			q.spans = append(q.spans, span{
 				from:   number(at),
 				stored: identity{producer: uuid.UUID(value[at+8 : at+24]), base: number(at + 24)},
@@ -119,7 +132,7 @@ func decodeQueue(log, record []byte, producer block.Producer) (queue, error) {
 
 // check returns an error if the record can't be right.
 func (q *queue) check(log []byte) error {
-	if q.oldest == 0 || q.oldest > q.next || q.unmet > q.next {
+	if q.oldest == 0 || q.oldest > q.next || q.unmet > q.next || q.told > q.dropped || q.aside.refused > q.aside.lines {
 		return fmt.Errorf("%w: queue record of log %q has positions %d to %d", ErrDamaged, log, q.oldest, q.next)
 	}
 	before := uint64(0)
@@ -155,6 +168,7 @@ type Queue struct {
 	Dropped     uint64 // lines dropped because the spool was full, since the spool was made
 	AsideBlocks uint64 // blocks set aside, since the spool was made
 	AsideLines  uint64 // lines in them
+	Refused     uint64 // those of them that no Scribe takes; the others were damaged
 }
 
 // Lines returns the number of lines that wait.

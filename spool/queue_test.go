@@ -27,7 +27,7 @@ var queueRecords = []struct {
 }{
 	{
 		"01 00000007 0000000000000003 000000000000000b 0000000000000400 0000000000000002",
-		queue{id: 7, oldest: 3, next: 11, bytes: 1024, dropped: 2, spans: []span{
+		queue{id: 7, oldest: 3, next: 11, bytes: 1024, dropped: 2, told: 2, spans: []span{
 			{from: 1, stored: identity{producerA, 1}, sent: identity{producerA, 1}},
 		}},
 	},
@@ -37,7 +37,18 @@ var queueRecords = []struct {
 			"0000000000000001 6ba7b8109dad41d180b400c04fd430c8 0000000000000001 6ba7b8109dad41d180b400c04fd430c8 0000000000000001" +
 			"0000000000000006 6ba7b8109dad41d180b400c04fd430c8 0000000000000001 6ba7b8119dad41d180b400c04fd430c8 0000000000000006" +
 			"c40d2fd5",
-		queue{id: 7, oldest: 3, next: 11, bytes: 1024, dropped: 2, aside: setAside{1, 5}, unmet: 9, spans: []span{
+		queue{id: 7, oldest: 3, next: 11, bytes: 1024, dropped: 2, told: 2, aside: setAside{blocks: 1, lines: 5}, unmet: 9, spans: []span{
+			{from: 1, stored: identity{producerA, 1}, sent: identity{producerA, 1}},
+			{from: 6, stored: identity{producerA, 1}, sent: identity{producerB, 6}},
+		}},
+	},
+	{
+		"03 00000007 0000000000000003 000000000000000b 0000000000000400 0000000000000002" +
+			"0000000000000001 0000000000000005 0000000000000009 0000000000000004 0000000000000001" +
+			"0000000000000001 6ba7b8109dad41d180b400c04fd430c8 0000000000000001 6ba7b8109dad41d180b400c04fd430c8 0000000000000001" +
+			"0000000000000006 6ba7b8109dad41d180b400c04fd430c8 0000000000000001 6ba7b8119dad41d180b400c04fd430c8 0000000000000006" +
+			"4f4af376",
+		queue{id: 7, oldest: 3, next: 11, bytes: 1024, dropped: 2, told: 1, aside: setAside{blocks: 1, lines: 5, refused: 4}, unmet: 9, spans: []span{
 			{from: 1, stored: identity{producerA, 1}, sent: identity{producerA, 1}},
 			{from: 6, stored: identity{producerA, 1}, sent: identity{producerB, 6}},
 		}},
@@ -68,7 +79,7 @@ func TestQueueRecordsAreStable(t *testing.T) {
 }
 
 func TestDamagedQueueRecordsAreRefused(t *testing.T) {
-	sound, _ := unseal([]byte("log"), record(t, queueRecords[1].hex))
+	sound, _ := unseal([]byte("log"), record(t, queueRecords[2].hex))
 	for name, damage := range map[string]func([]byte) []byte{
 		"empty":              func([]byte) []byte { return nil },
 		"cut":                func(b []byte) []byte { return b[:len(b)-1] },
@@ -76,6 +87,8 @@ func TestDamagedQueueRecordsAreRefused(t *testing.T) {
 		"oldest 0":           func(b []byte) []byte { clear(b[5:13]); return b },
 		"oldest behind next": func(b []byte) []byte { b[5] = 1; return b },
 		"unmet behind next":  func(b []byte) []byte { b[60] = 12; return b },
+		"more refused":       func(b []byte) []byte { b[68] = 6; return b },
+		"more told":          func(b []byte) []byte { b[76] = 3; return b },
 		"first span late":    func(b []byte) []byte { b[queueHeader+7] = 4; return b },
 		"spans in disorder":  func(b []byte) []byte { b[queueHeader+spanSize+7] = 1; return b },
 		"span behind next":   func(b []byte) []byte { b[queueHeader+spanSize+7] = 12; return b },
@@ -89,10 +102,10 @@ func TestDamagedQueueRecordsAreRefused(t *testing.T) {
 			}
 		}
 	}
-	if q, err := decodeQueue([]byte("other"), record(t, queueRecords[1].hex), producerA); !errors.Is(err, ErrDamaged) {
+	if q, err := decodeQueue([]byte("other"), record(t, queueRecords[2].hex), producerA); !errors.Is(err, ErrDamaged) {
 		t.Errorf("the record of another log: %+v, %v", q, err)
 	}
-	if _, err := decodeQueue([]byte("log"), seal([]byte("log"), []byte{3}), producerA); !errors.Is(err, ErrVersion) {
+	if _, err := decodeQueue([]byte("log"), seal([]byte("log"), []byte{queueVersion + 1}), producerA); !errors.Is(err, ErrVersion) {
 		t.Error(err)
 	}
 }

@@ -303,6 +303,40 @@ func TestDropOldestCountsWhatItDrops(t *testing.T) {
 	}
 }
 
+// TestDropsBeforeAKillAreTold: what was dropped and not told yet when the process was killed is told at the next start, and
+// only then.
+func TestDropsBeforeAKillAreTold(t *testing.T) {
+	dir := t.TempDir()
+	path, copied := filepath.Join(dir, "spool.db"), filepath.Join(dir, "copied.db")
+	o := spool.Options{MaxSize: 4 * mib, WhenFull: spool.DropOldest}
+	s := open(t, path, o)
+	for range 200 {
+		add(t, s, incompressible("a", 50_000))
+	}
+	dropped := s.Queue("a").Dropped
+	content, err := os.ReadFile(path) // as a kill leaves it
+	if err := errors.Join(err, os.WriteFile(copied, content, 0o600), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for i, path := range []string{copied, copied, path} {
+		var said journal
+		o.Logger = said.logger()
+		s := open(t, path, o)
+		if n := strings.Count(said.String(), "log=a lines="); (n == 1) != (i == 0) ||
+			i == 0 && !strings.Contains(said.String(), fmt.Sprintf("dropped_in_all=%d\n", dropped)) {
+			t.Errorf("start %d, %d were dropped: %s", i, dropped, said.String())
+		}
+		if s.Queue("a").Dropped != dropped {
+			t.Errorf("%+v", s.Queue("a"))
+		}
+		s.Close()
+	}
+	report, err := spool.Inspect(copied)
+	if err != nil || report.Logs[0].Dropped != dropped || report.Logs[0].Refused+report.Logs[0].Damaged != 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
 // TestDroppedOnTheWay drops lines that the shipper has read. Those that the receipt covers were not lost.
 func TestDroppedOnTheWay(t *testing.T) {
 	for _, arrived := range []int{0, 2, 30} {

@@ -104,6 +104,7 @@ type Spool struct {
 	orders   orders
 	flights  map[string]flight   // by log, what was read and may be on its way
 	arrived  map[string]uint64   // by log, lines counted as dropped that have arrived, which the file does not know yet
+	told     map[string]uint64   // by log, how many dropped lines were said, which the file does not know yet
 	bytes    int64               // of all block records
 	added    map[string]struct{} // logs with new blocks since TakeAppended
 	emptied  chan struct{}       // closed when the last unsettled line is settled; nil while nobody waits
@@ -133,6 +134,7 @@ func openOn(d writable, path string, o Options) (*Spool, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.tellEarlierDrops()
 	w.signal()
 	go w.run()
 	return w.Spool, nil
@@ -164,6 +166,7 @@ func openSound(d writable, path string, o Options) (*writer, error) {
 		orders:   newOrders(),
 		flights:  map[string]flight{},
 		arrived:  map[string]uint64{},
+		told:     map[string]uint64{},
 		added:    map[string]struct{}{},
 	}
 	w := newWriter(s, d)
@@ -330,7 +333,7 @@ func (s *Spool) snapshotLocked(log string, q queue) Queue {
 	snapshot := Queue{
 		Log: log, Oldest: oldest, Next: q.next,
 		Producer: id.producer, Sequence: id.sequence(oldest), Until: math.MaxUint64, Held: s.orders.holds(log),
-		Dropped: q.dropped - min(q.dropped, s.arrived[log]), AsideBlocks: q.aside.blocks, AsideLines: q.aside.lines,
+		Dropped: q.dropped - min(q.dropped, s.arrived[log]), AsideBlocks: q.aside.blocks, AsideLines: q.aside.lines, Refused: q.aside.refused,
 	}
 	if q.unmet > 0 {
 		snapshot.Until = q.unmet

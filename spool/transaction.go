@@ -88,6 +88,12 @@ func (t *transaction) remove() error {
 	for log, lines := range t.arrived {
 		q := t.queue(log)
 		q.dropped -= min(q.dropped, lines)
+		q.told = min(q.told, q.dropped)
+		t.changed[log] = q
+	}
+	for log, lines := range t.told {
+		q := t.queue(log)
+		q.told = min(max(q.told, lines), q.dropped)
 		t.changed[log] = q
 	}
 	return t.dropOldest()

@@ -145,14 +145,14 @@ func (w *writer) finish() {
 	answer(w.waiting, ErrClosed)
 	w.waiting = nil
 	w.troubled = false
+	w.dropped = time.Time{}
+	w.tellDrops()
 	w.store(nil, 0)
 	w.lookForFile()
 	for w.lost && w.compaction != nil {
 		w.copySome()
 	}
 	w.endCompaction()
-	w.dropped = time.Time{}
-	w.tellDrops()
 }
 
 // task is what a transaction shall do.
@@ -161,6 +161,7 @@ type task struct {
 	settled map[string]uint64 // as in Spool
 	orders  orders
 	arrived map[string]uint64
+	told    map[string]uint64
 	drop    int64 // remove the oldest blocks, of so many bytes at least
 }
 
@@ -168,9 +169,9 @@ type task struct {
 func (w *writer) store(group []*request, drop int64) {
 	c := task{group: group, drop: drop}
 	w.mu.Lock()
-	c.settled, c.orders, c.arrived = maps.Clone(w.settled), w.orders.clone(), maps.Clone(w.arrived)
+	c.settled, c.orders, c.arrived, c.told = maps.Clone(w.settled), w.orders.clone(), maps.Clone(w.arrived), maps.Clone(w.told)
 	w.mu.Unlock()
-	if len(group) == 0 && len(c.settled) == 0 && c.orders.empty() && len(c.arrived) == 0 && drop == 0 || w.troubled {
+	if len(group) == 0 && len(c.settled) == 0 && c.orders.empty() && len(c.arrived)+len(c.told) == 0 && drop == 0 || w.troubled {
 		w.putBack(group)
 		return
 	}
@@ -320,6 +321,7 @@ func (w *writer) adopt(t *transaction) {
 			delete(w.arrived, log)
 		}
 	}
+	forget(w.told, t.told)
 	for _, d := range t.drops {
 		w.drops[d.log] += d.last - d.first + 1
 		w.droppedLocked(d.log, d.first, d.last)

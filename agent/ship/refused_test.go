@@ -67,7 +67,7 @@ func (b *bench) checkAround(t *testing.T, want string) {
 			t.Errorf("in quarantine is %q", text)
 		}
 	}
-	if q := b.spool.Queue("log"); q.AsideBlocks != 2 || q.AsideLines != 2 {
+	if q := b.spool.Queue("log"); q.AsideBlocks != 2 || q.AsideLines != 2 || q.Refused != 2 {
 		t.Errorf("%+v", q)
 	}
 }

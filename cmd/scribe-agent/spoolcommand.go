@@ -116,13 +116,13 @@ func writeLogs(b *strings.Builder, r *spool.Report) {
 		return
 	}
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\nlog\tlines\tbytes\toldest line\tnext line\tsince\tdropped\tlost")
+	fmt.Fprintln(t, "\nlog\tlines\tbytes\toldest line\tnext line\tsince\tdropped\tquarantined\trefused\tlost")
 	for _, l := range r.Logs {
 		since := "-"
 		if l.Stored != nil {
 			since = l.Stored.UTC().Format(time.RFC3339)
 		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%d\t%d\t%s\t%d\t%d\n", l.Log, l.Lines, size.Format(int64(l.Bytes)), l.Oldest, l.Next, since, l.Dropped, l.Lost)
+		fmt.Fprintf(t, "%s\t%d\t%s\t%d\t%d\t%s\t%d\t%d\t%d\t%d\n", l.Log, l.Lines, size.Format(int64(l.Bytes)), l.Oldest, l.Next, since, l.Dropped, l.Damaged, l.Refused, l.Lost)
 	}
 	t.Flush() // to memory
 	b.WriteByte('\n')
