@@ -27,6 +27,16 @@ func (s *Source) unseen(sib sibling) bool {
 	return !sib.packed() || max(st.born, st.mtime) <= s.started
 }
 
+// madeWhileDown says whether a compressed file was made since the last run with this spool had seen all there was, and
+// before this one, whatever it was made of.
+func (s *Source) madeWhileDown(sib sibling) bool {
+	made := sib.stat.mtime
+	if sib.stat.born != 0 {
+		made = sib.stat.born
+	}
+	return !s.first && made >= s.since && max(made, sib.stat.mtime) <= s.started
+}
+
 // expect makes the lineage of which a new file is the rotated first generation, if it was made and rotated while nothing
 // was running. A name may be that of several bases, as app.log-20260101.5 is; the shortest is the likely one.
 func (s *Source) expect(path string, st fileStat) {

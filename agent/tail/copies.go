@@ -141,8 +141,8 @@ func (s *Source) begin(ctx context.Context, g *generation, at *fileStat, unknown
 
 // later returns those of the siblings, oldest first, that hold what was in g later than what was read: those behind the
 // copy that has that inode, if they were last written no earlier than what was read, and if g is at its path still. Of
-// compressed ones it returns only those that were made while nothing was running. A file that may just as well be
-// independent is not among them.
+// compressed ones it returns only those that were made while nothing was running, be it of copies that had been seen. A
+// file that may just as well be independent is not among them.
 func (s *Source) later(g *generation, siblings []sibling, behind inode) []sibling {
 	i := slices.IndexFunc(siblings, func(sib sibling) bool { return sib.stat.inode == behind })
 	var later []sibling
@@ -165,7 +165,10 @@ func (s *Source) follows(g *generation, sib sibling) bool {
 	if time.Now().UnixNano() < written {
 		written = 0 // the clock was set back
 	}
-	return !s.independent(sib) && sib.stat.mtime >= written && (!sib.packed() || s.unseen(sib))
+	if sib.packed() {
+		return !s.independent(sib) && !writtenBefore(sib, written) && s.madeWhileDown(sib)
+	}
+	return !s.independent(sib) && sib.stat.mtime >= written
 }
 
 // unknownOf returns the siblings that are no generations and that belong to no nearer lineage, oldest first. It is unclear

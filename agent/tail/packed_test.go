@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -167,6 +168,45 @@ func TestCompressedCopy(t *testing.T) {
 		f.down()
 		f.up()
 		f.wantsOnly(lines("a", 0, 90) + lines("b", 0, 30))
+	})
+}
+
+// Copies that the source had looked at, and not yet read when it stopped.
+func TestCompressedCopiesUnread(t *testing.T) {
+	everyGlob(t, func(t *testing.T, f *fixture) {
+		f.cfg.chunk, f.cfg.MaxLine, f.cfg.Grace = 300, 100, 10*time.Millisecond
+		f.cfg.Sections = append(f.cfg.Sections, f.section("other", "other"))
+		f.write("other", "other\n")
+		f.write("app.log", lines("a", 0, 50))
+		f.up()
+		f.wants("app", lines("a", 0, 50))
+		f.wants("other", "other\n")
+		f.scans(2)
+		full := make(chan struct{})
+		f.spool.do(func() { f.spool.blocked, f.spool.full = full, true })
+		f.write("app.log", lines("a", 50, 90))
+		f.scans(2)
+		f.copyTruncate("app.log", "app.log.2")
+		f.write("app.log", lines("b", 0, 30))
+		f.scans(2)
+		f.copyTruncate("app.log", "app.log.1")
+		f.write("app.log", lines("c", 0, 30))
+		time.Sleep(clockTick)
+		f.scans(2)
+		f.remove("other") // when it is forgotten, the time is stored up to which all was seen
+		if !f.eventually(func() bool {
+			return !slices.ContainsFunc(f.checkpoints(), func(c checkpoint) bool { return c.log == "other" })
+		}) {
+			t.Fatal("it is not forgotten")
+		}
+		f.down()
+		f.pack("app.log.2", "app.log.2.gz")
+		f.pack("app.log.1", "app.log.1.gz")
+		f.spool.do(func() { f.spool.blocked = nil })
+		f.up()
+		f.wants("app", lines("a", 0, 90)+lines("b", 0, 30)+lines("c", 0, 30))
+		f.scans(3)
+		f.wants("app", lines("a", 0, 90)+lines("b", 0, 30)+lines("c", 0, 30))
 	})
 }
 
