@@ -39,7 +39,8 @@
 // a copy and the truncation; they are counted only if they were seen. A file that is rewritten in place is noticed by its
 // size, its modification time and the bytes before the position; content that equals the old in all of these is not. A
 // file that was deleted while its descriptor was closed, for there are more files than descriptors, is gone unless it was
-// compressed. Lines that are written to a renamed file after its grace period are found only if a glob matches its new name.
+// compressed. So is the rest of a file behind a link that was swapped while nothing was running, unless a glob matches the
+// file's own name. Lines that are written to a renamed file after its grace period are found only if a glob matches its new name.
 //
 // A file that was rotated away before its path was first seen is read if it was made since the source last looked around
 // (active.go), and a file is at its path again. One that was compressed as well is read only if all of that happened while
@@ -60,6 +61,7 @@
 //	source.go                            New, and Run, whose goroutine is the conductor
 //	reconfigure.go                       other sections for a source that runs
 //	explain.go, obstacle.go, warnings.go what people want to know: is this file read, and why not
+//	rehearsal.go                         the source that finds that out, and reads nothing
 //	walk.go, scan.go                     the globs, and what follows from their evaluation
 //	watch.go, poll.go, sweep.go          events, regular looks at known files, forgetting those that are gone
 //	lineage.go, identify.go, rotation.go which file at which name is which generation

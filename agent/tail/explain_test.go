@@ -110,6 +110,13 @@ func TestExplainPermissions(t *testing.T) {
 		for _, glob := range []string{"closed/*.log", "closed/sub/*.log", "unlisted/*.log"} {
 			fmt.Println(strings.ReplaceAll(blindness(f.path(glob)), f.dir, "DIR"))
 		}
+		for _, glob := range []string{"*/*.log", "**/literal.txt", "**/*.log", "unlisted/new/*.log", "closed/new/*.log", "new/*.log", "shut/*.log"} {
+			warned, err := Warnings([]Section{{Paths: []string{f.path(glob)}, Log: "x"}}, "")
+			f.check(err)
+			for _, w := range warned {
+				fmt.Println(strings.ReplaceAll(w.Glob+": "+w.Text, f.dir, "DIR"))
+			}
+		}
 		return
 	}
 	if os.Getuid() != 0 {
@@ -121,13 +128,16 @@ func TestExplainPermissions(t *testing.T) {
 	}
 	f.check(os.Mkdir(f.path("closed"), 0o755))
 	f.check(os.Mkdir(f.path("unlisted"), 0o755))
-	for _, name := range []string{"mine.log", "closed/a.log", "unlisted/a.log", "unlisted/literal.txt"} {
+	f.check(os.Mkdir(f.path("open"), 0o755))
+	f.check(os.Mkdir(f.path("shut"), 0o755))
+	for _, name := range []string{"open/a.log", "shut/a.log", "mine.log", "closed/a.log", "unlisted/a.log", "unlisted/literal.txt"} {
 		f.write(name, "one\n")
 	}
 	f.check(os.Chmod(f.path("mine.log"), 0o600))
 	f.check(os.Chmod(f.path("closed"), 0o700))
 	f.check(os.Chmod(f.path("unlisted"), 0o711))
-	program, err := os.ReadFile(os.Args[0]) // the test's own folder may be closed to nobody
+	f.check(os.Chmod(f.path("shut"), 0o744)) // it can be listed, and not entered
+	program, err := os.ReadFile(os.Args[0])  // the test's own folder may be closed to nobody
 	f.check(err)
 	f.check(os.WriteFile(f.path("test"), program, 0o755))
 	cmd := exec.Command(f.path("test"), "-test.run", "TestExplainPermissions")
@@ -142,7 +152,14 @@ func TestExplainPermissions(t *testing.T) {
 		"read into literal\n" +
 		"DIR/closed (drwx------, owner root) can't be listed by this user\n" +
 		"DIR/closed (drwx------, owner root) does not let this user through\n" +
-		"DIR/unlisted (drwx--x--x, owner root) can't be listed by this user\n"
+		"DIR/unlisted (drwx--x--x, owner root) can't be listed by this user\n" +
+		"DIR/*/*.log: DIR/closed (drwx------, owner root) can't be listed by this user; nor can 2 other folders be looked into: what is in there is not seen\n" +
+		"DIR/**/literal.txt: DIR/closed (drwx------, owner root) can't be listed by this user; nor can 2 other folders be looked into: what is in there is not seen\n" +
+		"DIR/**/*.log: DIR/closed (drwx------, owner root) can't be listed by this user; nor can 2 other folders be looked into: what is in there is not seen\n" +
+		"DIR/unlisted/new/*.log: there is no DIR/unlisted/new\n" +
+		"DIR/closed/new/*.log: DIR/closed (drwx------, owner root) can't be listed by this user: what is in there is not seen\n" +
+		"DIR/new/*.log: there is no DIR/new\n" +
+		"DIR/shut/*.log: DIR/shut (drwxr--r--, owner root) does not let this user through: what is in there is not seen\n"
 	if err != nil || !strings.HasPrefix(string(out), want) {
 		t.Errorf("%v\n got %s\nwant %s", err, out, want)
 	}

@@ -31,6 +31,7 @@ func TestModel(t *testing.T) {
 			"copytruncate": m.copyTruncate,
 			"compress":     m.compress,
 			"expire":       m.expire,
+			"explain":      m.explain,
 			"lose":         m.lose,
 			"pause":        func(*rapid.T) { time.Sleep(time.Duration(rapid.IntRange(0, 5).Draw(t, "ms")) * time.Millisecond) },
 		})
@@ -282,6 +283,41 @@ func (m *model) start(t *rapid.T) {
 		t.Skip("up")
 	}
 	m.f.up()
+}
+
+// explain asks what the source would read if it started now, and compares that with what it reads then.
+func (m *model) explain(t *rapid.T) {
+	m.down()
+	var paths []string
+	names, err := filepath.Glob(m.f.path("*"))
+	m.f.check(err)
+	for _, name := range names {
+		if st, err := statPath(name); err == nil && st.regular {
+			paths = append(paths, name)
+		}
+	}
+	explained, err := Explain(m.f.cfg.Sections, m.f.cfg.Host, m.f.stored(), paths)
+	m.f.check(err)
+	unread := map[string]int{}
+	for _, e := range explained {
+		if e.Read() {
+			unread[e.Log] += len(m.f.content(e.Path)) - int(e.Offset)
+		}
+	}
+	before := map[string]int{}
+	for _, file := range m.files {
+		before[file.log] = len(m.f.spool.log(file.log))
+	}
+	m.settled(t)
+	for _, file := range m.files {
+		got := len(m.f.spool.log(file.log)) - before[file.log] + len(file.open)
+		if got != unread[file.log] {
+			for _, e := range explained {
+				t.Logf("%s: log %q, offset %d of %d; %s; %s", e.Path, e.Log, e.Offset, e.Size, strings.Join(e.Reasons, "; "), strings.Join(e.Notes, "; "))
+			}
+			t.Fatalf("%d bytes were said to be unread for the log %s, and %d came", unread[file.log], file.log, got)
+		}
+	}
 }
 
 // lose takes the spool away, after some of its blocks have been delivered.

@@ -202,7 +202,7 @@ func TestMatches(t *testing.T) {
 		{Section: 0, Path: f.path("a/b/app.log"), Log: "b/app"},
 		{Section: 1, Path: f.path("web/access.log"), Log: "all"},
 		{Section: 1, Path: f.path("web/\xff.log"), Log: "all"},
-		{Section: 2, Path: f.path("link/app.log"), Log: "none"},
+		{Section: 2, Path: f.path("link/app.log"), Log: "none", SameAs: f.path("a/app.log")},
 	}
 	if diff := cmp.Diff(want, matches); diff != "" {
 		t.Error(diff)

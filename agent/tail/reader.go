@@ -26,42 +26,16 @@ const quietScan = 4 << 10
 // read takes one chunk of a generation that the caller holds. It returns whether there is more to read at once.
 func (r *reader) read(ctx context.Context, g *generation) (again bool) {
 	s := r.source
-	if g.candidates != nil {
-		r.lookInto(ctx, g)
+	f, st, ok := r.look(ctx, g)
+	if !ok {
 		return false
 	}
-	if !s.mayRead(g) {
-		return false
-	}
-	f, err := s.descriptor(ctx, g)
-	if errors.Is(err, errTruncated) {
-		s.cutShort(g)
-		return false
-	}
-	if ctx.Err() != nil {
-		return false
-	}
-	if err != nil {
-		s.failedOpen(g, err)
-		return false
-	}
-	info, err := f.Stat()
-	if err != nil {
-		s.failedRead(g, err)
-		return false
-	}
-	st := statOf(info)
 	size := st.size
-	s.note(g, st)
-	if size < g.position || g.position == 0 && s.unvetted(g, st) {
-		s.cutShort(g)
-		return false
-	}
 	limit, ok := s.clear(g, size)
 	if !ok {
 		return false
 	}
-	to := s.destination(g, statOf(info))
+	to := s.destination(g, st)
 	want := min(limit-g.position, int64(max(s.cfg.chunk, to.Processor.Window(s.cfg.MaxLine))))
 	if want < 0 || s.deferred(g, want) {
 		if tail, err := probeAt(f, g.position-int64(g.tail.size), int64(g.tail.size)); err == nil && tail == g.tail {
@@ -88,6 +62,43 @@ func (r *reader) read(ctx context.Context, g *generation) (again bool) {
 	}
 	s.whole(g, st)
 	return r.deliver(ctx, g, f, data, to, want, size)
+}
+
+// look opens the file of a generation that the caller holds, if that need not wait, and finds out whether what was read of
+// it is still there. What it finds instead others are told.
+func (r *reader) look(ctx context.Context, g *generation) (f handle, st fileStat, ok bool) {
+	s := r.source
+	if g.candidates != nil {
+		r.lookInto(ctx, g)
+		return nil, st, false
+	}
+	if !s.mayRead(g) {
+		return nil, st, false
+	}
+	f, err := s.descriptor(ctx, g)
+	if errors.Is(err, errTruncated) {
+		s.cutShort(g)
+		return nil, st, false
+	}
+	if ctx.Err() != nil {
+		return nil, st, false
+	}
+	if err != nil {
+		s.failedOpen(g, err)
+		return nil, st, false
+	}
+	info, err := f.Stat()
+	if err != nil {
+		s.failedRead(g, err)
+		return nil, st, false
+	}
+	st = statOf(info)
+	s.note(g, st)
+	if st.size < g.position || g.position == 0 && s.unvetted(g, st) {
+		s.cutShort(g)
+		return nil, st, false
+	}
+	return f, st, true
 }
 
 // mayRead is false if the generation waits for another, or has a batch waiting behind the one in flight already.

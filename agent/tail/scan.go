@@ -160,11 +160,15 @@ func folderChanged(l *lineage) bool {
 // same log are put in the order in which they were written.
 func (s *Source) applyUnknown(ctx context.Context, unknown []match) {
 	byLog := map[string][]match{}
+	var logs []string // in a fixed order: of the names of one file the first one counts
 	for _, m := range unknown {
 		if st, ok := s.isNew(ctx, m.path); ok {
 			m.stat = st
 			m.passed = s.passed(m)
 			if log, err := m.section.log.render(m.path); err == nil {
+				if byLog[log] == nil {
+					logs = append(logs, log)
+				}
 				byLog[log] = append(byLog[log], m)
 			} else {
 				s.lineageOf(m.path) // says why it is not tailed
@@ -172,7 +176,8 @@ func (s *Source) applyUnknown(ctx context.Context, unknown []match) {
 		}
 	}
 	var found, fresh []*generation
-	for _, matches := range byLog {
+	for _, log := range logs {
+		matches := byLog[log]
 		writtenOrder(matches)
 		var previous *afterOnce
 		for _, m := range matches {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -168,24 +169,25 @@ type Match struct {
 	Section int // index of the section
 	Path    string
 	Log     string
-	Err     error // why the file is not tailed after all: its log's name is bad
+	SameAs  string // another path of the same file, as which it is read
+	Err     error  // why the file is not tailed after all: its log's name is bad
 }
 
 // Matches returns the regular files that the sections match now, in the order of the sections and then of the names,
-// each file under the first section that matches it. It changes nothing. The error names the section and the value.
+// each path under the first section that matches it. It changes nothing. The error names the section and the value.
 func Matches(sections []Section, host string) ([]Match, error) {
-	parsed, err := parseSections(sections, host)
+	s, err := rehearse(sections, host, nil, nil)
 	if err != nil {
 		return nil, err
 	}
 	var matches []Match
-	for _, m := range newWalk(parsed, statPath).run().matches {
-		for i, s := range parsed {
-			if s == m.section {
-				log, err := s.log.render(m.path)
-				matches = append(matches, Match{Section: i, Path: m.path, Log: log, Err: err})
-			}
+	for _, m := range newWalk(s.sections, statPath).run().matches {
+		log, err := m.section.log.render(m.path)
+		same := ""
+		if g := s.byInode[m.stat.inode]; g != nil && g.ordinal > 0 && g.path != m.path {
+			same = g.path
 		}
+		matches = append(matches, Match{Section: slices.Index(s.sections, m.section), Path: m.path, Log: log, SameAs: same, Err: err})
 	}
 	return matches, nil
 }

@@ -2,9 +2,11 @@ package tail
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -32,6 +34,7 @@ type walk struct {
 	// The result.
 	matches []match
 	folders map[string]bool // where a file that matches can appear, or a folder that leads to one
+	closed  []string        // folders that this user may not list or pass through
 }
 
 func newWalk(sections []*section, stat func(string) (fileStat, error)) *walk {
@@ -105,6 +108,7 @@ func (w *walk) step(folder, path string, last bool, elements []string) {
 	}
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
 		w.folders[folder] = true // it may appear here
+		w.barred(folder, err)
 		return
 	}
 	w.descend(path, elements[1:])
@@ -115,7 +119,15 @@ func (w *walk) isFolder(path string, e fs.DirEntry) bool {
 		return e.IsDir()
 	}
 	info, err := os.Stat(path)
+	w.barred(filepath.Dir(path), err)
 	return err == nil && info.IsDir()
+}
+
+// barred notes the folder if the error is that this user may not enter it.
+func (w *walk) barred(folder string, err error) {
+	if errors.Is(err, fs.ErrPermission) && !slices.Contains(w.closed, folder) {
+		w.closed = append(w.closed, folder)
+	}
 }
 
 func (w *walk) list(folder string) []fs.DirEntry {
@@ -127,6 +139,7 @@ func (w *walk) list(folder string) []fs.DirEntry {
 	if err == nil {
 		w.folders[folder] = true
 	}
+	w.barred(folder, err)
 	return entries
 }
 
@@ -135,6 +148,7 @@ func (w *walk) file(path string) {
 		return
 	}
 	st, err := w.stat(path)
+	w.barred(filepath.Dir(path), err)
 	if err != nil || !st.regular {
 		return
 	}

@@ -10,7 +10,7 @@ type Warning struct {
 }
 
 // Warnings returns where the sections see nothing, or less than it seems, as of now and for this user: globs without a
-// file, and files that an earlier section takes. It changes nothing. The error is about the sections.
+// file, folders that are closed to this user, and files that an earlier section takes. It changes nothing. The error is about the sections.
 func Warnings(sections []Section, host string) ([]Warning, error) {
 	parsed, err := parseSections(sections, host)
 	if err != nil {
@@ -19,17 +19,36 @@ func Warnings(sections []Section, host string) ([]Warning, error) {
 	var all []Warning
 	for i, s := range parsed {
 		for _, glob := range s.patterns {
-			matches := newWalk([]*section{{patterns: []string{glob}, exclude: s.exclude}}, statPath).run().matches
-			if len(matches) == 0 {
+			w := newWalk([]*section{{patterns: []string{glob}, exclude: s.exclude}}, statPath).run()
+			if len(w.matches) == 0 && len(w.closed) == 0 {
 				all = append(all, Warning{i, glob, blindness(glob)})
 			}
-			if w, ok := shadowed(parsed[:i], matches); ok {
+			if len(w.closed) > 0 {
+				all = append(all, Warning{i, glob, closedTo(w.closed)})
+			}
+			if w, ok := shadowed(parsed[:i], w.matches); ok {
 				w.Section, w.Glob = i, glob
 				all = append(all, w)
 			}
 		}
 	}
 	return all, nil
+}
+
+// closedTo says what of the folders is closed to this user.
+func closedTo(folders []string) string {
+	at := folders[0]
+	text := owned(at) + " does not let this user through"
+	if !listable(at) {
+		text = owned(at) + " can't be listed by this user"
+	}
+	switch n := len(folders) - 1; {
+	case n == 1:
+		text += "; nor can another folder be looked into"
+	case n > 1:
+		text += fmt.Sprintf("; nor can %d other folders be looked into", n)
+	}
+	return text + ": what is in there is not seen"
 }
 
 // shadowed warns if sections before a glob's own take some of its matches.

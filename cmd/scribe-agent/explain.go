@@ -38,9 +38,13 @@ func (c *config) explain(out io.Writer, files []string) error {
 	return nil
 }
 
-// checkpoints returns those of the spool, or why they are not known. Without a spool nothing was read yet.
+// checkpoints returns those of the spool, or why they are not known. Without a spool nothing was read yet, as far as is
+// known here: an agent with an identity asks the Scribes.
 func (c *config) checkpoints() (map[string][]byte, error) {
 	stored, err := spool.ReadCheckpoints(c.spool, tail.CheckpointPrefix)
+	if errors.Is(err, fs.ErrNotExist) && c.identity != "" {
+		return nil, fmt.Errorf("there is no spool %s, and the agent %s asks the Scribes how far it was read", c.spool, c.identity)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return map[string][]byte{}, nil
 	}
@@ -64,6 +68,8 @@ func (c *config) printExplanation(out io.Writer, e *tail.Explanation, unknown er
 		line("log", "%s", e.Log)
 	}
 	switch {
+	case e.Read() && e.Offset >= 0 && e.Size < 0:
+		line("offset", "%d of what is packed in it", e.Offset)
 	case e.Read() && e.Offset >= 0:
 		line("offset", "%d of %d bytes, %d unread", e.Offset, e.Size, e.Size-e.Offset)
 	case e.Read():

@@ -8,20 +8,38 @@ import (
 
 func TestSandboxOfTheUnit(t *testing.T) {
 	const loaded = "LoadState=loaded\n"
+	const all, some = "hidden from the agent by ", "what it matches below "
 	for _, tc := range []struct{ show, glob, want string }{
-		{loaded + "ProtectHome=yes\nPrivateTmp=no\n", "/home/*/app.log", "ProtectHome=yes"},
+		{loaded + "ProtectHome=yes\nPrivateTmp=no\n", "/home/*/app.log", all + "ProtectHome=yes"},
 		{loaded + "ProtectHome=yes\nPrivateTmp=no\n", "/tmp/app.log", ""},
-		{loaded + "ProtectHome=tmpfs\n", "/run/user/**/app.log", "ProtectHome=tmpfs"},
+		{loaded + "ProtectHome=tmpfs\n", "/run/user/**/app.log", all + "ProtectHome=tmpfs"},
 		{loaded + "ProtectHome=read-only\n", "/root/app.log", ""},
 		{loaded + "ProtectHome=yes\n", "/homes/app.log", ""},
-		{loaded + "ProtectHome=yes\n", "/**/app.log", ""},
-		{loaded + "PrivateTmp=yes\n", "/var/tmp/a/b.log", "PrivateTmp=yes"},
-		{loaded + "PrivateTmp=disconnected\n", "/tmp/*", "PrivateTmp=disconnected"},
-		{loaded + "InaccessiblePaths=-/srv/a +/srv/b\n", "/srv/b/*.log", "InaccessiblePaths"},
+		{loaded + "ProtectHome=yes\n", "/**/app.log", some + "/home, /root, /run/user is hidden from the agent by ProtectHome=yes"},
+		{loaded + "ProtectHome=yes\n", "/run/**/app.log", some + "/run/user is hidden from the agent by ProtectHome=yes"},
+		{loaded + "ProtectHome=yes\n", "/srv/**/app.log", ""},
+		{loaded + "ProtectHome=yes\n", "/{home,srv}/*/app.log", some + "/home is hidden from the agent by ProtectHome=yes"},
+		{loaded + "PrivateTmp=yes\n", "/var/tmp/a/b.log", all + "PrivateTmp=yes"},
+		{loaded + "PrivateTmp=yes\n", "/var/*/b.log", some + "/var/tmp is hidden from the agent by PrivateTmp=yes"},
+		{loaded + "PrivateTmp=yes\n", "/var/*", ""},
+		{loaded + "PrivateTmp=disconnected\n", "/tmp/*", all + "PrivateTmp=disconnected"},
+		{loaded + "InaccessiblePaths=-/srv/a +/srv/b\n", "/srv/b/*.log", all + "InaccessiblePaths"},
+		{loaded + "InaccessiblePaths=/srv/b/app.log\n", "/srv/b/app.log", all + "InaccessiblePaths"},
+		{loaded + "InaccessiblePaths=/srv/b\n", "/srv", ""},
 		{"LoadState=not-found\nProtectHome=yes\n", "/home/*", ""},
 	} {
-		if got := parseSandbox(tc.show).hides(tc.glob); got != tc.want {
+		got := strings.TrimSuffix(strings.Join(parseSandbox(tc.show).hides(tc.glob), "; "), " in "+unit)
+		if got != tc.want {
 			t.Errorf("%s of %q: got %q, want %q", tc.glob, tc.show, got, tc.want)
+		}
+	}
+	for show, want := range map[string]string{
+		"User=scribe-agent\nAmbientCapabilities=\n":                    "scribe-agent",
+		"User=scribe-agent\nAmbientCapabilities=cap_dac_read_search\n": "",
+		"User=root\n": "",
+	} {
+		if got := parseSandbox(loaded + show).user; got != want {
+			t.Errorf("user of %q: got %q, want %q", show, got, want)
 		}
 	}
 }
@@ -34,8 +52,8 @@ func TestShippedUnitHidesNothing(t *testing.T) {
 	}
 	s := parseSandbox("LoadState=loaded\n" + string(text))
 	for _, glob := range []string{"/home/*/logs/*.log", "/tmp/*.log", "/var/tmp/*.log", "/root/*.log", "/srv/*.log"} {
-		if setting := s.hides(glob); setting != "" {
-			t.Errorf("%s is hidden by %s", glob, setting)
+		if hidden := s.hides(glob); len(hidden) > 0 {
+			t.Errorf("%s is hidden: %s", glob, hidden)
 		}
 	}
 }
@@ -61,7 +79,7 @@ log = "y"
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	if err := c.validate(&out, sandbox{dir: "PrivateTmp=yes"}); err != nil {
+	if err := c.validate(&out, sandbox{hidden: []hiding{{dir, "PrivateTmp=yes"}}}); err != nil {
 		t.Fatal(err)
 	}
 	_, got, _ := strings.Cut(strings.ReplaceAll(out.String(), dir, "DIR"), "\n\n")

@@ -29,6 +29,9 @@ func (c *config) validate(out io.Writer, hidden sandbox) error {
 	if err != nil {
 		return cli.Usage(err)
 	}
+	if hidden.user != "" && len(c.files) > 0 && os.Geteuid() == 0 {
+		fmt.Fprintf(out, "\nchecked as root, who may read everything; the agent of %s is %s: sudo -u %s scribe-agent validate …\n", unit, hidden.user, hidden.user)
+	}
 	switch {
 	case problems == 1:
 		return errors.New("the settings are right, but not all files can be tailed: 1 is not")
@@ -78,6 +81,10 @@ func (c *config) printFiles(out io.Writer, host string, hidden sandbox) (problem
 				fmt.Fprintf(out, "  %s: %s\n", m.Path, strings.ReplaceAll(err.Error(), "\n", "; "))
 				continue
 			}
+			if m.SameAs != "" {
+				fmt.Fprintf(out, "  %s: read as %s, the same file\n", m.Path, m.SameAs)
+				continue
+			}
 			fmt.Fprintf(out, "  %s -> %s\n", m.Path, m.Log)
 		}
 		warn := func(glob, text string) {
@@ -90,8 +97,8 @@ func (c *config) printFiles(out io.Writer, host string, hidden sandbox) (problem
 			}
 		}
 		for _, glob := range f.paths {
-			if setting := hidden.hides(glob); setting != "" {
-				warn(glob, "hidden from the agent by "+setting+" in "+unit)
+			for _, text := range hidden.hides(glob) {
+				warn(glob, text)
 			}
 		}
 	}
