@@ -123,6 +123,32 @@ func New(cfg Config) (_ *Agent, err error) {
 	return a, nil
 }
 
+// The pauses of Start: between two attempts, and between two words about them.
+const (
+	startPause = time.Second
+	startSay   = 10 * time.Second
+)
+
+// Start is New, but waits while the spool's disk is too full to open the spool, or to make it: whoever makes room there
+// should not have to start the agent too. It returns the context's error if that ends before.
+func Start(ctx context.Context, cfg Config) (*Agent, error) {
+	for said := (time.Time{}); ; {
+		a, err := New(cfg)
+		if !errors.Is(err, spool.ErrDiskFull) {
+			return a, err
+		}
+		if cfg.Logger != nil && time.Since(said) >= startSay {
+			said = time.Now()
+			cfg.Logger.Error("the agent starts when the disk has room for its spool: nothing is read or shipped until then", "spool", cfg.Spool.Path, "error", err)
+		}
+		select {
+		case <-time.After(startPause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
 func (a *Agent) dial() (err error) {
 	addrs := a.cfg.Mediators
 	if len(addrs) == 0 && a.cfg.Dialer == nil {

@@ -59,6 +59,48 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// TestStartOnAFullDisk starts agents whose spool's disk is full: with a spool that was killed there, and with none. Both
+// must stay up, say so, and deliver all once there is room; and a clean stop must end the wait.
+func TestStartOnAFullDisk(t *testing.T) {
+	for name, exists := range map[string]bool{"spool": true, "none": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t, &normal)
+			small := c.path("small")
+			mountSmall(t, small, "8m")
+			scribe, _ := c.addScribe("")
+			spool, tags := filepath.Join(small, "spool.db"), []string{"after"}
+			if exists {
+				c.backlog("before", spool, 10_000)
+				tags = []string{"before", "after"}
+			}
+			release := fill(t, filepath.Join(small, "filler"))
+			start := func(name string) *proc {
+				return c.reads(name, scribe, spool, c.tagged("after", 10_000))
+			}
+			if !exists {
+				stopped := start("stopped")
+				within(t, 20*time.Second, "it is said", func() bool { return stopped.saw("when the disk has room") })
+				stopped.terminate(2 * time.Second)
+				if code := stopped.exitCode(); code != 0 {
+					t.Errorf("a clean stop: exit code %d\n%s", code, stopped.tail())
+				}
+			}
+			p := start("agent")
+			time.Sleep(4 * time.Second)  // of waiting
+			if !p.running() && !exists { // what leaves a spool makes room in it
+				t.Fatalf("it has exited\n%s", p.tail())
+			}
+			if n := strings.Count(p.stderr(), "level=ERROR"); n > 1 || n == 0 && !exists {
+				t.Errorf("it has written %d errors to its own log\n%s", n, p.tail())
+			}
+			release()
+			c.end(p)
+			c.check([]expectation{c.taggedExpectation("web/access", tags...)}, patience)
+		})
+	}
+}
+
 // mountSmall puts a file system of that size, in memory, at the folder.
 func mountSmall(t *testing.T, folder, size string) {
 	t.Helper()

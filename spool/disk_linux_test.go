@@ -144,3 +144,37 @@ func TestFullDiskGivesUpWithTheCaller(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestOpenOnAFullDisk opens spools on a disk without a free byte: one that was there, and that was killed, and one that has
+// to be made.
+func TestOpenOnAFullDisk(t *testing.T) {
+	dir := disk(t, 8*mib)
+	path := filepath.Join(dir, "spool.db")
+	s := open(t, path, spool.Options{})
+	add(t, s, incompressible("a", mib))
+	s.Close()
+	other := fillDisk(t, dir)
+	s = open(t, path, spool.Options{})
+	if blocks, _, err := s.Read(nil, nil, "a", 1, 1); err != nil || len(blocks) != 1 {
+		t.Error("what it holds can't be shipped:", err)
+	}
+	settleAll(s, "a")
+	eventually(t, "the spool is empty", func() bool { return s.Stats().BlockBytes == 0 })
+	s.Close()
+
+	made := filepath.Join(dir, "made.db")
+	fillDisk(t, dir) // what the first has given back
+	for range 3 {
+		if _, err := spool.Open(made, spool.Options{}); !errors.Is(err, spool.ErrDiskFull) {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(other); err != nil {
+		t.Fatal(err)
+	}
+	var said journal
+	add(t, open(t, made, spool.Options{Logger: said.logger()}), draft("a", "x"))
+	if said.String() != "" {
+		t.Error(said.String())
+	}
+}

@@ -24,10 +24,11 @@ import (
 
 // The errors that Open and Append wrap.
 var (
-	ErrLocked  = errors.New("another agent holds the spool")
-	ErrVersion = errors.New("the spool was written by another release")
-	ErrDamaged = boltfile.ErrDamaged
-	ErrClosed  = errors.New("the spool is closed")
+	ErrDiskFull = errors.New("the disk has no room for it")
+	ErrLocked   = errors.New("another agent holds the spool")
+	ErrVersion  = errors.New("the spool was written by another release")
+	ErrDamaged  = boltfile.ErrDamaged
+	ErrClosed   = errors.New("the spool is closed")
 )
 
 const layoutVersion = 2
@@ -113,7 +114,8 @@ type Spool struct {
 }
 
 // Open opens the spool at path, or makes it and its folder. The error wraps ErrLocked when another process has it open,
-// ErrVersion when a later release wrote it, ErrDamaged when it is damaged and the remedy is to refuse it.
+// ErrVersion when a later release wrote it, ErrDamaged when it is damaged and the remedy is to refuse it, ErrDiskFull when
+// the disk is too full to open, make or repair it: then it is as it was, and Open may be called again.
 func Open(path string, o Options) (*Spool, error) { return openOn(disk{}, path, o) }
 
 // openOn is Open on a disk that may fail.
@@ -131,6 +133,9 @@ func openOn(d writable, path string, o Options) (*Spool, error) {
 	if errors.Is(err, ErrDamaged) {
 		w, err = openDamaged(d, path, o, err)
 	}
+	if isFull(err) || boltfile.IsFull(err) {
+		err = fmt.Errorf("%w: %w", ErrDiskFull, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -143,9 +148,12 @@ func openOn(d writable, path string, o Options) (*Spool, error) {
 // openSound opens a spool that is sound.
 func openSound(d writable, path string, o Options) (*writer, error) {
 	info, err := os.Stat(path)
-	empty := err == nil && info.Size() == 0
+	empty, missing := err == nil && info.Size() == 0, errors.Is(err, fs.ErrNotExist)
 	h := holdings{logs: map[uint32]*held{}}
 	file, err := openFile(path, pageSize(ownBound(o.MaxSize)), h.visit)
+	if err != nil && missing && boltfile.IsFull(err) {
+		return nil, errors.Join(err, os.Remove(path)) // or it would be taken for one that was emptied
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,10 @@ func (c *config) runAgent(ctx context.Context, proc *cli.Process, cfg agent.Conf
 	if _, set := c.host.LookupEnv("GOGC"); !set && len(c.files) > 0 {
 		debug.SetGCPercent(tailingGC)
 	}
-	a, err := agent.New(cfg)
+	a, err := agent.Start(ctx, cfg)
+	if errors.Is(err, context.Canceled) {
+		return nil // a clean stop before there was room
+	}
 	if err != nil {
 		return err
 	}

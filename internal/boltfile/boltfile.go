@@ -64,6 +64,12 @@ func open(path string, pageSize int, visit Visitor) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
+	if made {
+		// bbolt would leave a part of its first pages on a full disk.
+		if err := reserve(file, maxFirstPages); err != nil {
+			return nil, errors.Join(err, file.Close())
+		}
+	}
 	bdb, err := openBolt(file, pageSize)
 	if err != nil {
 		return nil, err

@@ -27,6 +27,15 @@ func allocate(f *os.File, at, n int64) error {
 	}
 }
 
+// reserve gives a file blocks of the disk up to n bytes, and leaves its length. A file system that can't does nothing.
+func reserve(f *os.File, n int64) error {
+	err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, n)
+	if isFull(err) {
+		return &fs.PathError{Op: "allocate", Path: f.Name(), Err: err}
+	}
+	return nil
+}
+
 // punch takes the blocks from a stretch of the file, which reads as zeros from then on.
 func punch(f *os.File, at, n int64) error {
 	if n == 0 {
@@ -72,5 +81,7 @@ func DiskFree(path string) (int64, error) {
 	return int64(s.Bavail) * s.Bsize, nil
 }
 
-// isFull says whether the error is that of a full disk or quota.
+// IsFull says whether the error is that of a full disk or quota.
+func IsFull(err error) bool { return isFull(err) }
+
 func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
