@@ -143,7 +143,7 @@ func TestSpoolPutBackInPlace(t *testing.T) {
 			c.copyTo(spool, saved)
 			third := c.reads("third", scribe, spool, c.tagged("after", lines))
 			c.end(third)
-			if !third.saw("old copy was restored") {
+			if !third.saw("an earlier state of it was put back") {
 				t.Errorf("it was not said\n%s", third.tail())
 			}
 			c.check([]expectation{c.taggedExpectation("web/access", "before", "between", "after")}, patience)

@@ -203,3 +203,37 @@ func TestSameIdentityTwice(t *testing.T) {
 	c.agents[0].start()
 	c.check(wants, patience)
 }
+
+// TestOldSpoolOfAnIdentityPutBack puts a spool back after its next one has begun. It is refused, with what to do; who does
+// that has each line once.
+func TestOldSpoolOfAnIdentityPutBack(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, &normal)
+	addr, _ := c.addScribe("")
+	f := newAppended(t, c.path("app.log"))
+	wants := []expectation{f.expectation("app")}
+	p := c.newAgent(addr, []tailed{{paths: []string{c.path("app.log")}, log: "app"}}, `identity = "web-7"`)
+	run := func() {
+		t.Helper()
+		f.add(1000)
+		p.start()
+		within(t, 20*time.Second, "the lines", func() bool { return c.arrived(wants) })
+		p.terminate(stopLimit)
+	}
+	spool, old := c.spool("agent1"), c.path("old.db")
+	run()
+	if err := os.Rename(spool, old); err != nil {
+		t.Fatal(err)
+	}
+	run()
+	c.copyTo(spool, old)
+	f.add(1000)
+	p.start()
+	within(t, 20*time.Second, "it is said what to do", func() bool { return p.saw("If an old spool was put back, move it away") })
+	p.terminate(stopLimit)
+	if err := os.Rename(spool, spool+".old"); err != nil {
+		t.Fatal(err)
+	}
+	run()
+	c.check(wants, patience)
+}

@@ -173,8 +173,9 @@ func (t *transaction) fork(log string, at uint64) error {
 	q.unmet = 0
 	t.changed[log] = q
 	t.committed = append(t.committed, func() {
-		t.writer.logger.Warn("others have written on under the spool's producer, as after an old copy was restored: lines get a new one",
-			"log", log, "lines", q.next-at, "producer", t.current.producer)
+		t.writer.logger.Warn("the Scribe has more lines of this spool than it ever held: an earlier state of it was put back, or a copy "+
+			"is in use elsewhere. Lines since then get a new producer, and none is taken for an old one; what is read from files "+
+			"again since that state stands twice", "log", log, "lines", q.next-at, "producer", t.current.producer)
 	})
 	return nil
 }

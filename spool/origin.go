@@ -61,14 +61,15 @@ func (s *Spool) checkOrigin(meta *bolt.Bucket) error {
 		return nil
 	}
 	if before != nil {
-		changed := "the file"
+		why := "the spool's file is not the one that was last used here, but a copy of it, or an earlier state that was restored: its new " +
+			"lines get a new producer; what is read from files again since that state stands twice"
 		if len(before) == len(now) && bytes.Equal(before[originFile:], now[originFile:]) {
-			changed = "the host's boot"
+			why = "the host was started since the spool was last used: in case its disk was cloned, its new lines get a new producer"
 		}
 		if err := s.current.renew(meta); err != nil {
 			return err
 		}
-		s.logger.Info("the spool may be a copy: its new lines get a new producer", "spool", s.path, "changed", changed, "producer", s.current.producer)
+		s.logger.Info(why, "spool", s.path, "producer", s.current.producer)
 	}
 	return meta.Put(keyOrigin, now)
 }

@@ -36,8 +36,9 @@ type SupersededError struct {
 }
 
 func (e *SupersededError) Error() string {
-	return fmt.Sprintf("identity %q: this is generation %d of its spools, and generation %d has begun: another agent has the same "+
-		"identity, or an old spool was put back; give each agent an identity of its own", e.Identity, e.Generation, e.Newest)
+	return fmt.Sprintf("identity %q: this is generation %d of its spools, and generation %d has begun. If an old spool was put "+
+		"back, move it away: the agent then makes a new one, and reads its files on from where the Scribes have them. If "+
+		"another agent has the same identity, give each its own", e.Identity, e.Generation, e.Newest)
 }
 
 // FencedError refuses an owner whose epoch is older than the newest seen.
