@@ -241,10 +241,9 @@ func (s *Source) floorOf(l *lineage) floor {
 	defer s.mu.Unlock()
 	for _, g := range l.generations {
 		if g.ordinal > 0 { // others were there before the path was first seen
-			if packed(g.name) {
-				l.floor = floor{written: g.mtime} // what is in it is older than the file
-			} else {
-				l.floor = floor{written: g.mtime, born: g.id.born}
+			l.floor = floor{written: g.mtime, born: g.id.born}
+			if g.id.born > g.mtime { // what is in a compressed file is older than the file
+				l.floor.born = 0
 			}
 			break
 		}

@@ -171,6 +171,34 @@ func TestCompressedCopy(t *testing.T) {
 	})
 }
 
+// A compressed file is younger than what came after it. The source was killed when it knew the one, and not yet the other.
+func TestCompressedAfterTheNextFileCame(t *testing.T) {
+	everyGlob(t, func(t *testing.T, f *fixture) {
+		f.write("app.log", lines("a", 0, 50))
+		f.up()
+		f.wants("app", lines("a", 0, 50))
+		f.down()
+		f.write("app.log", lines("a", 50, 90))
+		f.rename("app.log", "app.log.2")
+		f.write("app.log", lines("b", 0, 30))
+		next, err := statPath(f.path("app.log"))
+		f.check(err)
+		time.Sleep(clockTick)
+		f.pack("app.log.2", "app.log.2.gz")
+		full := make(chan struct{})
+		f.spool.do(func() { f.spool.blocked, f.spool.full = full, true })
+		f.up()
+		f.known(2)
+		f.down()
+		f.spool.do(func() { f.spool.blocked = nil })
+		delete(f.spool.checkpoints, checkpointKey(next.inode))
+		f.rename("app.log", "app.log.1")
+		f.write("app.log", lines("c", 0, 30))
+		f.up()
+		f.wantsOnly(lines("a", 0, 90) + lines("b", 0, 30) + lines("c", 0, 30))
+	})
+}
+
 // Copies that the source had looked at, and not yet read when it stopped.
 func TestCompressedCopiesUnread(t *testing.T) {
 	everyGlob(t, func(t *testing.T, f *fixture) {
