@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"runtime"
 	"sync"
 
 	"github.com/klauspost/compress/s2"
@@ -46,11 +47,16 @@ func (c Codec) String() string {
 // Known says whether this version can decode the codec.
 func (c Codec) Known() bool { return int(c) < len(codecNames) }
 
+// maxEncoders bounds what is encoded with zstd at the same time: each encoder takes some MiB.
+const maxEncoders = 4
+
 // The zstd coders are safe for concurrent use by EncodeAll and DecodeAll; both are made on first use, because most
 // processes never need them and they are not small.
 var (
 	zstdEncoder = sync.OnceValue(func() *zstd.Encoder {
-		e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault))
+		// In a single segment each frame says the size of what it decodes to; see Frame.
+		e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(min(maxEncoders, runtime.GOMAXPROCS(0))),
+			zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithSingleSegment(true))
 		if err != nil {
 			panic(err) // the options are constant
 		}
@@ -75,7 +81,7 @@ func NewDraft(dst []byte, log string, raw []byte, codec Codec) Draft {
 	case S2:
 		dst = append(dst, s2.Encode(dst[at:cap(dst)], raw)...) // in place where dst has the room
 	case Zstd:
-		dst = zstdEncoder().EncodeAll(raw, dst)
+		dst = AppendFrame(dst, raw)
 	default:
 		panic("block: unknown " + codec.String())
 	}
