@@ -173,12 +173,9 @@ func (in *intake) append(l *streamLog, m *logscribev1.Block) error {
 	if err := b.Verify(); err != nil {
 		return err
 	}
-	lines, err := b.Lines(in.lines)
+	lines, err := in.decode(&b)
 	if err != nil {
 		return err
-	}
-	if b.Codec != block.None { // the lines of an unencoded block are its payload, not the buffer
-		in.lines = lines[:0]
 	}
 	l.sent = max(l.sent, b.Last())
 	written, ticket, err := in.scribe.store.Append(store.Block{Block: &b, Lines: lines, Epoch: l.epoch, Oldest: l.oldest, Identity: in.member.name()})
@@ -188,6 +185,18 @@ func (in *intake) append(l *streamLog, m *logscribev1.Block) error {
 	l.ticket = ticket
 	in.scribe.console.show(written)
 	return nil
+}
+
+// decode returns the block's lines, nil if nobody needs them: the payload goes to the file as it is.
+func (in *intake) decode(b *block.Block) ([]byte, error) {
+	if in.scribe.console == nil && in.scribe.store.TakesFrame(b) {
+		return nil, nil
+	}
+	lines, err := b.Lines(in.lines)
+	if err == nil && b.Codec != block.None { // the lines of an unencoded block are its payload, not the buffer
+		in.lines = lines[:0]
+	}
+	return lines, err
 }
 
 // settle commits what the stream brought and returns its receipts.

@@ -35,7 +35,10 @@ func (f *files) register(s *cli.Settings, defaults bool) {
 	}
 	p := &f.policy
 	f.settings = []inheritable{
-		{s.Size(&p.MaxSize, "size", def("1MB"), "rotate a log's file before it grows beyond this size; -1B never"),
+		{s.Choice((*string)(&p.Form), "store", def("plain"), "how lines stand in files: plain, or as zstd frames in FILENAME.log.zst, which zstdcat "+
+			"and zstdgrep read at any time; what agents compress with zstd is written as it comes", "plain", "zstd"),
+			func(from *store.Policy) { p.Form = from.Form }},
+		{s.Size(&p.MaxSize, "size", def("1MB"), "rotate a log's file before it grows beyond this size on the disk; -1B never"),
 			func(from *store.Policy) { p.MaxSize = from.MaxSize }},
 		{s.DurationOrNever(&p.RotateEvery, "rotate-every", def("-1"), "rotate files at the boundaries of these periods of local time too: 24h is "+
 			"at midnight, 1h on the hour; -1 never").Check(checkPeriod),
@@ -46,7 +49,7 @@ func (f *files) register(s *cli.Settings, defaults bool) {
 			func(from *store.Policy) { p.KeepFiles = from.KeepFiles }},
 		{s.Size(&p.KeepBytes, "keep-bytes", def("-1B"), "keep this much in rotated files of a log, and delete the oldest; -1B keeps all"),
 			func(from *store.Policy) { p.KeepBytes = from.KeepBytes }},
-		{s.Choice((*string)(&p.Compression), "compress", def("none"), "compress rotated files in the background with zstd, gzip or none", "none", "zstd", "gzip").Arg("HOW"),
+		{s.Choice((*string)(&p.Compression), "compress", def("none"), "compress rotated plain files in the background with zstd, gzip or none", "none", "zstd", "gzip").Arg("HOW"),
 			func(from *store.Policy) { p.Compression = from.Compression }},
 		{s.Duration(&p.CompressAfter, "compress-after", def("1m"), "leave a rotated file as it is for this long before it is compressed"),
 			func(from *store.Policy) { p.CompressAfter = from.CompressAfter }},

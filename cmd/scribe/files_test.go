@@ -24,6 +24,7 @@ match = "web/*"
 size = "10MB"
 keep_files = -1
 rotate_every = "24h"
+store = "zstd"
 compress = "zstd"
 [[log]]
 match = "**"
@@ -37,12 +38,13 @@ keep_bytes = 5000
 	if _, err := c.program().Parse(host); err != nil {
 		t.Fatal(err)
 	}
-	base := store.Policy{MaxSize: 1e6, RotateEvery: -1, KeepAge: 72 * time.Hour, KeepFiles: 7, KeepBytes: -1, Compression: "none", CompressAfter: 5 * time.Minute}
+	base := store.Policy{Form: store.Plain, MaxSize: 1e6, RotateEvery: -1, KeepAge: 72 * time.Hour, KeepFiles: 7, KeepBytes: -1, Compression: "none", CompressAfter: 5 * time.Minute}
 	if diff := cmp.Diff(base, c.files.policy); diff != "" {
 		t.Error(diff)
 	}
 	web, all := base, base
 	web.MaxSize, web.KeepFiles, web.RotateEvery, web.Compression = 1e7, -1, 24*time.Hour, store.Zstd
+	web.Form = store.Frames
 	all.KeepBytes = 5000
 	if diff := cmp.Diff([]store.Rule{{Match: "web/*", Policy: web}, {Match: "**", Policy: all}}, c.rules()); diff != "" {
 		t.Error(diff)
@@ -58,6 +60,7 @@ func TestMistakesAboutFiles(t *testing.T) {
 		{[]string{"-rotate-every", "7h"}, "", "-rotate-every: bad period 7h0m0s: a day must be a multiple of it"},
 		{[]string{"-rotate-every", "1d"}, "", `-rotate-every: bad time "1d": write 500ms, 5s, 1m30s or 2h`},
 		{[]string{"-keep-files", "0"}, "", `-keep-files: bad number "0": use a whole number above zero, or -1 for no limit`},
+		{[]string{"-store", "gzip"}, "", `-store: bad value "gzip": use plain or zstd`},
 		{[]string{"-compress", "xz"}, "", `-compress: bad value "xz": use none, zstd or gzip`},
 		{[]string{"-file-mode", "0440"}, "", `-file-mode: bad mode "0440": the Scribe itself needs 0600`},
 		{[]string{"-dir-mode", "rwx"}, "", `-dir-mode: bad mode "rwx": write three or four octal digits such as 0640`},

@@ -54,7 +54,7 @@ func (c *config) scribe(proc *cli.Process) scribe.Config {
 // about is what the first line in the log says.
 func (c *config) about(s *scribe.Scribe) []any {
 	return []any{
-		"version", cli.Version(), "id", s.ID(), "address", s.Addr().String(), "path", absolute(c.path), "size", size.Format(c.files.policy.MaxSize),
+		"version", cli.Version(), "id", s.ID(), "address", s.Addr().String(), "path", absolute(c.path), "store", string(c.files.policy.Form), "size", size.Format(c.files.policy.MaxSize),
 		"durability", c.durable,
 		"mediator", strings.Join(c.mediators, ","), "tls", c.tls.Cert != "",
 	}

@@ -25,7 +25,7 @@ const (
 // so that it can stand in a file as it is. A payload of the codec Zstd that is none may be sound all the same. What is in
 // the frame is not looked at: only Lines tells whether it can be decoded.
 func (b *Block) IsFrame() bool {
-	if b.Codec != Zstd || b.RawSize == 0 || b.RawSize > MaxRawSize {
+	if b.Codec != Zstd || len(b.Payload) > MaxPayloadSize || b.RawSize > MaxRawSize || b.Count > b.RawSize {
 		return false
 	}
 	size, content, ok := Frame(b.Payload)

@@ -47,6 +47,12 @@ const (
 	OpenFolder Point = "open.folder" // before its folder is made
 	OpenCreate Point = "open.create" // before its active file is opened, or made
 
+	// A log that gets files of another form.
+	SwitchRename  Point = "switch.rename"  // before the active file is renamed, or removed if it is empty
+	SwitchRenamed Point = "switch.renamed" // after, before the folder is synced
+	SwitchLedger  Point = "switch.ledger"  // before the new file is entered in the ledger
+	SwitchDone    Point = "switch.done"    // after, before it is made
+
 	// The way back to the committed state.
 	RecoverRemove  Point = "recover.remove"  // before a rotated file that holds nothing committed is removed
 	RecoverRename  Point = "recover.rename"  // before the file that was active gets its name back
@@ -64,5 +70,6 @@ var All = []Point{
 	CompressCreate, CompressSync, CompressVerify, CompressRename, CompressRenamed, CompressRemove,
 	DiscardRemove,
 	OpenEnter, OpenFolder, OpenCreate,
+	SwitchRename, SwitchRenamed, SwitchLedger, SwitchDone,
 	RecoverRemove, RecoverRename, RecoverRenamed, RecoverCut, RecoverDone,
 }

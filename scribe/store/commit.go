@@ -167,8 +167,10 @@ func (l *logFile) snapshot() *snapshot {
 	if l.file == nil {
 		return nil
 	}
+	intact := l.intact()
+	l.meddled = intact != nil
 	s := &snapshot{
-		log: l, err: l.intact(), file: l.file, full: l.full, size: l.size, rotated: l.lastStamp, begun: l.begun, filled: l.filled,
+		log: l, err: intact, file: l.file, full: l.full, size: l.size, rotated: l.lastStamp, begun: l.begun, filled: l.filled,
 		marks: make(map[block.Producer]uint64, len(l.touched)), reached: l.reached,
 	}
 	for p := range l.touched {

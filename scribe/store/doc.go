@@ -9,7 +9,9 @@
 //     the committed state. Such bytes were never acknowledged; their producer sends them again.
 //   - For a producer and log, lines are appended in the order of their sequences, each once: what is appended already
 //     is skipped, a gap is refused unless the producer no longer holds what is missing.
-//   - A file never exceeds the maximal size, unless a single line does; lines are never parted.
+//   - A file never exceeds the maximal size, unless a single line does, or a single frame; neither is ever parted.
+//   - A file of frames ends at the end of one, at the latest when its log is used again: behind what others have cut or
+//     changed a new file begins.
 //   - With rotation by time a file holds lines of one period only, as the wall clock showed when they were written. A file
 //     without lines is never rotated.
 //   - Names of rotated files rise strictly within a log, whatever the clock does, and are never used twice.
@@ -27,6 +29,25 @@
 // Appends write to the files at once. One committer goroutine works in rounds that all waiting callers share: it takes
 // a snapshot of every log that changed, syncs the files and folders in parallel, stores the new sizes and sequences in
 // one ledger transaction and wakes the callers. While a round syncs, the next one gathers.
+//
+// # Form
+//
+// A log's files are plain, or they consist of zstd frames; its policy says which. A frame holds the lines of one block. What
+// an agent has compressed with zstd goes into the file as it came: such bytes are compressed once, at their source, and are
+// read here for their checksum alone. The blocks of other codecs, direct calls, and what is left of a block whose first
+// lines are committed already become frames here. Sizes, of Policy as of the ledger, are those on the disk. Commits are made
+// between frames, so that recovery cuts back to the end of one. A reader may meet the last frame while it is being written,
+// as it may meet a part of a line in a plain file.
+//
+// That a payload is a frame which every tool reads, of the size that it should have, is checked by its structure (see
+// block.Frame); if it is not, it is decoded, which tells whether it is sound, and becomes another frame. So nothing of a
+// client can end within a frame, or follow on one. Whether a frame can be decoded, and to how many lines, is not checked. The
+// frame of a client that errs there makes its own log's file unreadable from there to the end of the file, and no other.
+//
+// When a log's active file has another form than its policy wants, its next use ends the file with a rotation, and begins
+// one in the other form: rename, sync the folder, then one transaction with the rotation and the form. Until that is
+// committed, recovery undoes it. Only then the new file is made. What others have put where it is to be gets a rotated
+// file's name first.
 //
 // # Rotation
 //
@@ -52,14 +73,17 @@
 // leaves a temporary file, which the next scan removes, or both files: then the copy is compared again, and the plain
 // file removed if it is whole. If others have made it and it differs, both stay, and that is said.
 //
+// Files of frames have the names and the kind of compressed ones, so that they are deleted, and left alone, like those.
+//
 // Nothing of this runs unless a policy asks for it. Once an hour the keeper also has the ledger forget producers, where
 // Options say so.
 //
 // # Layout
 //
-//	<root>/<path>/<filename>.log                               the active file of the log path/filename
+//	<root>/<path>/<filename>.log                               the active file of the log path/filename, if it is plain
+//	<root>/<path>/<filename>.log.zst                           the same, if it consists of frames
 //	<root>/<path>/<filename>_20060102T150405.000000Z.log       a rotated file
-//	<root>/<path>/<filename>_20060102T150405.000000Z.log.zst   a compressed one; or .gz
+//	<root>/<path>/<filename>_20060102T150405.000000Z.log.zst   a compressed one, or one of frames; or .gz
 //	<root>/<path>/.<its name>.tmp                              one that is being compressed
 //	<root>/.scribe/ledger.db                                   the ledger; see ledger.go
 package store

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,58 +49,74 @@ var (
 // entry is what the ledger knows of one log. Its record, integers big-endian:
 //
 //	offset  width  meaning
-//	0       1      version of this record, 2
+//	0       1      version of this record, 3
 //	1       8      size: committed size of the active file in bytes
 //	9       8      rotated: time in the name of the last committed rotation, microseconds since 1970 UTC; 0 for none
 //	17      8      reserved: the time up to which names of rotated files may have been used; in the same unit
 //	25      8      epoch: the highest epoch of ownership seen
 //	33      8      begun: when the active file's first line was written, in the same unit; 0 if that is not known
+//	41      1      form of the active file: 0 plain, 1 zstd frames
 //
-// Records of version 1 end before begun.
+// Records of version 1 end before begun, those of version 2 before the form, which is plain then.
 type entry struct {
 	size     int64
 	rotated  int64
 	reserved int64
 	epoch    uint64
 	begun    int64
+	form     Form
 }
 
 const (
-	entryVersion = 2
-	entrySize    = 41
-	entrySizeV1  = 33
+	entryVersion = 3
 	markVersion  = 1
 	markSize     = 17
 )
 
+// entrySizes are the sizes of a log's record, by version.
+var entrySizes = [entryVersion + 1]int{1: 33, 2: 41, 3: 42}
+
+// forms are the forms by their number in the ledger.
+var forms = [...]Form{Plain, Frames}
+
 func encodeEntry(e entry) []byte {
-	buf := make([]byte, 0, entrySize)
+	buf := make([]byte, 0, entrySizes[entryVersion])
 	buf = append(buf, entryVersion)
 	buf = binary.BigEndian.AppendUint64(buf, uint64(e.size))
 	buf = binary.BigEndian.AppendUint64(buf, uint64(e.rotated))
 	buf = binary.BigEndian.AppendUint64(buf, uint64(e.reserved))
 	buf = binary.BigEndian.AppendUint64(buf, e.epoch)
-	return binary.BigEndian.AppendUint64(buf, uint64(e.begun))
+	buf = binary.BigEndian.AppendUint64(buf, uint64(e.begun))
+	return append(buf, byte(max(0, slices.Index(forms[:], e.form))))
 }
 
 func decodeEntry(log, value []byte) (entry, error) {
-	want := entrySize
-	if len(value) > 0 && value[0] == 1 {
-		want = entrySizeV1
-	} else if len(value) > 0 && value[0] != entryVersion {
-		return entry{}, fmt.Errorf("%w: record of log %q has version %d, this release reads 1 to %d", ErrVersion, log, value[0], entryVersion)
+	if len(value) == 0 {
+		return entry{}, fmt.Errorf("%w: record of log %q is empty", ErrDamaged, log)
 	}
-	if len(value) != want {
+	version := int(value[0])
+	if version < 1 || version > entryVersion {
+		return entry{}, fmt.Errorf("%w: record of log %q has version %d, this release reads 1 to %d", ErrVersion, log, version, entryVersion)
+	}
+	if want := entrySizes[version]; len(value) != want {
 		return entry{}, fmt.Errorf("%w: record of log %q has %d bytes instead of %d", ErrDamaged, log, len(value), want)
 	}
 	e := entry{
+		form:     Plain,
 		size:     int64(binary.BigEndian.Uint64(value[1:])),
 		rotated:  int64(binary.BigEndian.Uint64(value[9:])),
 		reserved: int64(binary.BigEndian.Uint64(value[17:])),
 		epoch:    binary.BigEndian.Uint64(value[25:]),
 	}
-	if want == entrySize {
+	if version >= 2 {
 		e.begun = int64(binary.BigEndian.Uint64(value[33:]))
+	}
+	if version >= 3 {
+		form := int(value[41])
+		if form >= len(forms) {
+			return entry{}, fmt.Errorf("%w: record of log %q has form %d, this release knows %d", ErrVersion, log, form, len(forms))
+		}
+		e.form = forms[form]
 	}
 	return e, nil
 }

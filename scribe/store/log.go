@@ -11,7 +11,6 @@ import (
 
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/internal/failpoint"
-	"github.com/logscribe/logscribe/internal/logname"
 	"github.com/logscribe/logscribe/internal/sabotage"
 )
 
@@ -26,6 +25,7 @@ type logFile struct {
 	name   string
 	store  *Store
 	policy *Policy
+	form   Form          // that of the policy; the active file's once it is open
 	used   atomic.Uint64 // the store's clock at the last use
 
 	mu        sync.Mutex // guards what follows
@@ -46,12 +46,13 @@ type logFile struct {
 	unclean   bool                        // its files may hold what is to be cut back: it failed, and was not opened since
 	resets    uint64                      // how often uncommitted bytes were cut back
 	lastErr   error                       // why they were, the last time
+	meddled   bool                        // others have changed the active file
 }
 
 // Block is a block on its way into the store.
 type Block struct {
 	*block.Block
-	Lines  []byte // its decoded payload
+	Lines  []byte // its decoded payload; nil has the store decode it, if it must
 	Epoch  uint64 // of the stream it came with; 0 claims none
 	Oldest uint64 // the first sequence that its producer still holds
 	// Identity is that of the agent, whose checkpoints are then kept; empty for none.
@@ -78,12 +79,19 @@ func (t Ticket) Lost() error {
 	return fmt.Errorf("%w: log %q: %w", ErrLost, t.log.name, t.log.lastErr)
 }
 
-// Append writes the lines of the block that its producer's earlier blocks have not brought yet, and returns them with
-// the ticket that tells what becomes of them; they are not durable before Commit. It refuses a block with a GapError or a FencedError; any other error says that
-// the log's file can't be written, and that what of it was not committed is lost.
+// Append writes the lines of the block that its producer's earlier blocks have not brought yet, and returns the ticket that
+// tells what becomes of them; they are not durable before Commit. The lines are returned too, if they are known: not where
+// b has none and TakesFrame is true. It refuses a block with a GapError or a FencedError, or one that wraps
+// block.ErrPayload; any other error says that the log's file can't be written, and that what of it was not committed is lost.
 func (s *Store) Append(b Block) ([]byte, Ticket, error) {
 	s.awaitRoom()
 	l := s.log(b.Log)
+	buf := frameBuffers.Get().(*[]byte)
+	defer frameBuffers.Put(buf)
+	record, err := l.record(&b, buf) // before the lock: to encode takes a while
+	if err != nil {
+		return nil, Ticket{}, err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.ready(); err != nil {
@@ -93,26 +101,27 @@ func (s *Store) Append(b Block) ([]byte, Ticket, error) {
 		return nil, Ticket{}, err
 	}
 	m := l.marks[b.Producer]
-	lines := b.Lines
 	switch next := m.appended + 1; {
 	case sabotage.On(sabotage.Dedup):
 	case b.Last() < next:
 		return nil, l.ticket(), nil
 	case b.First < next:
-		lines = skipLines(lines, next-b.First)
+		if record, err = l.skip(&b, next-b.First, buf); err != nil {
+			return nil, Ticket{}, err
+		}
 	case b.First > next && b.First == b.Oldest:
 		s.noteGap(&b, next)
 	case b.First > next:
 		return nil, Ticket{}, &GapError{Log: b.Log, Next: next, First: b.First}
 	}
-	if err := l.write(lines); err != nil {
+	if err := l.write(record); err != nil {
 		return nil, Ticket{}, err
 	}
 	m.appended = max(m.appended, b.Last())
 	l.marks[b.Producer] = m
 	l.touched[b.Producer] = struct{}{}
 	l.noteReached(&b)
-	return lines, l.ticket(), nil
+	return b.Lines, l.ticket(), nil
 }
 
 // noteReached has the checkpoint committed that the block's last line, which was just written, has reached.
@@ -140,6 +149,9 @@ func (s *Store) noteGap(b *Block, next uint64) {
 func (s *Store) AppendLines(name string, epoch uint64, lines []byte) (Ticket, error) {
 	s.awaitRoom()
 	l := s.log(name)
+	buf := frameBuffers.Get().(*[]byte)
+	defer frameBuffers.Put(buf)
+	record := l.encode(lines, buf)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.ready(); err != nil {
@@ -148,7 +160,7 @@ func (s *Store) AppendLines(name string, epoch uint64, lines []byte) (Ticket, er
 	if err := l.fence(epoch); err != nil {
 		return Ticket{}, err
 	}
-	if err := l.write(lines); err != nil {
+	if err := l.write(record); err != nil {
 		return Ticket{}, err
 	}
 	return l.ticket(), nil
@@ -183,16 +195,17 @@ func (l *logFile) awaitRound() {
 	}
 }
 
-// write appends whole lines to the active file, rotating it as often as it is full, and when its period is over. After an error the log is reset.
-func (l *logFile) write(lines []byte) error {
+// write appends whole lines, or a frame, to the active file, rotating it as often as it is full, and when its period is
+// over. After an error the log is reset.
+func (l *logFile) write(record []byte) error {
 	l.pending = true
-	l.store.changed(l, len(lines))
+	l.store.changed(l, len(record))
 	now := l.store.now()
 	if err := l.rotateIfOver(now); err != nil {
 		return l.fail(err)
 	}
-	for len(lines) > 0 {
-		n := l.fitting(lines)
+	for len(record) > 0 {
+		n := l.fitting(record)
 		if n == 0 {
 			if err := l.rotate(); err != nil {
 				return l.fail(err)
@@ -206,30 +219,36 @@ func (l *logFile) write(lines []byte) error {
 		if err := failpoint.Reach(failpoint.AppendWrite); err != nil {
 			return l.fail(err)
 		}
-		if _, err := l.file.Write(lines[:n]); err != nil {
+		if _, err := l.file.Write(record[:n]); err != nil {
 			return l.fail(err)
 		}
 		if err := failpoint.Reach(failpoint.AppendWritten); err != nil {
 			return l.fail(err)
 		}
 		l.size += int64(n)
-		lines = lines[n:]
+		record = record[n:]
 	}
 	return nil
 }
 
-// fitting returns how many bytes of lines go to the active file: whole lines, up to the maximal size; at least one line
-// if the file is empty.
-func (l *logFile) fitting(lines []byte) int {
+// fitting returns how many bytes of the record go to the active file: whole lines, up to the maximal size; at least one line
+// if the file is empty. A frame goes there as a whole or not at all.
+func (l *logFile) fitting(record []byte) int {
 	limit := l.policy.MaxSize
-	if limit <= 0 || int64(len(lines)) <= limit-l.size {
-		return len(lines)
+	if limit <= 0 || int64(len(record)) <= limit-l.size {
+		return len(record)
+	}
+	if l.form == Frames {
+		if l.size == 0 {
+			return len(record)
+		}
+		return 0
 	}
 	room := max(limit-l.size, 0)
-	if n := bytes.LastIndexByte(lines[:room], '\n') + 1; n > 0 || l.size > 0 {
+	if n := bytes.LastIndexByte(record[:room], '\n') + 1; n > 0 || l.size > 0 {
 		return n
 	}
-	return bytes.IndexByte(lines, '\n') + 1
+	return bytes.IndexByte(record, '\n') + 1
 }
 
 // fail gives up what is not committed: the next use opens the log anew, in the committed state. It returns err with the
@@ -250,7 +269,7 @@ func (l *logFile) intact() error {
 	if err != nil {
 		return err
 	}
-	named, err := l.store.root.Stat(logname.Active(l.name))
+	named, err := l.store.root.Stat(l.form.active(l.name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist), err == nil && !os.SameFile(info, named):
 		return errors.New("something else has removed, renamed or replaced the file")
@@ -276,85 +295,6 @@ func (l *logFile) close() {
 		l.file = nil
 		l.store.open.Add(-1)
 	}
-}
-
-// open reads the log's state from the ledger, brings the files back to it and opens the active one. A log that the
-// ledger does not know is entered first, with what its file may hold already: from then on, what stands in the file
-// beyond the ledger's size is known to be uncommitted.
-func (l *logFile) open() error {
-	s := l.store
-	e, sequences, known, err := s.ledger.log(l.name)
-	if err != nil {
-		return err
-	}
-	if !known {
-		if e.size, err = s.sizeBefore(l.name); err != nil {
-			return err
-		}
-		if err := failpoint.Reach(failpoint.OpenEnter); err != nil {
-			return err
-		}
-		if err := s.ledger.change(l.name, func(new *entry) { *new = e }); err != nil {
-			return err
-		}
-	}
-	if err := failpoint.Reach(failpoint.OpenFolder); err != nil {
-		return err
-	}
-	if err := s.makeFolders(logname.Dir(l.name)); err != nil {
-		return err
-	}
-	stamps, err := s.uncommittedRotations(l.name, e)
-	if err != nil {
-		return err
-	}
-	begun := e.begun
-	if begun == 0 {
-		begun = s.lastWritten(l.name)
-	}
-	r, err := s.recoverLog(l.name, e, stamps)
-	if err != nil {
-		return err
-	}
-	if r.committed != e.size { // others have cut the file; from here on, what is there counts
-		e.size = r.committed
-		if err := s.ledger.change(l.name, func(stored *entry) { stored.size = r.committed }); err != nil {
-			r.file.Close()
-			return err
-		}
-	}
-	s.open.Add(1)
-	l.file, l.size, l.begun, l.entry, l.lastStamp = r.file, r.size, begun, e, r.lastStamp
-	l.touched, l.reached, l.unclean = map[block.Producer]struct{}{}, nil, false
-	l.marks = make(map[block.Producer]mark, len(sequences))
-	for p, sequence := range sequences {
-		l.marks[p] = mark{appended: sequence, committed: sequence}
-	}
-	return nil
-}
-
-// lastWritten returns when something was last written to the log's active file, in microseconds since 1970 UTC; now if
-// that can't be told. For a file that an earlier release began, or another program, it stands for its beginning.
-func (s *Store) lastWritten(name string) int64 {
-	if info, err := s.root.Stat(logname.Active(name)); err == nil {
-		return info.ModTime().UnixMicro()
-	}
-	return s.now().UnixMicro()
-}
-
-// sizeBefore returns the size of a log's file that stands there already, 0 if none does. It must not be mistaken: what
-// stands beyond it is taken for uncommitted.
-func (s *Store) sizeBefore(name string) (int64, error) {
-	info, err := s.root.Stat(logname.Active(name))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return 0, nil
-	case err != nil:
-		return 0, err
-	case !info.Mode().IsRegular():
-		return 0, fmt.Errorf("%s is not a regular file", logname.Active(name))
-	}
-	return info.Size(), nil
 }
 
 // skipLines returns lines without its first n lines.

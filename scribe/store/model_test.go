@@ -26,7 +26,8 @@ type model struct {
 }
 
 // TestModel drives a store with random blocks, resends, commits, clean stops and crashes, rotation by time, retention and
-// compression, under a clock that jumps, and holds it against a slice of lines. A failing run prints the flag that repeats it.
+// compression, plain files and frames and changes between them, under a clock that jumps, and holds it against a slice of
+// lines. A failing run prints the flag that repeats it.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		root, err := os.MkdirTemp("", "store-model-")
@@ -36,7 +37,8 @@ func TestModel(t *testing.T) {
 		defer os.RemoveAll(root)
 		clock := time.Unix(1_700_000_000, 0)
 		o := Options{Now: func() time.Time { return clock }, manual: true, Policy: Policy{
-			MaxSize:       rapid.Int64Range(8, 64).Draw(t, "max size"),
+			Form:          rapid.SampledFrom([]Form{Plain, Frames}).Draw(t, "form"),
+			MaxSize:       rapid.Int64Range(8, 200).Draw(t, "max size"),
 			RotateEvery:   rapid.SampledFrom([]time.Duration{0, 2 * time.Second, 5 * time.Second}).Draw(t, "rotate every"),
 			KeepFiles:     rapid.SampledFrom([]int{0, 1, 4}).Draw(t, "keep files"),
 			Compression:   rapid.SampledFrom([]Compression{Uncompressed, Zstd, Gzip}).Draw(t, "compression"),
@@ -48,7 +50,8 @@ func TestModel(t *testing.T) {
 		}
 		defer func() { s.Close() }()
 		m := model{last: map[block.Producer]uint64{}, safe: map[block.Producer]uint64{}, reached: map[string]string{}, known: map[string]string{}}
-		reopen := func() {
+		reopen := func(t *rapid.T) {
+			o.Policy.Form = rapid.SampledFrom([]Form{Plain, Frames}).Draw(t, "form")
 			if s, err = Open(root, o); err != nil {
 				t.Fatal(err)
 			}
@@ -62,7 +65,7 @@ func TestModel(t *testing.T) {
 			"stop": func(t *rapid.T) {
 				s.Close()
 				m.commit()
-				reopen()
+				reopen(t)
 			},
 			"crash": func(t *rapid.T) {
 				s.mu.Lock()
@@ -70,7 +73,7 @@ func TestModel(t *testing.T) {
 				s.mu.Unlock()
 				s.Close()
 				m.crash()
-				reopen()
+				reopen(t)
 			},
 			"clock": func(t *rapid.T) {
 				clock = clock.Add(time.Duration(rapid.Int64Range(-5, 5).Draw(t, "seconds")) * time.Second)
@@ -103,7 +106,8 @@ func (m *model) append(t *rapid.T, s *Store) {
 	last := first + rapid.Uint64Range(0, 8).Draw(t, "more")
 	width := rapid.IntRange(8, 20).Draw(t, "width")
 	source, value := rapid.SampledFrom([]string{"x", "y"}).Draw(t, "source"), fmt.Sprint(p[15], last)
-	if _, _, err := s.Append(reaching(numbered("d/a", p, first, last, width), "web-7", source, value)); err != nil {
+	codec := block.Codec(rapid.IntRange(0, 2).Draw(t, "codec"))
+	if _, _, err := s.Append(reaching(asSent(s, numbered("d/a", p, first, last, width), codec), "web-7", source, value)); err != nil {
 		t.Fatal(err)
 	}
 	if last >= next {
@@ -150,13 +154,13 @@ func (m *model) check(t *rapid.T, s *Store, root string, maxSize int64) {
 		t.Fatalf("the checkpoints are %v, %v; want %v", remembered, err, m.known)
 	}
 	var got, want string
-	for _, path := range append(rotatedFiles(t, root), filepath.Join(root, "d/a.log")) {
+	for _, path := range append(rotatedFiles(t, root), filepath.Join(root, "d/a.log"), filepath.Join(root, "d/a.log.zst")) {
 		p, err := inflate(path)
 		if err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
-		if int64(len(p)) > maxSize && block.CountLines([]byte(p)) > 1 {
-			t.Fatalf("%s has %d bytes", path, len(p))
+		if size, parts := measured(t, path, p); size > maxSize && parts > 1 {
+			t.Fatalf("%s has %d bytes", path, size)
 		}
 		got += p
 	}
@@ -167,6 +171,23 @@ func (m *model) check(t *rapid.T, s *Store, root string, maxSize int64) {
 	if got != want {
 		t.Fatalf("the files hold\n%s\nwant\n%s", got, want)
 	}
+}
+
+// measured returns the size of a file that may not be there, and in how many parts, lines or frames, it was written. A
+// compressed plain file has the size that it had.
+func measured(t *rapid.T, path, content string) (size int64, parts int) {
+	stored, err := os.ReadFile(path)
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	for rest := stored; len(rest) > 0; parts++ {
+		n, _, ok := block.Frame(rest)
+		if !ok {
+			return int64(len(content)), block.CountLines([]byte(content))
+		}
+		rest = rest[n:]
+	}
+	return int64(len(stored)), parts
 }
 
 // tidy lets the retention do its work: it may delete none but the oldest committed rotated files, and no more than it must.

@@ -10,7 +10,10 @@ import (
 
 // Policy says how the files of a log are kept. The zero value lets one file grow for ever.
 type Policy struct {
-	// MaxSize bounds each file in bytes; no limit if it is not above zero.
+	// Form is how lines stand in the files. A log whose active file has another one begins a new file with its next line.
+	Form Form
+	// MaxSize bounds each file in bytes, as they stand on the disk; no limit if it is not above zero. A single line, or
+	// frame, may be larger: it is never parted.
 	MaxSize int64
 	// RotateEvery is the length of the periods of the wall clock, of which each has files of its own; see CheckPeriod.
 	// No rotation by time if it is not above zero.
@@ -22,9 +25,17 @@ type Policy struct {
 	KeepFiles int
 	KeepBytes int64
 
-	// Compression is how rotated files are compressed once CompressAfter has passed since their rotation.
+	// Compression is how rotated plain files are compressed once CompressAfter has passed since their rotation.
 	Compression   Compression
 	CompressAfter time.Duration
+}
+
+// form returns the policy's form by its name.
+func (p Policy) form() Form {
+	if p.Form == Frames {
+		return Frames
+	}
+	return Plain
 }
 
 // keeps says whether the policy bounds the rotated files.

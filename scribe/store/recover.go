@@ -62,8 +62,8 @@ func (s *Store) recoverFolder(dir string, logs []string, entries map[string]entr
 	}
 	for _, log := range logs {
 		e := entries[log]
-		stamps := stampsBetween(log, listing, e.rotated, e.reserved)
-		info, err := folder.Stat(path.Base(logname.Active(log)))
+		stamps := uncommitted(log, listing, e)
+		info, err := folder.Stat(path.Base(e.form.active(log)))
 		if len(stamps) == 0 && (errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == e.size) {
 			continue // in order, or not there until somebody writes to it
 		}
@@ -82,7 +82,7 @@ func (s *Store) uncommittedRotations(name string, e entry) ([]int64, error) {
 		return nil, nil
 	}
 	names, err := s.list(logname.Dir(name))
-	return stampsBetween(name, names, e.rotated, e.reserved), err
+	return uncommitted(name, names, e), err
 }
 
 // list returns the names in a folder below the root; none if it does not exist.
@@ -100,8 +100,9 @@ func (s *Store) list(dir string) ([]string, error) {
 	return names, err
 }
 
-// stampsBetween returns the times, ascending, in the names of the log's rotated files that lie in (after, until].
-func stampsBetween(name string, names []string, after, until int64) []int64 {
+// uncommitted returns the times, ascending, in those of the names, which are sorted, that rotations of the log have made
+// which are not committed.
+func uncommitted(name string, names []string, e entry) []int64 {
 	var stamps []int64
 	prefix := path.Base(name) + "_"
 	at, _ := slices.BinarySearch(names, prefix)
@@ -109,8 +110,9 @@ func stampsBetween(name string, names []string, after, until int64) []int64 {
 		if !strings.HasPrefix(file, prefix) {
 			break
 		}
-		t, ok := logname.RotatedAt(path.Base(name), file)
-		if stamp := t.UnixMicro(); ok && stamp > after && stamp <= until {
+		log, t, extension, ok := logname.SplitRotated(file)
+		ours := ok && log == path.Base(name) && extension == e.form.extension()
+		if stamp := t.UnixMicro(); ours && stamp > e.rotated && stamp <= e.reserved {
 			stamps = append(stamps, stamp)
 		}
 	}
@@ -128,7 +130,7 @@ type recovered struct {
 // recoverLog undoes the rotations with the given stamps, and cuts the active file back to its committed size. It may be
 // interrupted at any point and begun again.
 func (s *Store) recoverLog(name string, e entry, stamps []int64) (recovered, error) {
-	active := logname.Active(name)
+	active := e.form.active(name)
 	r := recovered{lastStamp: e.rotated, committed: e.size}
 	if n := len(stamps); n > 0 {
 		r.lastStamp = stamps[n-1]
@@ -136,14 +138,14 @@ func (s *Store) recoverLog(name string, e entry, stamps []int64) (recovered, err
 			if err := failpoint.Reach(failpoint.RecoverRemove); err != nil {
 				return r, err
 			}
-			if err := s.root.Remove(logname.Rotated(name, time.UnixMicro(stamp))); err != nil {
+			if err := s.root.Remove(e.form.rotated(name, stamp)); err != nil {
 				return r, err
 			}
 		}
 		if err := failpoint.Reach(failpoint.RecoverRename); err != nil {
 			return r, err
 		}
-		if err := s.root.Rename(logname.Rotated(name, time.UnixMicro(stamps[0])), active); err != nil {
+		if err := s.root.Rename(e.form.rotated(name, stamps[0]), active); err != nil {
 			return r, err
 		}
 		if err := failpoint.Reach(failpoint.RecoverRenamed); err != nil {
@@ -163,7 +165,9 @@ func (s *Store) recoverLog(name string, e entry, stamps []int64) (recovered, err
 	s.folderChanged(logname.Dir(name))
 	if r.size, err = s.cutBack(file, name, e); err == nil {
 		r.committed = min(r.committed, r.size)
-		r.size, err = endLine(file, r.size)
+		if e.form == Plain {
+			r.size, err = endLine(file, r.size)
+		}
 	}
 	if err != nil {
 		file.Close()
@@ -184,9 +188,9 @@ func (s *Store) cutBack(file *os.File, name string, e entry) (int64, error) {
 	switch {
 	case size < e.size:
 		s.logger.Error("a file is shorter than what was committed: something else cut or replaced it",
-			"file", logname.Active(name), "bytes", size, "committed", e.size)
+			"file", e.form.active(name), "bytes", size, "committed", e.size)
 	case size > e.size && !sabotage.On(sabotage.Cut):
-		s.logger.Log(context.Background(), s.cutLevel(), "cut uncommitted bytes off", "file", logname.Active(name), "bytes", size-e.size, "committed", e.size)
+		s.logger.Log(context.Background(), s.cutLevel(), "cut uncommitted bytes off", "file", e.form.active(name), "bytes", size-e.size, "committed", e.size)
 		if err := failpoint.Reach(failpoint.RecoverCut); err != nil {
 			return 0, err
 		}

@@ -26,15 +26,15 @@ func (l *logFile) rotate() error {
 	if err != nil {
 		return err
 	}
-	root, active := l.store.root, logname.Active(l.name)
+	root, active := l.store.root, l.form.active(l.name)
 	if err := failpoint.Reach(failpoint.RotateRename); err != nil {
 		return fmt.Errorf("rotate: %w", err)
 	}
-	if err := root.Rename(active, logname.Rotated(l.name, time.UnixMicro(stamp))); err != nil {
+	if err := root.Rename(active, l.form.rotated(l.name, stamp)); err != nil {
 		return fmt.Errorf("rotate: %w", err)
 	}
 	l.lastStamp = stamp
-	l.filled = append(l.filled, rotatedFile{stamp: stamp, size: l.size})
+	l.filled = append(l.filled, rotatedFile{stamp: stamp, size: l.size, extension: l.form.extension()})
 	if err := failpoint.Reach(failpoint.RotateRenamed); err != nil {
 		return fmt.Errorf("rotate: %w", err)
 	}

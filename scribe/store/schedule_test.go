@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -133,12 +134,33 @@ func TestAFileOfAnEarlierReleaseIsRotatedByTheTimeItWasWritten(t *testing.T) {
 	}
 }
 
-func TestEntriesOfTheFirstVersionAreRead(t *testing.T) {
-	want := entry{size: 1, rotated: 2, reserved: 3, epoch: 4}
-	v1 := encodeEntry(want)[:entrySizeV1]
-	v1[0] = 1
-	if got, err := decodeEntry([]byte("a"), v1); err != nil || got != want {
-		t.Errorf("%+v, %v", got, err)
+func TestEntriesOfEarlierVersionsAreRead(t *testing.T) {
+	all := entry{size: 1, rotated: 2, reserved: 3, epoch: 4, begun: 5, form: Frames}
+	for version := byte(1); version <= entryVersion; version++ {
+		want := all
+		if version < 2 {
+			want.begun = 0
+		}
+		if version < 3 {
+			want.form = Plain
+		}
+		record := encodeEntry(all)[:entrySizes[version]]
+		record[0] = version
+		if got, err := decodeEntry([]byte("a"), record); err != nil || got != want {
+			t.Errorf("version %d: %+v, %v", version, got, err)
+		}
+		if _, err := decodeEntry([]byte("a"), record[:len(record)-1]); !errors.Is(err, ErrDamaged) {
+			t.Errorf("version %d, cut: %v", version, err)
+		}
+	}
+	later := encodeEntry(all)
+	later[0]++
+	if _, err := decodeEntry([]byte("a"), later); !errors.Is(err, ErrVersion) {
+		t.Errorf("a later version: %v", err)
+	}
+	later[0], later[len(later)-1] = entryVersion, byte(len(forms))
+	if _, err := decodeEntry([]byte("a"), later); !errors.Is(err, ErrVersion) {
+		t.Errorf("an unknown form: %v", err)
 	}
 }
 

@@ -169,6 +169,7 @@ func (s *Store) log(name string) *logFile {
 	l := s.logs[name]
 	if l == nil {
 		l = &logFile{name: name, store: s, policy: s.policy(name)}
+		l.form = l.policy.form()
 		l.roundOver = sync.NewCond(&l.mu)
 		s.logs[name] = l
 	}

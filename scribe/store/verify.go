@@ -119,7 +119,7 @@ func (v *verifier) log(ctx context.Context, name string) error {
 		last = slices.Clone(found)
 		*v.Verification, v.listed = before, ""
 		if n == attempts {
-			v.note(logname.Active(name), "it changes too fast to be checked while the Scribe runs")
+			v.note(v.entries[name].form.active(name), "it changes too fast to be checked while the Scribe runs")
 			return nil
 		}
 		time.Sleep(pauseBetween)
@@ -150,13 +150,13 @@ func (v *verifier) logOnce(ctx context.Context, name string, e entry) {
 			continue
 		}
 		v.known[file] = struct{}{}
-		if stamp := at.UnixMicro(); stamp > e.rotated && stamp <= e.reserved && extension == "" {
+		if stamp := at.UnixMicro(); stamp > e.rotated && stamp <= e.reserved && extension == e.form.extension() {
 			uncommitted = append(uncommitted, file)
 		} else {
 			v.rotated(ctx, file, extension)
 		}
 	}
-	v.active(name, e, uncommitted)
+	v.active(ctx, name, e, uncommitted)
 }
 
 // list returns the names in a folder, in their order; none if it does not exist.
@@ -177,8 +177,8 @@ func (v *verifier) list(dir string) ([]string, error) {
 
 // active checks the file that holds what is committed of the log behind its last committed rotation: the active one, or
 // the first that was rotated since.
-func (v *verifier) active(name string, e entry, uncommitted []string) {
-	file := logname.Active(name)
+func (v *verifier) active(ctx context.Context, name string, e entry, uncommitted []string) {
+	file := e.form.active(name)
 	v.known[file] = struct{}{}
 	if len(uncommitted) > 0 {
 		for _, f := range append(uncommitted[1:], file) {
@@ -207,6 +207,12 @@ func (v *verifier) active(name string, e entry, uncommitted []string) {
 	}
 	v.count(info)
 	if e.size == 0 || info.Size() < e.size {
+		return
+	}
+	if e.form == Frames {
+		if err := v.unpacks(ctx, file, Zstd.extension(), e.size); err != nil && ctx.Err() == nil {
+			v.problem(file, "what is committed of it can't be unpacked: %v", err)
+		}
 		return
 	}
 	if ends, err := v.endsLine(file, e.size); err != nil {
@@ -249,7 +255,7 @@ func (v *verifier) rotated(ctx context.Context, file, extension string) {
 	if _, err := v.root.Lstat(plain); err == nil {
 		v.note(file, "the file that it was made of is still there: the compression was interrupted, and is ended by the next start")
 	}
-	if err := v.unpacks(ctx, file, extension); err != nil && ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := v.unpacks(ctx, file, extension, info.Size()); err != nil && ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) {
 		v.problem(file, "it can't be unpacked: %v", err)
 	}
 }
@@ -268,14 +274,14 @@ func (v *verifier) endsLine(file string, size int64) (bool, error) {
 	return last[0] == '\n', err
 }
 
-// unpacks reads all of a compressed file. Both formats have checksums.
-func (v *verifier) unpacks(ctx context.Context, file, extension string) error {
+// unpacks reads the first size bytes of a compressed file. Both formats have checksums.
+func (v *verifier) unpacks(ctx context.Context, file, extension string, size int64) error {
 	f, err := v.root.Open(file)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	in, err := decoder(reader{ctx, f}, extension)
+	in, err := decoder(reader{ctx, io.LimitReader(f, size)}, extension)
 	if err != nil {
 		return err
 	}
