@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,6 +34,7 @@ type tally struct {
 	kills, pairs, stops, cuts, deafened int
 	rotations                           rotations
 	bytes                               int64
+	switches                            int // a Scribe was started with the other store
 	cutBack                             int // a Scribe found bytes that it had not committed
 	backlog                             int // an agent was killed with lines in its spool
 	looked                              int // killed agents whose spool was looked into
@@ -46,16 +48,17 @@ func (y *tally) add(o tally) {
 	y.deafened += o.deafened
 	y.rotations.add(o.rotations)
 	y.bytes += o.bytes
+	y.switches += o.switches
 	y.cutBack += o.cutBack
 	y.backlog += o.backlog
 	y.looked += o.looked
 }
 
 func (y tally) String() string {
-	return fmt.Sprintf("%d kills (%d of two at once), %d stops, %d cut wires, %d receipts lost; %d MB in %d source files, "+
+	return fmt.Sprintf("%d kills (%d of two at once), %d stops, %d cut wires, %d receipts lost, %d changes of a store; %d MB in %d source files, "+
 		"%d of them copied and truncated, %d compressed (%d of these unread); "+
 		"%d times a Scribe cut uncommitted bytes off, %d of %d killed agents had lines in their spool",
-		y.kills, y.pairs, y.stops, y.cuts, y.deafened, y.bytes/1_000_000,
+		y.kills, y.pairs, y.stops, y.cuts, y.deafened, y.switches, y.bytes/1_000_000,
 		y.rotations.all, y.rotations.copied, y.rotations.packed, y.rotations.unread, y.cutBack, y.backlog, y.looked)
 }
 
@@ -88,12 +91,15 @@ func newChaos(t testing.TB, b *build, sh shape, env ...string) *chaos {
 		front = x.addMediator()
 	}
 	for range sh.scribes {
-		size := fmt.Sprintf("%dkB", 20+x.rng.IntN(300))
+		kept := []string{"-size", fmt.Sprintf("%dkB", 20+x.rng.IntN(300)), "-store", "plain"}
+		if x.rng.IntN(2) == 0 {
+			kept = []string{"-size", fmt.Sprintf("%dkB", 10+x.rng.IntN(100)), "-store", "zstd"}
+		}
 		if sh.direct {
-			front, _ = x.addScribe("", "-size", size)
+			front, _ = x.addScribe("", kept...)
 			continue
 		}
-		x.addScribeBehindProxy(front, size)
+		x.addScribeBehindProxy(front, kept...)
 	}
 	for i := range sh.agents {
 		wire := newProxy(t, front)
@@ -104,11 +110,11 @@ func newChaos(t testing.TB, b *build, sh shape, env ...string) *chaos {
 }
 
 // addScribeBehindProxy starts a Scribe that tells the mediator the address of a proxy.
-func (x *chaos) addScribeBehindProxy(mediator, size string) {
+func (x *chaos) addScribeBehindProxy(mediator string, args ...string) {
 	x.t.Helper()
 	wire := newProxy(x.t, "")
 	x.proxies = append(x.proxies, wire)
-	addr, _ := x.addScribe(mediator, "-size", size, "-advertise", wire.addr())
+	addr, _ := x.addScribe(mediator, append(args, "-advertise", wire.addr())...)
 	wire.setTarget(addr)
 }
 
@@ -210,6 +216,10 @@ func (x *chaos) revive(p *proc) {
 	if p.running() {
 		p.cont()
 		return
+	}
+	if i := slices.Index(p.args, "-store"); i >= 0 && x.rng.IntN(3) == 0 {
+		p.args[i+1] = map[string]string{"plain": "zstd", "zstd": "plain"}[p.args[i+1]]
+		x.tally.switches++
 	}
 	p.start()
 }

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/logscribe/logscribe/internal/block"
 )
 
 // inflater reads compressed files.
@@ -60,22 +64,26 @@ func outputFiles(t testing.TB, root, log string) []string {
 			files = append(files, filepath.Join(dir, e.Name()))
 		}
 	}
-	active := filepath.Join(dir, base+".log")
-	if _, err := os.Stat(active); err == nil {
-		files = append(files, active)
+	for _, active := range []string{base + ".log", base + ".log.zst"} {
+		if active = filepath.Join(dir, active); exists(active) {
+			files = append(files, active)
+		}
 	}
 	return files
 }
 
-// outputSize returns the bytes of all files of a log, below all roots.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// outputSize returns the bytes of all lines in the files of a log, below all roots.
 func outputSize(t testing.TB, roots []string, log string) int64 {
 	t.Helper()
 	var n int64
 	for _, root := range roots {
 		for _, file := range outputFiles(t, root, log) {
-			if info, err := os.Stat(file); err == nil { // it may be renamed right now
-				n += info.Size()
-			}
+			n += linesSize(file)
 		}
 	}
 	return n
@@ -97,9 +105,7 @@ func output(t testing.TB, roots []string, log string) []byte {
 				t.Fatal(err)
 			}
 			if strings.HasSuffix(file, ".zst") {
-				if text, err = inflater.DecodeAll(text, nil); err != nil {
-					t.Fatalf("%s: %v", file, err)
-				}
+				text = inflated(file, text)
 			}
 			all = append(all, text...)
 			owner = root
@@ -108,10 +114,50 @@ func output(t testing.TB, roots []string, log string) []byte {
 	return all
 }
 
+// inflated returns what a compressed file holds, without what of it is not whole yet at its end. Damage stands there in words.
+func inflated(file string, text []byte) []byte {
+	var all []byte
+	for len(text) > 0 {
+		n, _, ok := block.Frame(text)
+		if !ok {
+			n = len(text)
+		}
+		lines, err := inflater.DecodeAll(text[:n], nil)
+		switch {
+		case err == nil:
+			all, text = append(all, lines...), text[n:]
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return all
+		default:
+			return fmt.Appendf(all, "⟨%s: %v, %d bytes from its end⟩\n", file, err, len(text))
+		}
+	}
+	return all
+}
+
+// unreadable returns the compressed files of the logs that the tools would not read to their end. Nobody writes to them.
+func unreadable(t testing.TB, roots []string, logs ...string) (found []*difference) {
+	t.Helper()
+	for _, root := range roots {
+		for _, log := range logs {
+			for _, file := range outputFiles(t, root, log) {
+				text, err := os.ReadFile(file)
+				if err == nil && strings.HasSuffix(file, ".zst") {
+					_, err = inflater.DecodeAll(text, nil)
+				}
+				if err != nil {
+					found = append(found, &difference{log: log, report: fmt.Sprintf("%s: %v", file, err)})
+				}
+			}
+		}
+	}
+	return found
+}
+
 // rootOf returns the root below which the log has files, "" if there is none.
 func rootOf(roots []string, log string) string {
 	for _, root := range roots {
-		if _, err := os.Stat(filepath.Join(root, log+".log")); err == nil {
+		if active := filepath.Join(root, log+".log"); exists(active) || exists(active+".zst") {
 			return root
 		}
 	}

@@ -248,6 +248,11 @@ func (c *cluster) check(all []expectation, patience time.Duration) {
 	c.await(all, patience)
 	if c.arrived(all) {
 		c.stopAll(stopLimit)
+		for _, e := range all {
+			for _, d := range unreadable(c.t, c.roots, e.log) {
+				c.t.Error(d)
+			}
+		}
 	}
 	for _, d := range c.differences(all) {
 		c.t.Error(d)

@@ -17,18 +17,23 @@ import (
 // failpointSample is how many of all cases the short form takes.
 const failpointSample = 8
 
-// failCase is one point with what happens there.
+// failCase is one point with what happens there, in a Scribe whose files have that form.
 type failCase struct {
 	point  failpoint.Point
 	action string
+	store  string
 }
 
-// failCases are all points with all actions.
+// failCases are all points with all actions and forms that come there.
 func failCases() []failCase {
 	var all []failCase
 	for _, p := range failpoint.All {
 		for _, action := range []string{"kill", "panic", "ENOSPC", "EIO", "EROFS"} {
-			all = append(all, failCase{p, action})
+			for _, store := range []string{"plain", "zstd"} {
+				if fc := (failCase{p, action, store}); store == "plain" || !fc.of("compress") { // which frames are already
+					all = append(all, fc)
+				}
+			}
 		}
 	}
 	return all
@@ -46,7 +51,7 @@ func TestFailpoints(t *testing.T) {
 		cases = cases[:failpointSample]
 	}
 	for i, fc := range cases {
-		t.Run(fmt.Sprintf("%s=%s", fc.point, fc.action), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s=%s,%s", fc.point, fc.action, fc.store), func(t *testing.T) {
 			t.Parallel()
 			fc.run(t, seed+uint64(i))
 		})
@@ -57,10 +62,14 @@ func (fc failCase) run(t *testing.T, seed uint64) {
 	c := newCluster(t, &sabotaged)
 	addr, root := freeAddr(t), c.path("root")
 	scribe := c.other("scribe", "scribe", "-host", "127.0.0.1", "-port", portOf(addr), "-path", root)
-	scribe.args = append(scribe.args, fc.settings()...)
+	args := append(scribe.args, fc.settings()...)
+	scribe.args = append(args, "-store", fc.store)
 	scribe.panics = fc.action == "panic"
 	f := newFeeder(seed, "fail/a", "fail/b", "fail/c")
 	f.pause, f.discards = fc.pause(), fc.of("discard")
+	if fc.store == "zstd" {
+		f.most = 10 // so that there are as many rotations: a file has one block at least
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var feeding sync.WaitGroup
 	defer feeding.Wait()
@@ -68,9 +77,13 @@ func (fc failCase) run(t *testing.T, seed uint64) {
 	feeding.Go(func() { f.run(ctx, addr, 600) })
 
 	from := 1 + seed%3
-	if fc.of("recover") { // there must be something to recover, of one log at least
+	if fc.of("recover") || fc.of("switch") { // there must be something to recover, of one log at least
+		if fc.of("switch") {
+			scribe.args = append(args, "-store", map[string]string{"plain": "zstd", "zstd": "plain"}[fc.store])
+		}
 		c.armed(scribe, "commit.ledger=kill@4")
 		scribe.wait(30 * time.Second)
+		scribe.args = append(args, "-store", fc.store)
 		from = 1
 	}
 	c.armed(scribe, fmt.Sprintf("%s=%s@%dx%d", fc.point, fc.action, from, fc.times()))
@@ -108,9 +121,17 @@ func (fc failCase) settings() []string {
 	case fc.of("compress"):
 		return []string{"-size", "50kB", "-compress", "zstd", "-compress-after", "1ms"}
 	case fc.of("discard"):
-		return []string{"-size", "1kB", "-keep-files", strconv.Itoa(kept)}
+		return []string{"-size", fc.size(), "-keep-files", strconv.Itoa(kept)}
 	}
-	return []string{"-size", "1kB"}
+	return []string{"-size", fc.size()}
+}
+
+// size is a small one: there are to be many rotations.
+func (fc failCase) size() string {
+	if fc.store == "zstd" && !fc.of("switch") { // which begins with plain files
+		return "100B"
+	}
+	return "1kB"
 }
 
 // pause returns how long the feeder rests between streams: a log is quiet only if nobody writes to it when its period
@@ -128,7 +149,7 @@ func (fc failCase) pause() time.Duration {
 // awaitTidy feeds the rest, and some lines more until the Scribe has compressed or discarded the rotated files as it is
 // set. Files that it could not compress it leaves alone for longer than a test lasts: one for each failure.
 func (fc failCase) awaitTidy(t *testing.T, f *feeder, addr, root string) {
-	var least, most int // plain rotated files
+	var least, most int // rotated files that are not compressed by the compressor
 	switch {
 	case fc.of("discard"):
 		least, most = kept*len(f.logs), kept*len(f.logs)
@@ -149,6 +170,9 @@ func (fc failCase) awaitTidy(t *testing.T, f *feeder, addr, root string) {
 		f.finish(t, addr)
 		return eventually(time.Second, func() bool {
 			plain, packed := files("?_*.log"), files("?_*.log.zst")
+			if fc.store == "zstd" {
+				plain += packed
+			}
 			return plain >= least && plain <= most && files(".*") == 0 && (packed > 0 || !fc.of("compress"))
 		})
 	})

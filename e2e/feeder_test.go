@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -21,9 +22,11 @@ import (
 type feeder struct {
 	producer uuid.UUID
 	logs     []string
+	codecs   []block.Codec // of its blocks, at random
 	rng      *rand.Rand
 	pause    time.Duration // between streams
 	discards bool          // the Scribe deletes old files
+	most     int           // lines of a block at most; 0 is 100
 
 	mu     sync.Mutex // guards what follows
 	acked  map[string]uint64
@@ -33,7 +36,7 @@ type feeder struct {
 
 func newFeeder(seed uint64, logs ...string) *feeder {
 	return &feeder{
-		producer: uuid.New(), logs: logs, rng: rand.New(rand.NewPCG(seed, 11)),
+		producer: uuid.New(), logs: logs, codecs: []block.Codec{block.None, block.S2, block.Zstd, block.Zstd}, rng: rand.New(rand.NewPCG(seed, 11)),
 		acked: map[string]uint64{}, sent: map[string]uint64{},
 	}
 }
@@ -129,11 +132,11 @@ func (f *feeder) messages(some func(acked uint64) uint64) []*logscribev1.AppendR
 	for _, log := range f.logs {
 		first := f.acked[log] + 1
 		for last := f.acked[log] + some(f.acked[log]); first <= last; {
-			end := min(last, first+uint64(f.rng.IntN(100)))
-			draft := block.NewDraft(nil, log, fedLines(log, first, end), block.None)
+			end := min(last, first+uint64(f.rng.IntN(cmp.Or(f.most, 100))))
+			draft := block.NewDraft(nil, log, fedLines(log, first, end), f.codecs[f.rng.IntN(len(f.codecs))])
 			b := draft.Seal(f.producer, first)
 			all = append(all, &logscribev1.AppendRequest{Message: &logscribev1.AppendRequest_Block{Block: &logscribev1.Block{
-				Log: log, First: b.First, Count: b.Count, RawSize: b.RawSize, Crc: b.CRC, Payload: b.Payload,
+				Log: log, First: b.First, Count: b.Count, Codec: logscribev1.Codec(b.Codec), RawSize: b.RawSize, Crc: b.CRC, Payload: b.Payload,
 			}}})
 			f.sent[log] = max(f.sent[log], end)
 			first = end + 1
@@ -144,7 +147,7 @@ func (f *feeder) messages(some func(acked uint64) uint64) []*logscribev1.AppendR
 
 // after returns the feeder as it was when it knew that much.
 func (f *feeder) after(acked, sent map[string]uint64) *feeder {
-	return &feeder{producer: f.producer, logs: f.logs, rng: rand.New(rand.NewPCG(1, 2)), acked: acked, sent: sent}
+	return &feeder{producer: f.producer, logs: f.logs, codecs: f.codecs, rng: rand.New(rand.NewPCG(1, 2)), acked: acked, sent: sent}
 }
 
 // finish sends all that was sent before and is not acknowledged, and some lines more, until all is acknowledged.
@@ -170,7 +173,7 @@ func (f *feeder) finish(t testing.TB, addr string) {
 // check compares all that is acknowledged with the files below root; they hold nothing else.
 func (f *feeder) check(t testing.TB, root string) []*difference {
 	t.Helper()
-	var found []*difference
+	found := unreadable(t, []string{root}, f.logs...)
 	acked, _ := f.known()
 	for _, log := range f.logs {
 		want, got := fedLines(log, 1, acked[log]), output(t, []string{root}, log)
