@@ -181,6 +181,7 @@ var logs = []string{"a", "b"}
 // back to an earlier state, all with one Scribe. No line may ever stand twice; in the end each must stand there, those of
 // one copy in order. A failing run prints the flag that repeats it.
 func TestModelOfCopies(t *testing.T) {
+	t.Parallel()
 	memory := damagetest.Dir(t) // each run syncs hundreds of times
 	rapid.Check(t, func(t *rapid.T) {
 		dir, err := os.MkdirTemp(memory, "run-")

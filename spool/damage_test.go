@@ -141,6 +141,7 @@ func (v *victim) anyWhole(damaged []byte) bool {
 // TestDamagedSpool damages copies of a spool at random. Open must refuse, or all must go on; what Repair makes of a
 // refused one must hold each block whose bytes are sound.
 func TestDamagedSpool(t *testing.T) {
+	t.Parallel()
 	v := newVictim(t, 1)
 	refused := 0
 	defer func() { t.Logf("%d of %d were refused", refused, *damages) }()
