@@ -29,6 +29,7 @@ import (
 func (s *Source) cutShort(g *generation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	g.checked = 0
 	if g.inflight {
 		g.more = true // to be found again when the spool has what was read
 		return
@@ -42,7 +43,7 @@ func (s *Source) cutShort(g *generation) {
 func (s *Source) resolve(ctx context.Context, g *generation) {
 	l := g.lineage
 	at, siblings := s.collect(l)
-	if s.lookingInside(ctx, l, siblings) {
+	if s.lookingInside(ctx, l, siblings, byInode(siblings)) {
 		return // lookedInto comes back to this
 	}
 	unknown, unclear := s.unknownOf(ctx, l, siblings)
@@ -274,26 +275,29 @@ func (s *Source) restart(ctx context.Context, g, copied *generation, missed []si
 }
 
 // isCut says whether a file that is not at its path any more was truncated. It notes its name if it is one of the siblings.
-func (s *Source) isCut(g *generation, siblings []sibling) bool {
+func (s *Source) isCut(g *generation, beside siblingsByInode) bool {
+	sib, found := beside.of(g.id)
 	s.mu.Lock()
 	position, alive := g.position, g.ordinal > 0 && !g.dead && !g.givenUp
+	unchanged := g.checked != 0 && sib.stat.mtime == g.checked && sib.stat.size == g.seen // since it was last looked into
 	s.mu.Unlock()
-	if !alive {
+	switch {
+	case !alive:
+		return false
+	case !found || sib.packed():
+		return s.sizeOf(g) < position
+	}
+	s.rename(g, sib.path)
+	if unchanged {
 		return false
 	}
-	for _, sib := range siblings {
-		if !sib.packed() && sib.stat.identity.same(g.id) {
-			s.rename(g, sib.path)
-			_, whole, _ := s.compare(g, sib, 0)
-			return !whole
-		}
-	}
-	return s.sizeOf(g) < position
+	_, whole, _ := s.compare(g, sib, 0)
+	return !whole
 }
 
 // waitingForCut says whether a generation other than the one at the path was truncated, and it is not known yet whether
 // its content is in one of the files that nobody has seen.
-func (s *Source) waitingForCut(ctx context.Context, l *lineage, siblings []sibling, home *generation) bool {
+func (s *Source) waitingForCut(ctx context.Context, l *lineage, siblings []sibling, beside siblingsByInode, home *generation) bool {
 	if unknown, unclear := s.unknownOf(ctx, l, siblings); len(unknown) == 0 && !unclear {
 		return false
 	}
@@ -302,7 +306,7 @@ func (s *Source) waitingForCut(ctx context.Context, l *lineage, siblings []sibli
 	s.mu.Unlock()
 	waiting := false
 	for _, g := range generations {
-		if g != home && s.isCut(g, siblings) {
+		if g != home && s.isCut(g, beside) {
 			s.enqueue(g)
 			waiting = true
 		}

@@ -63,6 +63,7 @@
 //	explain.go, obstacle.go, warnings.go what people want to know: is this file read, and why not
 //	rehearsal.go                         the source that finds that out, and reads nothing
 //	walk.go, scan.go                     the globs, and what follows from their evaluation
+//	errand.go                            looking through a folder, once for all who ask
 //	watch.go, poll.go, sweep.go          events, regular looks at known files, forgetting those that are gone
 //	lineage.go, identify.go, rotation.go which file at which name is which generation
 //	copies.go, packed.go, active.go      copies, compressed files, and which files are old

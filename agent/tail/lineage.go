@@ -43,14 +43,22 @@ func (s *Source) destinationOf(path string) (sec *section, log string, ok bool) 
 
 // look finds out what is at the lineage's path now.
 func (s *Source) look(ctx context.Context, l *lineage) {
-	st, err := s.cfg.stat(l.path)
-	if err == nil && st.regular {
-		if g := s.currentIs(l, st); g != nil {
-			s.named(g, l.path, st)
-			return
-		}
+	if !s.atHome(l) {
+		s.settle(ctx, l)
 	}
-	s.settle(ctx, l)
+}
+
+// atHome says whether the current generation is at the lineage's path still, and notes how it is.
+func (s *Source) atHome(l *lineage) bool {
+	st, err := s.cfg.stat(l.path)
+	if err != nil || !st.regular {
+		return false
+	}
+	g := s.currentIs(l, st)
+	if g != nil {
+		s.named(g, l.path, st)
+	}
+	return g != nil
 }
 
 // currentIs returns the current generation if st is of it.
@@ -71,7 +79,8 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 		l.folderTime = st.mtime
 	}
 	at, siblings := s.collect(l)
-	l.waiting = s.lookingInside(ctx, l, siblings)
+	beside := byInode(siblings)
+	l.waiting = s.lookingInside(ctx, l, siblings, beside)
 	if l.waiting {
 		return // it is settled when that is known
 	}
@@ -79,7 +88,7 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 	if at != nil {
 		home = s.identify(ctx, l.path, *at)
 	}
-	l.waiting = s.waitingForCut(ctx, l, siblings, home)
+	l.waiting = s.waitingForCut(ctx, l, siblings, beside, home)
 	if l.waiting {
 		return
 	}
@@ -87,7 +96,7 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 	if home != nil && home == l.current {
 		missed = nil // nothing was rotated; these are copies
 	}
-	s.searchOthers(l, siblings, home)
+	s.searchOthers(l, beside, home)
 
 	var found []*generation
 	for _, m := range missed {
@@ -258,16 +267,14 @@ func (s *Source) nearerThan(l *lineage, path string) bool {
 }
 
 // searchOthers looks for the lineage's generations that are neither at the path nor among the siblings.
-func (s *Source) searchOthers(l *lineage, siblings []sibling, home *generation) {
+func (s *Source) searchOthers(l *lineage, beside siblingsByInode, home *generation) {
 	s.mu.Lock()
 	generations := slices.Clone(l.generations)
 	s.mu.Unlock()
 	for _, g := range generations {
-		isSibling := func(sib sibling) bool { return sib.stat.identity.same(g.id) }
-		if g == home || slices.ContainsFunc(siblings, isSibling) {
-			continue
+		if _, found := beside.of(g.id); g != home && !found {
+			s.search(g)
 		}
-		s.search(g)
 	}
 }
 

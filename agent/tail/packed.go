@@ -253,7 +253,7 @@ func (s *Source) unasked(g *generation) {
 
 // lookingInside says whether it must first be found out what is in compressed siblings. What takes the place of a
 // generation that is no more must be known before newer ones are.
-func (s *Source) lookingInside(ctx context.Context, l *lineage, siblings []sibling) bool {
+func (s *Source) lookingInside(ctx context.Context, l *lineage, siblings []sibling, beside siblingsByInode) bool {
 	s.mu.Lock()
 	generations := slices.Clone(l.generations)
 	s.mu.Unlock()
@@ -266,7 +266,7 @@ func (s *Source) lookingInside(ctx context.Context, l *lineage, siblings []sibli
 		gone := g.ordinal > 0 && !g.dead && !g.proven && !g.truncated && !g.givenUp && g.file == nil && g.candidates == nil
 		looking = looking || g.candidates != nil && !g.truncated
 		s.mu.Unlock()
-		if !gone || g.sought || slices.ContainsFunc(siblings, func(sib sibling) bool { return sib.stat.identity.same(g.id) }) {
+		if _, found := beside.of(g.id); !gone || g.sought || found {
 			continue
 		}
 		if name, _ := s.find(g); name != "" {

@@ -81,7 +81,7 @@ func (s *Source) poll(ctx context.Context, now instant) {
 		case asleep:
 		case home:
 			s.schedule(g, now.Add(s.pollInterval(idleFor, s.watch.covers(g.lineage.folder()))))
-			s.look(ctx, g.lineage) // makes it due earlier if it has changed
+			s.lookSoon(g.lineage) // makes it due earlier if it has changed
 		default:
 			s.schedule(g, now.Add(s.cfg.PollInterval))
 			s.pollAway(ctx, g, now)
@@ -109,13 +109,11 @@ func (s *Source) pollAway(ctx context.Context, g *generation, now instant) {
 	case name != "":
 		var err error
 		if st, err = s.cfg.stat(name); err != nil || !st.identity.same(g.id) {
-			s.settle(ctx, g.lineage)
+			s.settleSoon(g.lineage)
 			return
 		}
 	default:
-		if s.settle(ctx, g.lineage); !s.findable(g) {
-			s.vanished(g)
-		}
+		s.seek(g)
 		return
 	}
 	s.mu.Lock()

@@ -103,9 +103,11 @@ func (s *Source) rejoin() {
 		s.mu.Lock()
 		s.joinLocked(g, l)
 		g.log = l.log
-		g.dormant = g.ordinal == 0 // of the others a newer one waits for an older one, until that is found or missed
+		// Of those that may have unread lines a newer one waits for an older one, until that is found or missed.
+		g.dormant = g.ordinal == 0 || g.dormant && g.proven
+		dormant := g.dormant
 		s.mu.Unlock()
-		if g.ordinal > 0 {
+		if !dormant {
 			s.schedule(g, g.active) // at once
 		}
 	}

@@ -56,6 +56,9 @@ func (s *Source) lookAtReady(ctx context.Context, folders map[string]bool) {
 	for {
 		s.commits.Wait()
 		s.handleKick(ctx)
+		for len(s.errands.queue) > 0 {
+			s.runErrand(ctx)
+		}
 		s.commits.Wait()
 		if len(s.ready) == 0 {
 			return

@@ -58,6 +58,25 @@ type sibling struct {
 	stat   fileStat
 }
 
+// siblingsByInode finds a file among many siblings.
+type siblingsByInode map[inode]sibling
+
+func byInode(siblings []sibling) siblingsByInode {
+	index := make(siblingsByInode, len(siblings))
+	for _, sib := range siblings {
+		if _, twice := index[sib.stat.inode]; !twice {
+			index[sib.stat.inode] = sib
+		}
+	}
+	return index
+}
+
+// of returns the sibling that is the file of that identity.
+func (x siblingsByInode) of(id identity) (sib sibling, found bool) {
+	sib, found = x[id.inode]
+	return sib, found && sib.stat.identity.same(id)
+}
+
 // oldestFirst orders siblings as they were written. The clock of modification times is coarse, so that files that were
 // rotated in quick succession may share one: then the name decides.
 func oldestFirst(a, b sibling) int {

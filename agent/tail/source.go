@@ -49,6 +49,7 @@ type Source struct {
 	polls    pollHeap
 	watch    *watcher // nil if there is none
 	scans    scanState
+	errands  errands
 
 	mu            sync.Mutex
 	work          sync.Cond // signalled when ready grows
@@ -80,7 +81,7 @@ func New(cfg Config) (*Source, error) {
 		budget: semaphore.NewWeighted(max(budget, 2*int64(cfg.chunk))), kicked: make(chan struct{}, 1),
 		lineages: map[string]*lineage{}, byInode: map[inode]*generation{}, byName: map[string]*generation{},
 		moved: map[uint64][]*generation{}, copies: map[inode]*generation{}, opened: list.New(), filtered: map[string]line.Counts{},
-		stopped: make(chan struct{}), reconfigurations: make(chan reconfiguration),
+		stopped: make(chan struct{}), reconfigurations: make(chan reconfiguration), errands: errands{of: map[*lineage]*errand{}},
 	}
 	s.work.L = &s.mu
 	if err := s.load(); err != nil {
@@ -184,6 +185,8 @@ func (s *Source) conduct(done, ctx context.Context) {
 			close(r.done)
 		case <-s.kicked:
 			s.handleKick(ctx)
+		case <-s.errands.due():
+			s.runErrand(ctx)
 		case w := <-s.scans.done:
 			s.applyScan(ctx, w)
 		case <-s.scans.timer():
@@ -241,14 +244,7 @@ func (s *Source) handleKick(ctx context.Context) {
 			s.resolve(ctx, g)
 			continue
 		}
-		if g.lineage != nil {
-			s.settle(ctx, g.lineage)
-		}
-		if s.findable(g) {
-			s.enqueue(g)
-		} else {
-			s.vanished(g)
-		}
+		s.sought(g, nil)
 	}
 }
 

@@ -16,6 +16,7 @@ func (s *Source) sweep(ctx context.Context) {
 	s.mu.Lock()
 	active := s.activeAt
 	s.mu.Unlock()
+	beside := map[string]siblingsByInode{} // by path; of one path there may be thousands of generations
 	for _, g := range s.byInode {
 		s.closeUncovered(g)
 		s.mu.Lock()
@@ -27,7 +28,7 @@ func (s *Source) sweep(ctx context.Context) {
 		}
 		g.due = now.Add(max(s.cfg.ForgetAfter/4, s.cfg.ScanInterval)) // it is not in the poller's heap
 		switch {
-		case s.stillThere(g):
+		case s.stillThere(g, beside):
 		case missing.IsZero():
 			s.mu.Lock()
 			g.missing = now
@@ -38,18 +39,19 @@ func (s *Source) sweep(ctx context.Context) {
 	}
 }
 
-// stillThere looks for a sleeping generation under all names that it may have.
-func (s *Source) stillThere(g *generation) bool {
+// stillThere looks for a sleeping generation under all names that it may have. It keeps what it finds beside a path.
+func (s *Source) stillThere(g *generation, beside map[string]siblingsByInode) bool {
 	if s.search(g) {
 		return true
 	}
-	for _, sib := range s.siblingsOf(g.path, time.Second) {
-		if sib.stat.identity.same(g.id) {
-			s.named(g, sib.path, sib.stat)
-			return true
-		}
+	if beside[g.path] == nil {
+		beside[g.path] = byInode(s.siblingsOf(g.path, time.Second))
 	}
-	return false
+	sib, found := beside[g.path].of(g.id)
+	if found {
+		s.named(g, sib.path, sib.stat)
+	}
+	return found
 }
 
 // mounted says whether the file system of a missing file is there: if not, neither is the file, and yet it may return.

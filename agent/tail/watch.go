@@ -157,11 +157,8 @@ func (s *Source) handle(ctx context.Context, e fsnotify.Event) {
 // created handles a name that has appeared, or that leads to another file now.
 func (s *Source) created(ctx context.Context, path string) {
 	if l := s.lineages[path]; l != nil {
-		s.look(ctx, l)
+		s.lookSoon(l)
 		return
-	}
-	if g := s.byName[path]; g != nil && g.lineage != nil { // another file has taken the name
-		s.settle(ctx, g.lineage)
 	}
 	st, err := s.cfg.stat(path)
 	if err != nil {
@@ -171,12 +168,20 @@ func (s *Source) created(ctx context.Context, path string) {
 		s.scanSoon() // a folder, mostly
 		return
 	}
-	if sec := sectionOf(s.sections, path); sec != nil {
-		s.applyUnknown(ctx, []match{{path: path, section: sec, stat: st}})
-		return
+	if g := s.byName[path]; g != nil && g.lineage != nil && !st.identity.same(g.id) { // another file has taken the name
+		s.settleSoon(g.lineage)
 	}
+	sec, known := sectionOf(s.sections, path), s.byInode[st.inode] != nil
 	for _, l := range s.lineagesRotatedTo(path) {
-		s.look(ctx, l)
+		if sec == nil {
+			s.lookSoon(l)
+		} else if !known && !s.atHome(l) {
+			s.settleSoon(l).newcomers[path] = true // it may be a generation of the lineage
+			return
+		}
+	}
+	if sec != nil {
+		s.applyUnknown(ctx, []match{{path: path, section: sec, stat: st}})
 	}
 }
 
@@ -191,9 +196,11 @@ func (s *Source) removed(ctx context.Context, path string, renamed bool) {
 	case !renamed && g != nil && g.lineage != nil:
 		s.schedule(g, now())
 	case l != nil:
-		s.look(ctx, l)
+		s.lookSoon(l)
 	case g != nil && g.lineage != nil:
-		s.settle(ctx, g.lineage)
+		if st, err := s.cfg.stat(path); err != nil || !st.identity.same(g.id) { // else it was settled since
+			s.settleSoon(g.lineage)
+		}
 	}
 }
 

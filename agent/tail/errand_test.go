@@ -1,0 +1,290 @@
+package tail
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// scanned returns a source that nobody runs, after its first scan, and the number of its looks at names since.
+func (f *fixture) scanned() (s *Source, looks *atomic.Int64) {
+	f.t.Helper()
+	looks = new(atomic.Int64)
+	f.cfg.stat = func(path string) (fileStat, error) {
+		looks.Add(1)
+		return statPath(path)
+	}
+	s, err := New(f.cfg)
+	f.check(err)
+	s.applyScan(context.Background(), newWalk(s.sections, f.cfg.stat).run())
+	s.commits.Wait()
+	looks.Store(0)
+	return s, looks
+}
+
+// numbered makes a file with n rotated ones.
+func (f *fixture) numbered(n int) {
+	f.t.Helper()
+	f.write("app.log", "new\n")
+	for i := range n {
+		f.write(fmt.Sprintf("app.log.%d", i+1), fmt.Sprintf("old %d\n", i))
+	}
+}
+
+// shift rotates once, and returns the events of that.
+func (f *fixture) shift(n int) (events []fsnotify.Event) {
+	f.t.Helper()
+	for i := n; i >= 0; i-- {
+		from, to := fmt.Sprintf("app.log.%d", i), fmt.Sprintf("app.log.%d", i+1)
+		if i == 0 {
+			from = "app.log"
+		}
+		f.rename(from, to)
+		events = append(events, fsnotify.Event{Name: f.path(from), Op: fsnotify.Rename}, fsnotify.Event{Name: f.path(to), Op: fsnotify.Create})
+	}
+	f.write("app.log", "newer\n")
+	return append(events, fsnotify.Event{Name: f.path("app.log"), Op: fsnotify.Create})
+}
+
+// TestRotationCostsOneLookAtTheFolder shifts many rotated files by one: the event of each costs a few looks, however many
+// of them there are, and all events together one errand, which finds each file under its new name.
+func TestRotationCostsOneLookAtTheFolder(t *testing.T) {
+	const n = 60
+	for _, glob := range []string{"app.log", "app.log*"} {
+		t.Run(glob, func(t *testing.T) {
+			f := newFixture(t, glob)
+			f.cfg.Sections[0].Log = "app"
+			f.numbered(0)
+			s, looks := f.scanned()
+			for i := range n {
+				f.shift(i)
+				s.settle(t.Context(), s.lineages[f.path("app.log")])
+			}
+			s.commits.Wait()
+			looks.Store(0)
+			byName := map[string]*generation{}
+			for name, g := range s.byName {
+				byName[name] = g
+			}
+			events := f.shift(n)
+			for _, e := range events {
+				s.handle(t.Context(), e)
+			}
+			if got, limit := looks.Load(), int64(5*len(events)); got > limit {
+				t.Errorf("%d events cost %d looks, more than %d", len(events), got, limit)
+			}
+			if len(s.errands.queue) != 1 {
+				t.Fatalf("%d errands, want one", len(s.errands.queue))
+			}
+			s.runErrand(t.Context())
+			s.commits.Wait()
+			for i := range n + 1 {
+				was := f.path(fmt.Sprintf("app.log.%d", i))
+				if i == 0 {
+					was = f.path("app.log")
+				}
+				if is := f.path(fmt.Sprintf("app.log.%d", i+1)); s.byName[is] != byName[was] || byName[was] == nil {
+					t.Fatalf("%s is not known as what was %s", is, was)
+				}
+			}
+			if len(s.errands.queue) != 0 {
+				t.Errorf("%d errands are left", len(s.errands.queue))
+			}
+		})
+	}
+}
+
+// TestSweepLooksOnceBesideAPath renames many files that sleep, without a word to the source.
+func TestSweepLooksOnceBesideAPath(t *testing.T) {
+	const n = 200
+	f := newFixture(t, "app.log")
+	f.numbered(n)
+	s, looks := f.scanned()
+	f.shift(n)
+	for _, g := range s.byInode {
+		g.due = 0
+	}
+	looks.Store(0)
+	s.sweep(t.Context())
+	s.commits.Wait()
+	if got := looks.Load(); got > 6*n {
+		t.Errorf("%d looks for %d files", got, n)
+	}
+	for i := range n {
+		if name := f.path(fmt.Sprintf("app.log.%d", i+2)); s.byName[name] == nil {
+			t.Fatalf("%s was not found", name)
+		}
+	}
+}
+
+// TestErrandsRest has an errand take some time: the next one waits for a multiple of that, and then serves all who asked.
+func TestErrandsRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, "app.log")
+		f.numbered(10)
+		s, _ := f.scanned()
+		settles := 0
+		f.cfg.stat = nil
+		s.cfg.stat = func(path string) (fileStat, error) {
+			if path == f.path("app.log") {
+				settles++
+				time.Sleep(time.Second)
+			}
+			return statPath(path)
+		}
+		l := s.lineages[f.path("app.log")]
+		began := time.Now()
+		s.settleSoon(l)
+		<-s.errands.due()
+		if time.Since(began) > 0 {
+			t.Errorf("the first one waited for %v", time.Since(began))
+		}
+		s.runErrand(t.Context())
+		cost := time.Since(began)
+		for range 100 {
+			s.settleSoon(l)
+		}
+		began, settles = time.Now(), 0
+		<-s.errands.due()
+		if rest := time.Since(began); rest != (errandShare-1)*cost || cost == 0 {
+			t.Errorf("an errand of %v, then a rest of %v", cost, rest)
+		}
+		s.runErrand(t.Context())
+		if settles == 0 || time.Since(began) != errandShare*cost {
+			t.Errorf("all who asked were served after %v, want %v", time.Since(began), errandShare*cost)
+		}
+		s.commits.Wait()
+	})
+}
+
+// TestErrandThatAScanHasDone looks at nothing, but goes on with those who were sought.
+func TestErrandThatAScanHasDone(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.numbered(3)
+	s, looks := f.scanned()
+	l := s.lineages[f.path("app.log")]
+	g := l.current
+	f.remove("app.log")
+	s.seek(g)
+	time.Sleep(time.Microsecond)
+	s.settle(t.Context(), l)
+	looks.Store(0)
+	s.runErrand(t.Context())
+	if looks.Load() != 0 {
+		t.Errorf("%d looks", looks.Load())
+	}
+	if g.missing.IsZero() || !g.dormant {
+		t.Error("it has vanished, and that is not known")
+	}
+	s.commits.Wait()
+}
+
+// TestErrandForALineageThatEnded has reloads take the lineage away, and give the generation another one.
+func TestErrandForALineageThatEnded(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.numbered(0)
+	s, _ := f.scanned()
+	sections, l := s.sections, s.lineages[f.path("app.log")]
+	g := l.current
+	s.seek(g)
+	s.sections = nil
+	s.redirect()
+	s.sections = sections
+	s.rejoin()
+	if g.lineage == nil || g.lineage == l {
+		t.Fatal("it has no new lineage")
+	}
+	s.runErrand(t.Context())
+	if e := s.errands.of[g.lineage]; e == nil || !e.sought[g] {
+		t.Error("it is not sought any more")
+	}
+	s.runErrand(t.Context())
+	if len(s.errands.queue) != 0 {
+		t.Errorf("%d errands are left", len(s.errands.queue))
+	}
+	s.commits.Wait()
+}
+
+// TestReloadsBesideManyRotatedFiles reloads again and again while thousands of rotated files are renamed tens of times a
+// second, and each time takes a moment only.
+func TestReloadsBesideManyRotatedFiles(t *testing.T) {
+	n, pause, during := 300, 50*time.Millisecond, 2*time.Second
+	if *long {
+		n, pause, during = 3000, 30*time.Millisecond, 30*time.Second
+	}
+	f := newFixture(t, "app.log")
+	f.cfg.PollInterval, f.cfg.ScanInterval = time.Second, 5*time.Second
+	f.cfg.Sections = []Section{f.section("app/0", "app.log")}
+	f.numbered(0)
+	f.up()
+	f.wants("app/0", "new\n")
+	f.down()
+	for i := range n { // these have yet to be read
+		f.write(fmt.Sprintf("app.log.%d", i+1), fmt.Sprintf("old %d\n", i))
+	}
+	f.up()
+	end := make(chan struct{})
+	var rotating sync.WaitGroup
+	rotations := 0
+	rotating.Go(func() {
+		tick := time.NewTicker(pause)
+		defer tick.Stop()
+		for ; ; rotations++ {
+			select {
+			case <-end:
+				return
+			case <-tick.C:
+				f.shift(n + rotations)
+			}
+		}
+	})
+	defer rotating.Wait()
+	defer close(end)
+	var took []time.Duration
+	for until := time.Now().Add(during); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
+		began := time.Now()
+		switch len(took) % 3 {
+		case 0, 1:
+			f.reconfigure(f.section(fmt.Sprintf("app/%d", len(took)%3), "app.log"))
+		default:
+			f.reconfigure(f.section("other", "other.log"))
+		}
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	p99 := took[len(took)*99/100]
+	t.Logf("%d files, %d reloads: half of them within %v, 99 of 100 within %v, all within %v", n, len(took), took[len(took)/2], p99, took[len(took)-1])
+	if p99 > 2*time.Second {
+		t.Errorf("reloads take too long")
+	}
+}
+
+// TestReloadLetsSettledFilesSleep uncovers a path and covers it again: of its old files those are looked for that may have
+// lines which nobody has read.
+func TestReloadLetsSettledFilesSleep(t *testing.T) {
+	for _, proven := range []bool{true, false} {
+		f := newFixture(t, "app.log")
+		f.numbered(0)
+		s, _ := f.scanned()
+		f.shift(0)
+		l := s.lineages[f.path("app.log")]
+		s.settle(t.Context(), l)
+		s.commits.Wait()
+		g, sections := l.generations[0], s.sections
+		g.dormant, g.proven = true, proven
+		s.sections = nil
+		s.redirect()
+		s.sections = sections
+		s.rejoin()
+		if g.lineage == nil || g.dormant != proven {
+			t.Errorf("read to its end %v: it sleeps %v", proven, g.dormant)
+		}
+	}
+}
