@@ -25,6 +25,7 @@ func (s *Source) descriptor(ctx context.Context, g *generation) (handle, error) 
 	if g.file != nil {
 		defer s.mu.Unlock()
 		s.opened.MoveToFront(g.lru)
+		s.foundLocked(g) // who could not take its size may have missed that it was opened
 		return g.file, nil
 	}
 	name := g.name

@@ -266,6 +266,57 @@ func TestReloadsBesideManyRotatedFiles(t *testing.T) {
 	}
 }
 
+// TestFileOpenedWhileItsSizeIsTaken has an older file opened right after a newer one's reader has not found it under its
+// old name. The newer one must not wait for it to be opened.
+func TestFileOpenedWhileItsSizeIsTaken(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", "old\n")
+	s, _ := f.scanned()
+	l := s.lineages[f.path("app.log")]
+	f.rename("app.log", "app.log.1")
+	f.write("app.log", "new\n")
+	s.settle(t.Context(), l)
+	s.commits.Wait()
+	older, newer := l.generations[0], l.generations[1]
+	for range s.ready { // a worker holds the newer one, nobody the older one
+		s.next().state = idle
+	}
+	newer.state = held
+	older.name = f.path("app.log.0") // where it was a moment ago
+	s.cfg.stat = func(path string) (fileStat, error) {
+		st, err := statPath(path)
+		if path == older.name {
+			older.name = f.path("app.log.1")
+			if _, err := s.descriptor(t.Context(), older); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return st, err
+	}
+	if _, ok := s.clear(newer, 4); ok {
+		t.Fatal("the newer one does not wait")
+	}
+	s.release(newer, false)
+	r := &reader{source: s}
+	for len(s.ready) > 0 {
+		g := s.next()
+		again := r.read(t.Context(), g)
+		s.commits.Wait()
+		s.release(g, again)
+		s.handleKick(t.Context())
+		for len(s.errands.queue) > 0 {
+			s.runErrand(t.Context())
+		}
+		s.commits.Wait()
+	}
+	if got := f.spool.log("app"); got != "old\nnew\n" {
+		t.Errorf("got %q", got)
+	}
+	for e := s.opened.Front(); e != nil; e = e.Next() {
+		e.Value.(*generation).file.Close()
+	}
+}
+
 // TestReloadLetsSettledFilesSleep uncovers a path and covers it again: of its old files those are looked for that may have
 // lines which nobody has read.
 func TestReloadLetsSettledFilesSleep(t *testing.T) {
