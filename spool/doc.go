@@ -86,8 +86,8 @@
 //
 // Tools call Inspect, Verify, Repair and Export.
 //
-// Sources call Append, from as many goroutines as they like: concurrent calls share a transaction. A source that can
-// wait before it reads asks Full, and listens to Room. One shipper waits on Appended, takes what TakeAppended tells,
+// Sources call Append, from as many goroutines as they like: concurrent calls share a transaction. A source
+// bounds what it has read and can't store yet. One shipper waits on Appended, takes what TakeAppended tells,
 // reads blocks with Read, settles them with Acknowledge, and sets aside with SetAside what can't be shipped.
 //
 // # Limitations

@@ -110,7 +110,6 @@ type Spool struct {
 	added    map[string]struct{} // logs with new blocks since TakeAppended
 	emptied  chan struct{}       // closed when the last unsettled line is settled; nil while nobody waits
 	stats    Stats               // but for what is counted elsewhere
-	room     chan struct{}       // closed when there is more room; nil while nobody asked
 }
 
 // Open opens the spool at path, or makes it and its folder. The error wraps ErrLocked when another process has it open,

@@ -43,26 +43,7 @@ func (s *Spool) Stats() Stats {
 	return stats
 }
 
-// Full says whether a batch of the log would wait for room now. A source that asks before it reads need not hold in
-// memory what the spool can't take. A spool that drops is never full.
-func (s *Spool) Full(log string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.whenFull == Block && mustWait(s.queues[log].bytes, 0, s.stats.FreeBytes)
-}
-
-// Room returns a channel that is closed when there is more room than before. Call it before Full, so that no news is
-// missed.
-func (s *Spool) Room() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.room == nil {
-		s.room = make(chan struct{})
-	}
-	return s.room
-}
-
-// publish makes the figures and the room what others see.
+// publish makes the figures what others see.
 func (w *writer) publish() {
 	disk, err := w.diskBytes()
 	if err != nil {
@@ -71,11 +52,6 @@ func (w *writer) publish() {
 	used, room := w.used(), w.roomLeft()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	more := room > w.stats.FreeBytes
 	w.stats.FileBytes, w.stats.UsedBytes, w.stats.FreeBytes = disk, used, room
 	w.stats.Waiting = int64(len(w.waiting))
-	if more && w.room != nil {
-		close(w.room)
-		w.room = nil
-	}
 }
