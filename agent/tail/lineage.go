@@ -123,19 +123,20 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 // looks agree: a rename in the middle of one might hide a file from it. Where files are renamed faster than they can be
 // looked at, what any of the looks has seen counts, under the name it had then.
 func (s *Source) collect(l *lineage) (at *fileStat, siblings []sibling) {
-	at, siblings = s.collectOnce(l)
+	at, last := s.collectOnce(l)
+	all := last
 	for range 10 {
-		at2, siblings2 := s.collectOnce(l)
+		at2, siblings := s.collectOnce(l)
 		same := (at == nil) == (at2 == nil) && (at == nil || at.identity == at2.identity) &&
-			slices.EqualFunc(siblings, siblings2, func(a, b sibling) bool {
+			slices.EqualFunc(last, siblings, func(a, b sibling) bool {
 				return a.path == b.path && a.stat.identity == b.stat.identity
 			})
 		if same {
-			return at2, siblings2
+			return at2, siblings
 		}
-		at, siblings = at2, union(siblings2, siblings)
+		at, last, all = at2, siblings, union(siblings, all)
 	}
-	return at, siblings
+	return at, all
 }
 
 // union returns all of siblings, and those of earlier ones that are not among them.

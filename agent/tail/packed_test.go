@@ -199,6 +199,28 @@ func TestCompressedAfterTheNextFileCame(t *testing.T) {
 	})
 }
 
+// TestCollectWhileAFileIsCompressed: the plain file is removed right after a look has found it. It must not seem to be there
+// beside the compressed one, whose content would be taken for that of another.
+func TestCollectWhileAFileIsCompressed(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log.1", "one\n")
+	f.copyFile("app.log.1", "other")
+	f.pack("other", "app.log.1.gz")
+	f.cfg.stat = func(path string) (fileStat, error) {
+		st, err := statPath(path)
+		if err == nil && path == f.path("app.log.1") {
+			f.remove("app.log.1")
+		}
+		return st, err
+	}
+	s, err := New(f.cfg)
+	f.check(err)
+	_, siblings := s.collect(s.lineageOf(f.path("app.log")))
+	if len(siblings) != 1 || siblings[0].path != f.path("app.log.1.gz") {
+		t.Errorf("siblings: %+v", siblings)
+	}
+}
+
 // Copies that the source had looked at, and not yet read when it stopped.
 func TestCompressedCopiesUnread(t *testing.T) {
 	everyGlob(t, func(t *testing.T, f *fixture) {
