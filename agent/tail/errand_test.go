@@ -3,6 +3,7 @@ package tail
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,19 +39,25 @@ func (f *fixture) numbered(n int) {
 	}
 }
 
-// shift rotates once, and returns the events of that.
-func (f *fixture) shift(n int) (events []fsnotify.Event) {
+// shift rotates once, and tells the event of each step if anybody wants to hear them.
+func (f *fixture) shift(n int, hear ...func(fsnotify.Event)) {
 	f.t.Helper()
+	tell := func(name string, op fsnotify.Op) {
+		for _, h := range hear {
+			h(fsnotify.Event{Name: f.path(name), Op: op})
+		}
+	}
 	for i := n; i >= 0; i-- {
 		from, to := fmt.Sprintf("app.log.%d", i), fmt.Sprintf("app.log.%d", i+1)
 		if i == 0 {
 			from = "app.log"
 		}
 		f.rename(from, to)
-		events = append(events, fsnotify.Event{Name: f.path(from), Op: fsnotify.Rename}, fsnotify.Event{Name: f.path(to), Op: fsnotify.Create})
+		tell(from, fsnotify.Rename)
+		tell(to, fsnotify.Create)
 	}
 	f.write("app.log", "newer\n")
-	return append(events, fsnotify.Event{Name: f.path("app.log"), Op: fsnotify.Create})
+	tell("app.log", fsnotify.Create)
 }
 
 // TestRotationCostsOneLookAtTheFolder shifts many rotated files by one: the event of each costs a few looks, however many
@@ -73,12 +80,13 @@ func TestRotationCostsOneLookAtTheFolder(t *testing.T) {
 			for name, g := range s.byName {
 				byName[name] = g
 			}
-			events := f.shift(n)
-			for _, e := range events {
+			events := 0
+			f.shift(n, func(e fsnotify.Event) {
+				events++
 				s.handle(t.Context(), e)
-			}
-			if got, limit := looks.Load(), int64(5*len(events)); got > limit {
-				t.Errorf("%d events cost %d looks, more than %d", len(events), got, limit)
+			})
+			if got, limit := looks.Load(), int64(5*events); got > limit {
+				t.Errorf("%d events cost %d looks, more than %d", events, got, limit)
 			}
 			if len(s.errands.queue) != 1 {
 				t.Fatalf("%d errands, want one", len(s.errands.queue))
@@ -121,6 +129,38 @@ func TestSweepLooksOnceBesideAPath(t *testing.T) {
 		if name := f.path(fmt.Sprintf("app.log.%d", i+2)); s.byName[name] == nil {
 			t.Fatalf("%s was not found", name)
 		}
+	}
+}
+
+// TestSettleOpensOnlyFilesThatChanged has a file appear beside many rotated ones, any of which it might be a copy of if
+// that was truncated.
+func TestSettleOpensOnlyFilesThatChanged(t *testing.T) {
+	const n = 30
+	f := newFixture(t, "app.log")
+	f.numbered(0)
+	s, _ := f.scanned()
+	l := s.lineages[f.path("app.log")]
+	for i := range n {
+		f.shift(i)
+		s.settle(t.Context(), l)
+	}
+	s.commits.Wait()
+	for _, g := range l.generations { // as if a worker had looked into each
+		st, err := statPath(g.name)
+		f.check(err)
+		g.seen, g.checked = st.size, st.mtime
+	}
+	opened := map[string]int{}
+	s.cfg.open = func(path string) (*os.File, error) {
+		opened[path]++
+		return openFile(path)
+	}
+	f.write("app.log.4", "late\n")
+	f.write("app.log.0", "unknown\n")
+	s.settle(t.Context(), l)
+	s.commits.Wait()
+	if len(opened) > 2 || opened[f.path("app.log.4")] == 0 {
+		t.Errorf("opened %v", opened)
 	}
 }
 
