@@ -252,23 +252,28 @@ func TestErrandForALineageThatEnded(t *testing.T) {
 	s.commits.Wait()
 }
 
-// TestReloadsBesideManyRotatedFiles reloads again and again while thousands of rotated files are renamed tens of times a
-// second, and each time takes a moment only.
+// TestReloadsBesideManyRotatedFiles reloads again and again while hundreds or thousands of rotated files are renamed tens of
+// times a second, and each time takes a moment only.
 func TestReloadsBesideManyRotatedFiles(t *testing.T) {
-	n, pause, during := 300, 50*time.Millisecond, 2*time.Second
+	old, unread, pause, during := 300, 100, 50*time.Millisecond, 2*time.Second
 	if *long {
-		n, pause, during = 3000, 30*time.Millisecond, 30*time.Second
+		old, unread, pause, during = 3000, 500, 30*time.Millisecond, 20*time.Second
 	}
+	t.Run("old", func(t *testing.T) { reloadsBesideManyFiles(t, old, false, pause, during) })
+	t.Run("unread", func(t *testing.T) { reloadsBesideManyFiles(t, unread, true, pause, during) })
+}
+
+func reloadsBesideManyFiles(t *testing.T, n int, unread bool, pause, during time.Duration) {
 	f := newFixture(t, "app.log")
 	f.cfg.PollInterval, f.cfg.ScanInterval = time.Second, 5*time.Second
 	f.cfg.Sections = []Section{f.section("app/0", "app.log")}
-	f.numbered(0)
-	f.up()
-	f.wants("app/0", "new\n")
-	f.down()
-	for i := range n { // these have yet to be read
-		f.write(fmt.Sprintf("app.log.%d", i+1), fmt.Sprintf("old %d\n", i))
+	if unread { // they come while nothing is running
+		f.numbered(0)
+		f.up()
+		f.wants("app/0", "new\n")
+		f.down()
 	}
+	f.numbered(n)
 	f.up()
 	end := make(chan struct{})
 	var rotating sync.WaitGroup
