@@ -87,7 +87,7 @@ func (w *writer) beginCompaction() error {
 			return err
 		}
 		if !w.hasRoomForCopy() {
-			return errors.New("there is no room for a copy")
+			return errNoRoom
 		}
 	}
 	path := w.path + compactSuffix
@@ -116,13 +116,38 @@ func (w *writer) beginCompaction() error {
 // is in greater need: then the bound does not count.
 func (w *writer) hasRoomForCopy() bool {
 	used := w.used()
-	need := used + used/8 + 2*min(used, copyStep) + 2*copyRoom
+	need := used + used/4 + 2*min(used, copyStep) + 3*copyRoom
 	disk, err := w.file.Disk()
 	if err != nil {
 		return false
 	}
 	free, err := boltfile.DiskFree(w.path)
 	return err == nil && need <= free && (w.lost || w.maxSize == unlimited || disk+need <= w.maxSize)
+}
+
+// fitsBeside says whether n bytes more fit under the bound beside what old and new file take now.
+func (w *writer) fitsBeside(n int64) bool {
+	if w.lost || w.maxSize == unlimited {
+		return true
+	}
+	disk, err := w.diskBytes()
+	return err == nil && disk+n+copyRoom <= w.maxSize
+}
+
+var errNoRoom = errors.New("there is no room for a copy")
+
+// yieldTo gives up a compaction for which the group leaves no room: what was copied would take it twice.
+func (w *writer) yieldTo(group []*request) {
+	if w.compaction != nil && len(group) > 0 && !w.fitsBeside(w.need(group)) {
+		w.giveUpCompaction(errNoRoom)
+	}
+}
+
+// giveUpCompaction tries again later.
+func (w *writer) giveUpCompaction(err error) {
+	w.endCompaction()
+	w.sparse = -int(compactRetry / tick)
+	w.logger.Info("the spool's file stays as large as it is for now", "path", w.path, "error", err)
 }
 
 // endCompaction gives up what there is of a new file.
@@ -156,6 +181,11 @@ func (w *writer) copying() <-chan struct{} {
 
 // copySome does one step, and puts the new file in place once all is copied.
 func (w *writer) copySome() {
+	if !w.fitsBeside(2 * min(w.used(), copyStep)) {
+		w.giveUpCompaction(errNoRoom)
+		w.publish()
+		return
+	}
 	more, err := w.compaction.step(w.file)
 	if err == nil && !more {
 		err = w.replaceFile()

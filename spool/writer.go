@@ -216,6 +216,7 @@ func (w *writer) apply(c task) {
 func (w *writer) transact(c task) (*transaction, error) {
 	limit := w.file.End()
 	if len(c.group) > 0 {
+		w.yieldTo(c.group)
 		w.extend(w.need(c.group))
 		limit = w.batchLimit()
 	}

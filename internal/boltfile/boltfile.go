@@ -66,7 +66,7 @@ func open(path string, pageSize int, visit Visitor) (*DB, error) {
 	}
 	if made {
 		// bbolt would leave a part of its first pages on a full disk.
-		if err := reserve(file, maxFirstPages); err != nil {
+		if err := reserve(file, 4*int64(max(pageSize, os.Getpagesize()))); err != nil {
 			return nil, errors.Join(err, file.Close())
 		}
 	}
