@@ -52,12 +52,14 @@ func newArchive() *archive {
 }
 
 // announce tells the archive of rotations that were committed.
-func (a *archive) announce(log string, files []rotatedFile) {
+func (a *archive) announce(log string, files []filledFile) {
 	if a == nil || len(files) == 0 {
 		return
 	}
 	a.inbox.Lock()
-	a.announced[log] = append(a.announced[log], files...)
+	for _, f := range files {
+		a.announced[log] = append(a.announced[log], f.rotatedFile)
+	}
 	a.inbox.Unlock()
 	select {
 	case a.news <- struct{}{}:

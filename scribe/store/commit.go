@@ -32,9 +32,10 @@ type snapshot struct {
 	file    *os.File   // the active file at the time of the snapshot
 	full    []*os.File // the files rotated before it
 	size    int64
+	sum     checksum
 	rotated int64
 	begun   int64
-	filled  []rotatedFile // the files rotated since the last snapshot
+	filled  []filledFile // the files rotated since the last snapshot
 	marks   map[block.Producer]uint64
 	reached map[source][]byte
 	err     error
@@ -168,9 +169,11 @@ func (l *logFile) snapshot() *snapshot {
 		return nil
 	}
 	intact := l.intact()
-	l.meddled = intact != nil
+	if l.meddled = intact != nil; l.meddled {
+		l.store.stats.meddled.Add(1)
+	}
 	s := &snapshot{
-		log: l, err: intact, file: l.file, full: l.full, size: l.size, rotated: l.lastStamp, begun: l.begun, filled: l.filled,
+		log: l, err: intact, file: l.file, full: l.full, size: l.size, sum: l.sum, rotated: l.lastStamp, begun: l.begun, filled: l.filled,
 		marks: make(map[block.Producer]uint64, len(l.touched)), reached: l.reached,
 	}
 	for p := range l.touched {
@@ -292,7 +295,7 @@ func (snap *snapshot) settle() {
 		l.fail(snap.err) // the error stays in the log
 		return
 	}
-	l.entry.size, l.entry.rotated, l.entry.begun = snap.size, snap.rotated, snap.begun
+	l.entry.size, l.entry.sum, l.entry.rotated, l.entry.begun = snap.size, snap.sum, snap.rotated, snap.begun
 	for p, sequence := range snap.marks {
 		m := l.marks[p]
 		m.committed = max(m.committed, sequence)

@@ -42,8 +42,6 @@ const (
 	pieceSize = 256 << 10
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // extension returns what the compression adds to a file's name, "" for none.
 func (c Compression) extension() string {
 	switch c {

@@ -203,10 +203,12 @@ func TestCrashesWhileCompressing(t *testing.T) {
 	}
 }
 
-func remove(t *testing.T, path string) {
+func remove(t *testing.T, paths ...string) {
 	t.Helper()
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
+	for _, path := range paths {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -76,7 +76,7 @@
 // Files of frames have the names and the kind of compressed ones, so that they are deleted, and left alone, like those.
 //
 // Nothing of this runs unless a policy asks for it. Once an hour the keeper also has the ledger forget producers, where
-// Options say so.
+// Options say so, and files that are gone.
 //
 // # Layout
 //

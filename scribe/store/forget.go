@@ -4,14 +4,19 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"path"
+	"slices"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/logscribe/logscribe/internal/logname"
 )
 
 const (
-	// forgetEvery is how often the keeper looks for producers to forget.
-	forgetEvery = time.Hour
+	// forgetEvery is how often the keeper looks for what the ledger may forget.
+	forgetEvery = 10 * time.Minute
 	// forgetAtOnce is how many records it looks at, and may remove, in one transaction.
 	forgetAtOnce = 5000
 )
@@ -21,6 +26,9 @@ const (
 // A log whose file is open goes on to know them until it is closed. A producer that comes back after that is taken at its
 // word: its oldest line counts as the first.
 func (s *Store) forgetProducers(ctx context.Context) error {
+	if s.producerTTL <= 0 {
+		return nil
+	}
 	before := s.now().Add(-s.producerTTL)
 	forgotten := 0
 	for from := []byte{}; from != nil && ctx.Err() == nil; {
@@ -38,6 +46,48 @@ func (s *Store) forgetProducers(ctx context.Context) error {
 		s.logger.Info("forgot producers that have sent nothing to a log for long", "records", forgotten, "producer_ttl", s.producerTTL)
 	}
 	return nil
+}
+
+// forgetFiles removes from the ledger what it knows of rotated files that are gone, as far as none of their log's older
+// ones exists: retention deletes the oldest first, and so do people. Verify misses the others.
+func (s *Store) forgetFiles(ctx context.Context) error {
+	logs, err := s.ledger.logsWithFiles()
+	if err != nil {
+		return err
+	}
+	var listed string
+	var names []string
+	for i, log := range logs {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if dir := logname.Dir(log); i == 0 || dir != listed {
+			if names, err = s.list(dir); err != nil {
+				return err
+			}
+			listed = dir
+		}
+		if err := s.ledger.forgetFiles(log, rotatedAmong(names, log)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rotatedAmong returns the times in those of the names, which are sorted, that are of the log's rotated files.
+func rotatedAmong(names []string, log string) map[int64]struct{} {
+	stamps := map[int64]struct{}{}
+	base := path.Base(log)
+	at, _ := slices.BinarySearch(names, base+"_")
+	for _, name := range names[at:] {
+		if !strings.HasPrefix(name, base+"_") {
+			break
+		}
+		if of, rotated, _, ok := logname.SplitRotated(name); ok && of == base {
+			stamps[rotated.UnixMicro()] = struct{}{}
+		}
+	}
+	return stamps
 }
 
 // staleMarks returns the keys of producer records, of the next ones from a key on, whose last commit came before that

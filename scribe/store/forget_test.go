@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 )
@@ -110,4 +111,43 @@ func TestVeryManyProducersAreForgotten(t *testing.T) {
 func uuidOf(i int) []byte {
 	id := uuid.NewSHA1(uuid.Nil, []byte(fmt.Sprint(i)))
 	return id[:]
+}
+
+// TestRecordsOfDeletedFilesAreForgotten deletes the oldest files and one in the middle, as people do.
+func TestRecordsOfDeletedFilesAreForgotten(t *testing.T) {
+	root := t.TempDir()
+	s := open(t, root, Options{Policy: Policy{MaxSize: 20}, manual: true})
+	for _, log := range []string{"d/a", "d/a_b", "c"} {
+		mustAppend(t, s, numbered(log, alice, 1, 20, 10)) // nine rotated files
+	}
+	mustCommit(t, s)
+	remove(t, files(t, root, "d/a")[:3]...)
+	remove(t, files(t, root, "d/a")[2])
+	remove(t, files(t, root, "c")[:9]...)
+	if err := s.forgetFiles(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	err := s.ledger.db.View(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketFiles).ForEach(func(k, _ []byte) error {
+			log, _, ok := splitFileKey(k)
+			if !ok {
+				t.Errorf("key %q", k)
+			}
+			got[log]++
+			return nil
+		})
+	})
+	if diff := cmp.Diff(map[string]int{"d/a": 6, "d/a_b": 9}, got); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	v, err := Verify(t.Context(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expectFinding(t, "problem", v.Problems, "it is missing, while older ones are there")
+	expectFinding(t, "note", v.Notes, "")
 }

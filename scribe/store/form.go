@@ -1,6 +1,8 @@
 package store
 
 import (
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +22,19 @@ const (
 	// came, if block.IsFrame says so: then it is neither decoded nor encoded here.
 	Frames Form = "zstd"
 )
+
+// forms are the forms by their number in the ledger.
+var forms = [...]Form{Plain, Frames}
+
+func (f Form) number() byte { return byte(max(0, slices.Index(forms[:], f))) }
+
+// formOf returns the form of that number. The error wraps ErrVersion.
+func formOf(number byte) (Form, error) {
+	if int(number) >= len(forms) {
+		return "", fmt.Errorf("%w: its form is %d, this release knows %d", ErrVersion, number, len(forms))
+	}
+	return forms[number], nil
+}
 
 // extension returns what the form adds to the names of files.
 func (f Form) extension() string {

@@ -459,7 +459,7 @@ func TestVerifyFrames(t *testing.T) {
 		"nothing":         {func(_, _ string) error { return nil }, "", ""},
 		"a part of one":   {func(active, _ string) error { return appendTo(active, "(\xb5/\xfd") }, "", "bytes behind the"},
 		"active cut":      {func(active, _ string) error { return os.Truncate(active, 20) }, "it has 20 bytes", ""},
-		"active damaged":  {func(active, _ string) error { return flip(active, 30) }, "what is committed of it can't be unpacked", ""},
+		"active damaged":  {func(active, _ string) error { return flip(active, 30) }, "of what is committed in it: it can't be unpacked", ""},
 		"rotated damaged": {func(_, rotated string) error { return flip(rotated, 30) }, "it can't be unpacked", ""},
 		"not committed": {func(active, _ string) error {
 			return os.Rename(active, strings.Replace(active, "a.log", "a_"+time.Now().UTC().Format("20060102T150405.000000Z")+".log", 1))

@@ -29,9 +29,7 @@ func (s *Store) keepHouse(manual bool) {
 	if manual {
 		return
 	}
-	if s.archive != nil || s.producerTTL > 0 || s.anyPolicy(func(p *Policy) bool { return p.RotateEvery > 0 }) {
-		s.housekeeping.Go(func() { s.keep(ctx) })
-	}
+	s.housekeeping.Go(func() { s.keep(ctx) })
 	if compresses {
 		s.housekeeping.Go(func() { s.compressAll(ctx) })
 	}
@@ -61,8 +59,9 @@ func (s *Store) keep(ctx context.Context) {
 			s.note("can't keep space free", s.makeRoom(ctx))
 			made = time.Now()
 		}
-		if s.producerTTL > 0 && time.Since(forgot) >= forgetEvery {
+		if time.Since(forgot) >= forgetEvery {
 			s.note("can't forget producers", s.forgetProducers(ctx))
+			s.note("can't forget files", s.forgetFiles(ctx))
 			forgot = time.Now()
 		}
 		if !s.awaitWork(ctx, periods) {

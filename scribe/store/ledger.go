@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,9 +21,10 @@ import (
 //	logs         log name -> log record, see entry
 //	producers    log name, 0x00, producer (16 bytes) -> producer record, see encodeMark
 //	identities   an agent's identity -> identity record, see generation
+//	files        log name, 0x00, time in the name of a rotated file (8 bytes) -> file record, see fileRecord
 //	checkpoints  an agent's identity, 0x00, log name, 0x00, name of the source -> checkpoint record, see reached
 //
-// The last two are missing in ledgers of earlier releases, and made when such a ledger is opened.
+// The last three are missing in ledgers of earlier releases, and made when such a ledger is opened.
 type ledger struct {
 	db   *boltfile.DB
 	root uuid.UUID
@@ -39,6 +39,7 @@ var (
 	bucketMeta        = []byte("meta")
 	bucketLogs        = []byte("logs")
 	bucketProducers   = []byte("producers")
+	bucketFiles       = []byte("files")
 	bucketIdentities  = []byte("identities")
 	bucketCheckpoints = []byte("checkpoints")
 
@@ -56,6 +57,8 @@ var (
 //	25      8      epoch: the highest epoch of ownership seen
 //	33      8      begun: when the active file's first line was written, in the same unit; 0 if that is not known
 //	41      1      form of the active file: 0 plain, 1 zstd frames
+//	42      1      1 if the checksum of what is committed of the active file is known, else 0
+//	43      4      that checksum, CRC-32C
 //
 // Records of version 1 end before begun, those of version 2 before the form, which is plain then.
 type entry struct {
@@ -65,6 +68,7 @@ type entry struct {
 	epoch    uint64
 	begun    int64
 	form     Form
+	sum      checksum // of what is committed of the active file
 }
 
 const (
@@ -74,10 +78,7 @@ const (
 )
 
 // entrySizes are the sizes of a log's record, by version.
-var entrySizes = [entryVersion + 1]int{1: 33, 2: 41, 3: 42}
-
-// forms are the forms by their number in the ledger.
-var forms = [...]Form{Plain, Frames}
+var entrySizes = [entryVersion + 1]int{1: 33, 2: 41, 3: 47}
 
 func encodeEntry(e entry) []byte {
 	buf := make([]byte, 0, entrySizes[entryVersion])
@@ -87,7 +88,11 @@ func encodeEntry(e entry) []byte {
 	buf = binary.BigEndian.AppendUint64(buf, uint64(e.reserved))
 	buf = binary.BigEndian.AppendUint64(buf, e.epoch)
 	buf = binary.BigEndian.AppendUint64(buf, uint64(e.begun))
-	return append(buf, byte(max(0, slices.Index(forms[:], e.form))))
+	buf = append(buf, e.form.number())
+	if !e.sum.known {
+		return append(buf, 0, 0, 0, 0, 0)
+	}
+	return binary.BigEndian.AppendUint32(append(buf, 1), e.sum.crc)
 }
 
 func decodeEntry(log, value []byte) (entry, error) {
@@ -112,11 +117,14 @@ func decodeEntry(log, value []byte) (entry, error) {
 		e.begun = int64(binary.BigEndian.Uint64(value[33:]))
 	}
 	if version >= 3 {
-		form := int(value[41])
-		if form >= len(forms) {
-			return entry{}, fmt.Errorf("%w: record of log %q has form %d, this release knows %d", ErrVersion, log, form, len(forms))
+		var err error
+		if e.form, err = formOf(value[41]); err != nil {
+			return entry{}, fmt.Errorf("record of log %q: %w", log, err)
 		}
-		e.form = forms[form]
+		e.sum = checksum{binary.BigEndian.Uint32(value[43:]), value[42] == 1}
+	}
+	if e.size == 0 {
+		e.sum = fresh
 	}
 	return e, nil
 }
@@ -161,7 +169,7 @@ func openLedger(path string) (*ledger, error) {
 }
 
 func (l *ledger) init(tx *bolt.Tx) error {
-	if err := boltfile.MakeBuckets(tx, bucketMeta, bucketLogs, bucketProducers, bucketIdentities, bucketCheckpoints); err != nil {
+	if err := boltfile.MakeBuckets(tx, bucketMeta, bucketLogs, bucketProducers, bucketFiles, bucketIdentities, bucketCheckpoints); err != nil {
 		return err
 	}
 	meta := tx.Bucket(bucketMeta)
@@ -249,7 +257,10 @@ func (l *ledger) commit(snapshots []*snapshot, now time.Time) error {
 	err := l.db.Update(func(tx *bolt.Tx) error {
 		producers := tx.Bucket(bucketProducers)
 		for _, s := range snapshots {
-			err := changeEntry(tx, s.log.name, func(e *entry) { e.size, e.rotated, e.begun = s.size, s.rotated, s.begun })
+			err := changeEntry(tx, s.log.name, func(e *entry) { e.size, e.sum, e.rotated, e.begun = s.size, s.sum, s.rotated, s.begun })
+			if err == nil {
+				err = putFiles(tx, s.log.name, s.filled)
+			}
 			if err != nil {
 				return err
 			}

@@ -31,6 +31,7 @@ type logFile struct {
 	mu        sync.Mutex // guards what follows
 	file      *os.File   // the active file; nil until it is ready
 	size      int64      // of the active file
+	sum       checksum   // of the active file
 	begun     int64      // when its first line was written, microseconds since 1970 UTC; counts if it is not empty
 	entry     entry      // as the ledger has it
 	lastStamp int64      // time in the name of the last rotation, committed or not, microseconds since 1970 UTC
@@ -38,7 +39,7 @@ type logFile struct {
 	touched   map[block.Producer]struct{} // whose marks changed since the last snapshot
 	reached   map[source][]byte           // checkpoints of sources since the last snapshot; nil for none
 	full      []*os.File                  // rotated since the last snapshot, still open to be synced
-	filled    []rotatedFile               // rotated since the last snapshot
+	filled    []filledFile                // rotated since the last snapshot
 	synced    []*os.File                  // were synced ahead of their round while another one, which may hold them, ran
 	pending   bool                        // something was written since the last snapshot
 	inRound   bool                        // a round holds a snapshot; the log must not be opened anew meanwhile
@@ -226,6 +227,7 @@ func (l *logFile) write(record []byte) error {
 			return l.fail(err)
 		}
 		l.size += int64(n)
+		l.sum = l.sum.with(record[:n])
 		record = record[n:]
 	}
 	return nil

@@ -51,6 +51,7 @@ func TestModel(t *testing.T) {
 		defer func() { s.Close() }()
 		m := model{last: map[block.Producer]uint64{}, safe: map[block.Producer]uint64{}, reached: map[string]string{}, known: map[string]string{}}
 		reopen := func(t *rapid.T) {
+			m.verify(t, root)
 			o.Policy.Form = rapid.SampledFrom([]Form{Plain, Frames}).Draw(t, "form")
 			if s, err = Open(root, o); err != nil {
 				t.Fatal(err)
@@ -92,6 +93,11 @@ func TestModel(t *testing.T) {
 					}
 				}
 			},
+			"forget": func(t *rapid.T) {
+				if err := s.forgetFiles(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			},
 			"tidy": func(t *rapid.T) { m.tidy(t, s, root, o.Policy.KeepFiles) },
 			"":     func(t *rapid.T) { m.check(t, s, root, o.Policy.MaxSize) },
 		})
@@ -117,6 +123,54 @@ func (m *model) append(t *rapid.T, s *Store) {
 		m.appended = append(m.appended, line(p, n, width))
 	}
 	m.last[p] = max(m.last[p], last)
+}
+
+// verify holds what a stop or a crash has left against the ledger. Then it changes a byte somewhere, which must be found.
+func (m *model) verify(t *rapid.T, root string) {
+	v, err := Verify(t.Context(), root)
+	if err != nil || len(v.Problems) > 0 {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	var files []string // whose bytes are as they were written, and all committed
+	for _, path := range rotatedFiles(t, root) {
+		if isWritten(t, root, path) {
+			files = append(files, path)
+		}
+	}
+	if len(files) == 0 {
+		return
+	}
+	path := rapid.SampledFrom(files).Draw(t, "file to change")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := rapid.IntRange(0, len(text)-1).Draw(t, "byte to change")
+	bit := byte(1) << rapid.IntRange(0, 7).Draw(t, "bit to change")
+	flip := func() {
+		text[at] ^= bit
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flip()
+	if v, err = Verify(t.Context(), root); err != nil || len(v.Problems) != 1 {
+		t.Fatalf("byte %d of %s was changed: %+v, %v", at, path, v, err)
+	}
+	flip()
+}
+
+// isWritten says whether a rotated file is committed, and its bytes are those that the store has written: it was not
+// compressed since.
+func isWritten(t *rapid.T, root, file string) bool {
+	v := &verifier{Verification: &Verification{Path: root}, known: map[string]struct{}{}}
+	if err := v.open(); err != nil {
+		t.Fatal(err)
+	}
+	defer v.close()
+	_, at, extension, _ := logname.SplitRotated(file)
+	record, ok := v.records["d/a"][at.UnixMicro()]
+	return ok && record.form.extension() == extension
 }
 
 func (m *model) commit() {

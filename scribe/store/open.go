@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 
+	bolt "go.etcd.io/bbolt"
+
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/internal/failpoint"
 	"github.com/logscribe/logscribe/internal/logname"
@@ -39,7 +41,10 @@ func (l *logFile) open() error {
 	if err != nil {
 		return err
 	}
-	l.entry, l.lastStamp, l.begun = e, r.lastStamp, begun
+	if r.committed != e.size && !l.meddled {
+		s.stats.meddled.Add(1)
+	}
+	l.entry, l.lastStamp, l.begun, l.sum = e, r.lastStamp, begun, r.sum
 	if err := l.settleActive(&r); err != nil {
 		r.file.Close()
 		return err
@@ -63,6 +68,7 @@ func (l *logFile) enter() (entry, error) {
 	if e.size, err = s.sizeBefore(e.form.active(l.name)); err != nil {
 		return e, err
 	}
+	e.sum.known = e.size == 0
 	if l.form == Frames && e.size == 0 {
 		size, err := s.sizeBefore(l.form.active(l.name))
 		if err != nil {
@@ -86,8 +92,8 @@ func (l *logFile) settleActive(r *recovered) error {
 		return l.newActive(r)
 	}
 	if cut { // from here on, what is there counts
-		l.entry.size = r.committed
-		return l.store.ledger.change(l.name, func(e *entry) { e.size = r.committed })
+		l.entry.size, l.entry.sum = r.committed, r.sum
+		return l.store.ledger.change(l.name, func(e *entry) { e.size, e.sum = r.committed, r.sum })
 	}
 	return nil
 }
@@ -103,7 +109,7 @@ func (l *logFile) newActive(r *recovered) error {
 			return err
 		}
 	}
-	var filled []rotatedFile
+	var filled []filledFile
 	if r.size > 0 {
 		stamp, err := l.stamp()
 		if err != nil {
@@ -112,7 +118,7 @@ func (l *logFile) newActive(r *recovered) error {
 		if err := s.syncFile(r.file); err != nil { // it may have got its last newline just now
 			return err
 		}
-		filled = append(filled, rotatedFile{stamp: stamp, size: r.size, extension: from.extension()})
+		filled = append(filled, from.filled(stamp, r.size, r.sum))
 		l.lastStamp = stamp
 	}
 	if err := failpoint.Reach(failpoint.SwitchRename); err != nil {
@@ -133,7 +139,7 @@ func (l *logFile) newActive(r *recovered) error {
 	if err := s.syncFolder(logname.Dir(l.name)); err != nil {
 		return err
 	}
-	if err := l.enterNew(); err != nil {
+	if err := l.enterNew(filled); err != nil {
 		return err
 	}
 	s.archive.announce(l.name, filled)
@@ -144,13 +150,17 @@ func (l *logFile) newActive(r *recovered) error {
 	return err
 }
 
-// enterNew enters in the ledger that the log's active file is an empty one in the log's form.
-func (l *logFile) enterNew() error {
+// enterNew enters in the ledger that the log's active file is an empty one in the log's form, and what was filled before.
+func (l *logFile) enterNew(filled []filledFile) error {
 	if err := failpoint.Reach(failpoint.SwitchLedger); err != nil {
 		return err
 	}
 	l.entry.form, l.entry.size, l.entry.begun, l.entry.rotated = l.form, 0, 0, l.lastStamp
-	err := l.store.ledger.change(l.name, func(e *entry) { e.form, e.size, e.begun, e.rotated = l.form, 0, 0, l.lastStamp })
+	l.entry.sum, l.sum = fresh, fresh
+	err := l.store.ledger.db.Batch(func(tx *bolt.Tx) error {
+		err := changeEntry(tx, l.name, func(e *entry) { e.form, e.size, e.sum, e.begun, e.rotated = l.form, 0, fresh, 0, l.lastStamp })
+		return errors.Join(err, putFiles(tx, l.name, filled))
+	})
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,9 @@ func TestOthersHandsOnAFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			mustCommit(t, s)
+			if got := s.Stats().Meddled; got != 1 {
+				t.Errorf("it was counted %d times", got)
+			}
 			wantCommitted(t, s, "d/a", alice, 3) // line 4 is to be sent again
 			mustAppend(t, s, numbered("d/a", alice, 4, 5, 10))
 			if name == "cut" { // what was written since does not count yet, however long the file is again

@@ -124,6 +124,7 @@ type recovered struct {
 	file      *os.File // the active file, at its end
 	size      int64
 	committed int64 // as in the ledger, or less if others have cut the file
+	sum       checksum
 	lastStamp int64 // no rotated file may be named for this time or before
 }
 
@@ -165,8 +166,11 @@ func (s *Store) recoverLog(name string, e entry, stamps []int64) (recovered, err
 	s.folderChanged(logname.Dir(name))
 	if r.size, err = s.cutBack(file, name, e); err == nil {
 		r.committed = min(r.committed, r.size)
+		if r.committed == e.size {
+			r.sum = e.sum
+		}
 		if e.form == Plain {
-			r.size, err = endLine(file, r.size)
+			err = r.endLine(file)
 		}
 	}
 	if err != nil {
@@ -217,20 +221,21 @@ func (s *Store) cutLevel() slog.Level {
 }
 
 // endLine makes sure that a file which others left without a newline at its end gets one, so that the next line begins
-// on its own. It returns the file's size.
-func endLine(file *os.File, size int64) (int64, error) {
-	if size == 0 {
-		return 0, nil
+// on its own.
+func (r *recovered) endLine(file *os.File) error {
+	if r.size == 0 {
+		return nil
 	}
 	var last [1]byte
-	if _, err := file.ReadAt(last[:], size-1); err != nil && err != io.EOF {
-		return size, err
+	if _, err := file.ReadAt(last[:], r.size-1); err != nil && err != io.EOF {
+		return err
 	}
 	if last[0] == '\n' {
-		return size, nil
+		return nil
 	}
 	if _, err := file.Write([]byte{'\n'}); err != nil {
-		return size, err
+		return err
 	}
-	return size + 1, nil
+	r.size++ // the checksum is not known, or of other bytes
+	return nil
 }

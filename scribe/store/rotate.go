@@ -34,7 +34,7 @@ func (l *logFile) rotate() error {
 		return fmt.Errorf("rotate: %w", err)
 	}
 	l.lastStamp = stamp
-	l.filled = append(l.filled, rotatedFile{stamp: stamp, size: l.size, extension: l.form.extension()})
+	l.filled = append(l.filled, l.form.filled(stamp, l.size, l.sum))
 	if err := failpoint.Reach(failpoint.RotateRenamed); err != nil {
 		return fmt.Errorf("rotate: %w", err)
 	}
@@ -44,7 +44,7 @@ func (l *logFile) rotate() error {
 		}
 	}
 	l.full = append(l.full, l.file)
-	l.file, l.size = nil, 0
+	l.file, l.size, l.sum = nil, 0, fresh
 	file, err := l.createActive(active)
 	if err != nil {
 		l.store.open.Add(-1)

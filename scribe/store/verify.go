@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -43,7 +43,8 @@ type verifier struct {
 	root    *os.Root
 	ledger  *os.File
 	entries map[string]entry
-	known   map[string]struct{} // files that belong to a log of the ledger
+	records map[string]map[int64]original // of rotated files, by log and time of the rotation; only read of a root that is not in use
+	known   map[string]struct{}           // files that belong to a log of the ledger
 
 	listed string   // the folder that was listed last
 	names  []string // in it, in their order
@@ -138,6 +139,7 @@ func (v *verifier) logOnce(ctx context.Context, name string, e entry) {
 		return
 	}
 	var uncommitted []string // rotated since the last commit, oldest first
+	there := rotatedAmong(names, name)
 	prefix := path.Base(name) + "_"
 	from, _ := slices.BinarySearch(names, prefix)
 	for _, base := range names[from:] {
@@ -153,10 +155,33 @@ func (v *verifier) logOnce(ctx context.Context, name string, e entry) {
 		if stamp := at.UnixMicro(); stamp > e.rotated && stamp <= e.reserved && extension == e.form.extension() {
 			uncommitted = append(uncommitted, file)
 		} else {
-			v.rotated(ctx, file, extension)
+			v.rotated(ctx, file, extension, v.original(name, stamp))
 		}
 	}
+	v.missing(name, there)
 	v.active(ctx, name, e, uncommitted)
+}
+
+// missing looks for files that the ledger knows and that are gone. The oldest ones may have been deleted by retention.
+func (v *verifier) missing(log string, there map[int64]struct{}) {
+	oldest := int64(math.MaxInt64)
+	for stamp := range there {
+		oldest = min(oldest, stamp)
+	}
+	gone := 0
+	for _, stamp := range slices.Sorted(maps.Keys(v.records[log])) {
+		if _, ok := there[stamp]; ok {
+			continue
+		}
+		if stamp < oldest {
+			gone++
+		} else {
+			v.problem(v.records[log][stamp].form.rotated(log, stamp), "it is missing, while older ones are there: something else has removed or renamed it")
+		}
+	}
+	if gone > 0 && !v.InUse {
+		v.note(logname.Active(log), fmt.Sprintf("%d of its oldest rotated files are gone, as after retention", gone))
+	}
 }
 
 // list returns the names in a folder, in their order; none if it does not exist.
@@ -209,16 +234,9 @@ func (v *verifier) active(ctx context.Context, name string, e entry, uncommitted
 	if e.size == 0 || info.Size() < e.size {
 		return
 	}
-	if e.form == Frames {
-		if err := v.unpacks(ctx, file, Zstd.extension(), e.size); err != nil && ctx.Err() == nil {
-			v.problem(file, "what is committed of it can't be unpacked: %v", err)
-		}
-		return
-	}
-	if ends, err := v.endsLine(file, e.size); err != nil {
-		v.problem(file, "%v", err)
-	} else if !ends {
-		v.problem(file, "what is committed of it does not end in a newline: something else has changed it")
+	want := original{known: true, form: e.form, size: e.size, sum: e.sum}
+	if err := v.check(ctx, file, e.form.extension(), e.size, want); err != nil && ctx.Err() == nil {
+		v.problem(file, "of what is committed in it: %v", err)
 	}
 }
 
@@ -229,8 +247,8 @@ func (v *verifier) uncommitted(file, what string) {
 	}
 }
 
-// rotated checks a file whose rotation is committed.
-func (v *verifier) rotated(ctx context.Context, file, extension string) {
+// rotated checks a file whose rotation is committed. Of one that an earlier release has rotated nothing is known.
+func (v *verifier) rotated(ctx context.Context, file, extension string, want original) {
 	info, err := v.root.Lstat(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -243,51 +261,14 @@ func (v *verifier) rotated(ctx context.Context, file, extension string) {
 		return
 	}
 	v.count(info)
-	if extension == "" {
-		if ends, err := v.endsLine(file, info.Size()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			v.problem(file, "%v", err)
-		} else if err == nil && !ends {
-			v.problem(file, "it does not end in a newline: something else has cut or changed it")
+	if plain := strings.TrimSuffix(file, extension); plain != file {
+		if _, err := v.root.Lstat(plain); err == nil {
+			v.note(file, "the file that it was made of is still there: the compression was interrupted, and is ended by the next start")
 		}
-		return
 	}
-	plain := strings.TrimSuffix(file, extension)
-	if _, err := v.root.Lstat(plain); err == nil {
-		v.note(file, "the file that it was made of is still there: the compression was interrupted, and is ended by the next start")
+	if err := v.check(ctx, file, extension, math.MaxInt64, want); err != nil && ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) {
+		v.problem(file, "%v", err)
 	}
-	if err := v.unpacks(ctx, file, extension, info.Size()); err != nil && ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) {
-		v.problem(file, "it can't be unpacked: %v", err)
-	}
-}
-
-// endsLine says whether the first size bytes of the file end in a newline.
-func (v *verifier) endsLine(file string, size int64) (bool, error) {
-	f, err := v.root.Open(file)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	var last [1]byte
-	if size > 0 {
-		_, err = f.ReadAt(last[:], size-1)
-	}
-	return last[0] == '\n', err
-}
-
-// unpacks reads the first size bytes of a compressed file. Both formats have checksums.
-func (v *verifier) unpacks(ctx context.Context, file, extension string, size int64) error {
-	f, err := v.root.Open(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	in, err := decoder(reader{ctx, io.LimitReader(f, size)}, extension)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	_, err = io.Copy(io.Discard, in)
-	return err
 }
 
 // strangers notes the files that belong to no log of the ledger.

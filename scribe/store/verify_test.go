@@ -1,8 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	bolt "go.etcd.io/bbolt"
 )
 
 // snapshotOf returns the names, sizes and times of all files below root.
@@ -38,13 +41,26 @@ func TestVerify(t *testing.T) {
 		return files[0]
 	}
 	active := func(root string) string { return filepath.Join(root, "d", "a.log") }
-	appendTo := func(file, text string) error {
-		f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0)
+	newest := func(root string) string {
+		files, _ := filepath.Glob(filepath.Join(root, "d", "a_*.log"))
+		return files[len(files)-1]
+	}
+	change := func(file string) error {
+		text, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
-		_, err = f.WriteString(text)
-		return errors.Join(err, f.Close())
+		text[3] ^= 1
+		return os.WriteFile(file, text, 0o600)
+	}
+	compressed := func(file, text string) error {
+		var packed bytes.Buffer
+		w, err := encoder(&packed, Zstd)
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(w, text)
+		return errors.Join(err, w.Close(), os.Remove(file), os.WriteFile(file+".zst", packed.Bytes(), 0o600))
 	}
 	for _, tc := range []struct {
 		name    string
@@ -60,8 +76,16 @@ func TestVerify(t *testing.T) {
 		{"ActiveIsALink", func(r string) error {
 			return errors.Join(os.Rename(active(r), filepath.Join(r, "x")), os.Symlink("../x", active(r)))
 		}, "it is no regular file", "x: the ledger knows of no log"},
-		{"RotatedCut", func(r string) error { return os.Truncate(rotated(r), 15) }, "it does not end in a newline", ""},
-		{"RotatedEmpty", func(r string) error { return os.Truncate(rotated(r), 0) }, "it does not end in a newline", ""},
+		{"ActiveChanged", func(r string) error { return change(active(r)) }, "of what is committed in it: its bytes are not those", ""},
+		{"RotatedCut", func(r string) error { return os.Truncate(rotated(r), 15) }, "it holds 15 bytes, 20 were written", ""},
+		{"RotatedEmpty", func(r string) error { return os.Truncate(rotated(r), 0) }, "it holds 0 bytes", ""},
+		{"RotatedLonger", func(r string) error { return appendTo(rotated(r), "x\n") }, "it holds 22 bytes, 20 were written", ""},
+		{"RotatedChanged", func(r string) error { return change(rotated(r)) }, "its bytes are not those that were written", ""},
+		{"OldestGone", func(r string) error { return os.Remove(rotated(r)) }, "", "1 of its oldest rotated files are gone"},
+		{"NewestGone", func(r string) error { return os.Remove(newest(r)) }, "it is missing, while older ones are there", ""},
+		{"Compressed", func(r string) error { return compressed(rotated(r), lines(alice, 1, 2, 10)) }, "", ""},
+		{"CompressedOther", func(r string) error { return compressed(rotated(r), lines(alice, 2, 3, 10)) }, "its bytes are not those", ""},
+		{"CompressedLess", func(r string) error { return compressed(rotated(r), lines(alice, 1, 1, 10)) }, "it holds 10 bytes, 20 were written", ""},
 		{"NotCompressed", func(r string) error { return os.Rename(rotated(r), rotated(r)+".zst") }, "it can't be unpacked", ""},
 		{"Stranger", func(r string) error { return os.WriteFile(filepath.Join(r, "x"), nil, 0o600) }, "", "x: the ledger knows of no log"},
 		{"Temporary", func(r string) error { return os.WriteFile(temporary(rotated(r))+"", nil, 0o600) }, "", "an interrupted compression has left it"},
@@ -183,5 +207,70 @@ func TestVerifyWithoutALedger(t *testing.T) {
 	}
 	if left := snapshotOf(t, root); len(left) != 1 {
 		t.Errorf("it has made %v", left)
+	}
+}
+
+// TestVerifyFilesThatOthersBegan continues files whose checksum can't be known: what is said of them stays true.
+func TestVerifyFilesThatOthersBegan(t *testing.T) {
+	for name, begin := range map[string]func(t *testing.T, root string) (next uint64){
+		"AnotherProgram": func(t *testing.T, root string) uint64 {
+			must(t, os.Mkdir(filepath.Join(root, "d"), 0o750), os.WriteFile(filepath.Join(root, "d/a.log"), []byte("old\nno newline"), 0o600))
+			return 1
+		},
+		"CutWhileItRan": func(t *testing.T, root string) uint64 {
+			s := open(t, root, Options{})
+			mustAppend(t, s, numbered("d/a", alice, 1, 3, 10))
+			mustCommit(t, s)
+			must(t, os.Truncate(filepath.Join(root, "d/a.log"), 15))
+			mustAppend(t, s, numbered("d/a", alice, 4, 4, 10))
+			mustCommit(t, s) // which notices it
+			must(t, s.Close())
+			return 4
+		},
+		"CutWhileItDidNot": func(t *testing.T, root string) uint64 {
+			s := open(t, root, Options{})
+			mustAppend(t, s, numbered("d/a", alice, 1, 3, 10))
+			must(t, s.Close(), os.Truncate(filepath.Join(root, "d/a.log"), 15))
+			s = open(t, root, Options{})
+			must(t, s.Claim("d/a", 1)) // which notices it
+			crash(t, s)
+			return 4
+		},
+		"EarlierRelease": func(t *testing.T, root string) uint64 {
+			s := open(t, root, Options{})
+			mustAppend(t, s, numbered("d/a", alice, 1, 3, 10))
+			mustCommit(t, s)
+			must(t, s.ledger.db.Update(func(tx *bolt.Tx) error {
+				record := bytes.Clone(tx.Bucket(bucketLogs).Get([]byte("d/a")))[:entrySizes[2]]
+				record[0] = 2
+				return errors.Join(tx.Bucket(bucketLogs).Put([]byte("d/a"), record), tx.DeleteBucket(bucketFiles))
+			}), s.Close())
+			return 4
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			next := begin(t, root)
+			for _, size := range []int64{0, 100, 30} { // first without a rotation
+				s := open(t, root, Options{Policy: Policy{MaxSize: size}})
+				mustAppend(t, s, numbered("d/a", alice, next, next+4, 10))
+				next += 5
+				must(t, s.Close())
+				v, err := Verify(t.Context(), root)
+				if err != nil || len(v.Problems)+len(v.Notes) > 0 {
+					t.Errorf("limit %d: %+v, %v", size, v, err)
+				}
+			}
+			if n := len(files(t, root, "d/a")); n < 3 {
+				t.Errorf("there are %d files", n)
+			}
+		})
+	}
+}
+
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -24,23 +24,43 @@ const (
 // ledgerName is the ledger's path below the root.
 var ledgerName = path.Join(logname.StateDir, "ledger.db")
 
-// readLedger reads all of the ledger without bbolt, which would write to it. The pages of one that a Scribe writes to may
-// change while they are read: then it is read once more.
+// readLedger reads the ledger without bbolt, which would write to it: all of it, unless a Scribe has it open.
 func (v *verifier) readLedger() error {
-	for n := 1; ; n++ {
-		v.entries, v.Producers, v.Root, v.Problems = map[string]entry{}, 0, "", []Finding{}
-		tree, err := v.tree()
-		if err == nil {
-			for _, problem := range tree.Check(maxLedgerProblems, v.record) {
-				v.problem(ledgerName, "%v", problem)
+	v.entries, v.records = map[string]entry{}, map[string]map[int64]original{}
+	if v.InUse {
+		return v.readChanging()
+	}
+	tree, err := v.tree()
+	if err != nil {
+		return err
+	}
+	for _, problem := range tree.Check(maxLedgerProblems, v.record) {
+		v.problem(ledgerName, "%v", problem)
+	}
+	v.Logs = len(v.entries)
+	return nil
+}
+
+// readChanging reads which logs there are from a ledger that a Scribe writes to. Pages of the newest state may be used for
+// another one while they are read. What was not readable once is tried again, and what was readable once is remembered.
+func (v *verifier) readChanging() (err error) {
+	for range attempts {
+		var tree *bolttree.File
+		if tree, err = v.tree(); err == nil {
+			v.Producers, v.Problems = 0, []Finding{}
+			torn := false
+			tree.Walk(v.record, func(string, error) { torn = true }, string(bucketMeta), string(bucketLogs), string(bucketProducers))
+			if v.Logs = len(v.entries); !torn && len(v.Problems) == 0 {
+				return nil
 			}
-			v.Logs = len(v.entries)
-		}
-		if !v.InUse || n == attempts || err == nil && len(v.Problems) == 0 {
-			return err
 		}
 		time.Sleep(pauseBetween)
 	}
+	if err == nil {
+		v.Problems = []Finding{}
+		v.note(ledgerName, "the Scribe changes it too fast to be read as a whole: some logs may be missing here")
+	}
+	return err
 }
 
 // tree returns the ledger's newest state.
@@ -62,10 +82,15 @@ func (v *verifier) record(bucket string, e bolttree.Element) {
 	if err == nil {
 		switch bucket {
 		case string(bucketLogs):
-			v.entries[string(e.Key)], err = decodeEntry(e.Key, value)
+			var log entry
+			if log, err = decodeEntry(e.Key, value); err == nil {
+				v.entries[string(e.Key)] = log
+			}
 		case string(bucketProducers):
 			v.Producers++
 			_, _, err = decodeMark(e.Key, value)
+		case string(bucketFiles):
+			err = v.fileRecord(e.Key, value)
 		case string(bucketCheckpoints):
 			_, err = decodeReached(e.Key, value)
 		case string(bucketMeta):
@@ -79,6 +104,47 @@ func (v *verifier) record(bucket string, e bolttree.Element) {
 	if err != nil {
 		v.problem(ledgerName, "%v", err)
 	}
+}
+
+// original returns what the ledger knows of a rotated file.
+func (v *verifier) original(log string, stamp int64) original {
+	if !v.InUse {
+		return v.records[log][stamp]
+	}
+	tree, err := v.tree()
+	if err != nil {
+		return original{}
+	}
+	key := fileKey(log, stamp)
+	record, ok := tree.Get(string(bucketFiles), key)
+	if !ok {
+		return original{} // it was rotated, or its page used for others, a moment ago
+	}
+	value, err := record.Value()
+	if err != nil {
+		return original{}
+	}
+	f, err := decodeFile(key, value)
+	if err != nil {
+		return original{}
+	}
+	return f.original()
+}
+
+func (v *verifier) fileRecord(key, value []byte) error {
+	log, stamp, ok := splitFileKey(key)
+	if !ok {
+		return fmt.Errorf("%w: a file record has the key %q", ErrDamaged, key)
+	}
+	f, err := decodeFile(key, value)
+	if err != nil {
+		return err
+	}
+	if v.records[log] == nil {
+		v.records[log] = map[int64]original{}
+	}
+	v.records[log][stamp] = f.original()
+	return nil
 }
 
 // entry returns the record of a log as it is now.

@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+)
+
+// original is what the ledger says of the bytes that the store has written to a file.
+type original struct {
+	known bool // it says anything
+	form  Form
+	size  int64 // in bytes; of an active file there may be more, which are not committed
+	sum   checksum
+}
+
+func (f fileRecord) original() original {
+	return original{known: true, form: f.form, size: f.size, sum: checksum{f.crc, true}}
+}
+
+var (
+	errChanged   = errors.New("its bytes are not those that were written: something else has changed it, or the disk")
+	errNoNewline = errors.New("it does not end in a newline: something else has cut or changed it")
+)
+
+// check reads the first limit bytes of a file, and returns an error if they are not what the ledger says, or hold no whole
+// lines. A file that was compressed after its rotation is held against what it unpacks to.
+func (v *verifier) check(ctx context.Context, file, extension string, limit int64, want original) error {
+	f, err := v.root.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	raw, text := &tally{}, &tally{}
+	in := io.TeeReader(io.LimitReader(reader{ctx, f}, limit), raw)
+	if extension != "" {
+		d, err := decoder(in, extension)
+		if err != nil {
+			return fmt.Errorf("it can't be unpacked: %w", err)
+		}
+		defer d.Close()
+		in = d
+	}
+	if _, err := io.CopyBuffer(text, in, make([]byte, pieceSize)); err != nil {
+		if extension != "" {
+			err = fmt.Errorf("it can't be unpacked: %w", err)
+		}
+		return err
+	}
+	written := raw
+	if extension != want.form.extension() {
+		written = text
+	}
+	switch {
+	case want.known && written.bytes != want.size:
+		return fmt.Errorf("it holds %d bytes, %d were written: something else has changed it", written.bytes, want.size)
+	case want.known && want.sum.known && written.crc != want.sum.crc:
+		return errChanged
+	case text.last != '\n':
+		return errNoNewline
+	}
+	return nil
+}
+
+// tally counts what is written to it.
+type tally struct {
+	bytes int64
+	crc   uint32
+	last  byte
+}
+
+func (t *tally) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		t.bytes += int64(len(p))
+		t.crc = crc32.Update(t.crc, castagnoli, p)
+		t.last = p[len(p)-1]
+	}
+	return len(p), nil
+}
