@@ -29,14 +29,18 @@ type outage struct {
 	image []byte
 	acked map[string]uint64
 	sent  map[string]uint64
+	store string // that the Scribe is started with afterwards
 }
 
+// stores are what a Scribe may be started with.
+var stores = []string{"plain", "zstd"}
+
 func (o *outage) String() string {
-	return fmt.Sprintf("power lost (%v) with %v acknowledged", o.loss, o.acked)
+	return fmt.Sprintf("power lost (%v) with %v acknowledged, afterwards with store %s", o.loss, o.acked, o.store)
 }
 
 // TestPowerLossScribe cuts the power of a Scribe's disk at random instants under load, from its first start on, and while it is
-// killed and started again. After each cut it must find all lines whose receipt had been given, and after the others were
+// killed and started again, with either store. After each cut it must find all lines whose receipt had been given, and after the others were
 // sent again each line once.
 func TestPowerLossScribe(t *testing.T) {
 	if !inOwnMounts(t, &normal) {
@@ -69,11 +73,11 @@ func TestFailingDisk(t *testing.T) {
 	seed := newSeed()
 	t.Logf("-chaos.seed=%d", seed)
 	rng := rand.New(rand.NewPCG(seed, 9))
-	f, o := newFeeder(seed, "power/a", "power/b", "c"), &outage{loss: powerdisk.LoseAll}
+	f, o := newFeeder(seed, "power/a", "power/b", "c"), &outage{loss: powerdisk.LoseAll, store: stores[rng.IntN(2)]}
 	t.Run("Fail", func(t *testing.T) {
 		c := newCluster(t, &normal)
 		disk := newPowerDisk(t, c)
-		scribe, addr := c.scribeOnDisk(c.path("disk"))
+		scribe, addr := c.scribeOnDisk(c.path("disk"), stores[rng.IntN(2)])
 		ctx, cancel := context.WithCancel(context.Background())
 		var feeding sync.WaitGroup
 		defer feeding.Wait()
@@ -144,7 +148,7 @@ func cutScribesPower(t *testing.T, b *build, seed uint64, env ...string) (*feede
 	c.env = env
 	disk := newPowerDisk(t, c)
 	f := newFeeder(seed, "power/a", "power/b", "c")
-	scribe, addr := c.scribeOnDisk(c.path("disk"))
+	scribe, addr := c.scribeOnDisk(c.path("disk"), stores[rng.IntN(2)])
 	ctx, cancel := context.WithCancel(context.Background())
 	var feeding sync.WaitGroup
 	defer feeding.Wait()
@@ -155,10 +159,11 @@ func cutScribesPower(t *testing.T, b *build, seed uint64, env ...string) (*feede
 		time.Sleep(time.Duration(rng.IntN(120)) * time.Millisecond)
 		if i%3 == 2 {
 			scribe.kill()
+			scribe.args[len(scribe.args)-1] = stores[rng.IntN(2)]
 			scribe.start()
 			time.Sleep(time.Duration(rng.IntN(60)) * time.Millisecond)
 		}
-		o := &outage{loss: powerdisk.Loss(i % 3)}
+		o := &outage{loss: powerdisk.Loss(i % 3), store: stores[rng.IntN(2)]}
 		o.acked, _ = f.known() // before the instant
 		o.image = disk.Image(o.loss, rng)
 		_, o.sent = f.known()
@@ -185,7 +190,7 @@ func restartScribe(t *testing.T, f *feeder, o *outage) []*difference {
 	t.Helper()
 	c := newCluster(t, &normal)
 	mountOutage(t, c, o.image)
-	scribe, addr := c.scribeOnDisk(c.path("disk"))
+	scribe, addr := c.scribeOnDisk(c.path("disk"), o.store)
 	defer scribe.kill()
 	if !eventually(15*time.Second, func() bool { return !scribe.running() || scribe.saw("scribe started") }) || !scribe.running() {
 		return []*difference{{report: "the Scribe does not start: " + scribe.tail()}}
@@ -205,10 +210,10 @@ func restartScribe(t *testing.T, f *feeder, o *outage) []*difference {
 }
 
 // scribeOnDisk starts a Scribe whose root is on the disk at that folder.
-func (c *cluster) scribeOnDisk(folder string) (*proc, string) {
+func (c *cluster) scribeOnDisk(folder, store string) (*proc, string) {
 	c.t.Helper()
 	addr := freeAddr(c.t)
-	scribe := c.other("scribe", "scribe", "-host", "127.0.0.1", "-port", portOf(addr), "-size", "30kB", "-path", filepath.Join(folder, "root"))
+	scribe := c.other("scribe", "scribe", "-host", "127.0.0.1", "-port", portOf(addr), "-size", "30kB", "-path", filepath.Join(folder, "root"), "-store", store)
 	scribe.start()
 	return scribe, addr
 }

@@ -11,18 +11,23 @@ import (
 const throughputLines = 2_000_000
 
 // BenchmarkThroughput tails a large file through three processes, and compares the time until all of it is committed
-// with that of copying and syncing the same file. Both read from the page cache.
+// with that of copying and syncing the same file. Both read from the page cache. The first form is that of the defaults; in
+// the second the agent compresses with zstd, and what it makes is what the Scribe writes.
 func BenchmarkThroughput(b *testing.B) {
-	for b.Loop() {
-		measure(b)
+	for _, form := range []struct{ name, compression, store string }{{"plain", "s2", "plain"}, {"zstd", "zstd", "zstd"}} {
+		b.Run(form.name, func(b *testing.B) {
+			for b.Loop() {
+				measure(b, form.compression, form.store)
+			}
+		})
 	}
 }
 
-func measure(b *testing.B) {
+func measure(b *testing.B, compression, store string) {
 	b.Helper()
 	c := newCluster(b, &normal)
 	mediator := c.addMediator()
-	c.addScribe(mediator, "-size", "-1B")
+	c.addScribe(mediator, "-size", "-1B", "-store", store)
 	input := c.path("app.log")
 	size, err := realistic().write(input, throughputLines)
 	if err != nil {
@@ -32,7 +37,9 @@ func measure(b *testing.B) {
 
 	want := fileExpectation(b, "bench/app", input)
 	began := time.Now()
-	agent := c.addAgent(mediator, []tailed{{paths: []string{input}, log: "bench/app"}})
+	agent := c.newAgent(mediator, []tailed{{paths: []string{input}, log: "bench/app"}})
+	agent.args = append(agent.args, "-compression", compression)
+	agent.start()
 	within(b, 5*time.Minute, "all lines", func() bool { return outputSize(b, c.roots, "bench/app") >= size })
 	// The last bytes stand in the file a moment before they are committed. A clean stop waits for their receipt.
 	agent.terminate(stopLimit)
@@ -48,8 +55,8 @@ func measure(b *testing.B) {
 	b.ReportMetric(throughputLines/seconds, "lines/s")
 	b.ReportMetric(float64(size)/1e6/seconds, "MB/s")
 	b.ReportMetric(seconds/copied.Seconds(), "times-cp")
-	report := fmt.Sprintf("%d lines, %.0f MB: %.2f s, %.0f lines/s, %.0f MB/s; cp and fdatasync of the same file %.2f s, so %.1f times that; CPU seconds:",
-		throughputLines, float64(size)/1e6, seconds, throughputLines/seconds, float64(size)/1e6/seconds,
+	report := fmt.Sprintf("%d lines, %.0f MB, as %s: %.2f s, %.0f lines/s, %.0f MB/s; cp and fdatasync of the same file %.2f s, so %.1f times that; CPU seconds:",
+		throughputLines, float64(size)/1e6, store, seconds, throughputLines/seconds, float64(size)/1e6/seconds,
 		copied.Seconds(), seconds/copied.Seconds())
 	for _, p := range c.procs() {
 		b.ReportMetric(p.cpu.Seconds(), p.name+"-cpu-s")
