@@ -13,7 +13,6 @@ import (
 	"github.com/logscribe/logscribe/internal/transport"
 	"github.com/logscribe/logscribe/proto/legacy"
 	logscribev1 "github.com/logscribe/logscribe/proto/logscribe/v1"
-	"google.golang.org/grpc"
 )
 
 // stopGrace is the time that streams in progress have to end when the mediator stops. What is cut off then is sent
@@ -71,7 +70,7 @@ func (m *Mediator) open() error {
 	m.stored = stored
 	m.registry = newRegistry(m.cfg, m.store, m.towardsScribes)
 	m.owners = newOwners(m.cfg, m.store, m.registry, owned)
-	m.server = transport.NewServer(m.creds, append(m.cfg.options, grpc.ForceServerCodecV2(transport.Codec()))...)
+	m.server = transport.NewServer(m.creds, m.cfg.options...)
 	logscribev1.RegisterScribeServer(m.server, m)
 	logscribev1.RegisterRegistryServer(m.server, directory{m: m})
 	legacy.RegisterLogScribeServer(m.server, compat.Server{To: m})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/logscribe/logscribe/internal/transport"
 	logscribev1 "github.com/logscribe/logscribe/proto/logscribe/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -26,10 +25,7 @@ type upstream struct {
 	err      error
 }
 
-var (
-	appendStream = &grpc.StreamDesc{StreamName: "Append", ClientStreams: true}
-	appendCodec  = transport.Codec()
-)
+var appendStream = &grpc.StreamDesc{StreamName: "Append", ClientStreams: true}
 
 // openUpstream opens a stream to the Scribe and sends hello. It waits for a Scribe that has not been checked yet, and
 // for nothing else. Without an error the caller must call cancel.
@@ -41,7 +37,7 @@ func openUpstream(ctx context.Context, s *scribe, hello *logscribev1.AppendReque
 	u := &upstream{scribe: s, ctx: bound, cancel: cancel}
 	// What is sent is not kept for a transparent retry on another connection: that would hold 256 KiB a stream.
 	u.stream, err = s.conn.NewStream(bound, appendStream, logscribev1.Scribe_Append_FullMethodName,
-		grpc.ForceCodecV2(appendCodec), grpc.MaxRetryRPCBufferSize(0))
+		grpc.MaxRetryRPCBufferSize(0))
 	if err != nil {
 		err = u.explain(err)
 		cancel(nil)

@@ -42,7 +42,7 @@ func Dial(addrs []string, creds *Credentials, opts ...grpc.DialOption) (*grpc.Cl
 	shared := []grpc.DialOption{
 		grpc.WithTransportCredentials(creds.transport()),
 		grpc.WithResolvers(static),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessageSize), grpc.MaxCallSendMsgSize(MaxMessageSize)),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(Codec()), grpc.MaxCallRecvMsgSize(MaxMessageSize), grpc.MaxCallSendMsgSize(MaxMessageSize)),
 		grpc.WithStaticStreamWindowSize(streamWindow),
 		grpc.WithStaticConnWindowSize(connWindow),
 		grpc.WithReadBufferSize(bufferSize),

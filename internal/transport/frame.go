@@ -2,8 +2,9 @@ package transport
 
 import (
 	"google.golang.org/grpc/encoding"
-	"google.golang.org/grpc/encoding/proto"
+	grpcproto "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
 )
 
 // Frame is a message in its encoded form, as it came from the wire. A relay receives into a Frame and sends the same
@@ -26,28 +27,54 @@ func (f *Frame) Free() {
 }
 
 // Codec passes a *Frame through as it is and encodes all other messages as Protocol Buffers. It has the standard
-// codec's name, so that the other side sees no difference. Use it with grpc.ForceServerCodecV2 for a server and with
-// grpc.ForceCodecV2 for a call.
-func Codec() encoding.CodecV2 { return codec{encoding.GetCodecV2(proto.Name)} }
+// codec's name, so that the other side sees no difference. NewServer and Dial use it.
+func Codec() encoding.CodecV2 { return codec{encoding.GetCodecV2(grpcproto.Name)} }
 
+// codec is the standard one with buffers of its own.
 type codec struct{ encoding.CodecV2 }
 
+// buffers hold encoded messages. A buffer that is taken is cleared to its end, and gRPC's own pool has nothing between 32 KiB
+// and 1 MiB, where messages with a block are: most of the work for one would be to clear what it does not use.
+var buffers = func() mem.BufferPool {
+	pool, err := mem.NewBinaryTieredBufferPool(8, 10, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23)
+	if err != nil {
+		panic(err) // the sizes are constant
+	}
+	return pool
+}()
+
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	f, ok := v.(*Frame)
+	if f, ok := v.(*Frame); ok {
+		f.data.Ref() // gRPC frees what Marshal returns
+		return f.data, nil
+	}
+	m, ok := v.(proto.Message)
 	if !ok {
 		return c.CodecV2.Marshal(v)
 	}
-	f.data.Ref() // gRPC frees what Marshal returns
-	return f.data, nil
+	size := proto.Size(m)
+	buf := buffers.Get(size)
+	encoded, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend((*buf)[:0], m)
+	if err != nil {
+		buffers.Put(buf)
+		return nil, err
+	}
+	*buf = encoded
+	return mem.BufferSlice{mem.NewBuffer(buf, buffers)}, nil
 }
 
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
-	f, ok := v.(*Frame)
+	if f, ok := v.(*Frame); ok {
+		f.Free()
+		data.Ref() // gRPC frees data when Unmarshal has returned
+		f.data = data
+		return nil
+	}
+	m, ok := v.(proto.Message)
 	if !ok {
 		return c.CodecV2.Unmarshal(data, v)
 	}
-	f.Free()
-	data.Ref() // gRPC frees data when Unmarshal has returned
-	f.data = data
-	return nil
+	buf := data.MaterializeToBuffer(buffers)
+	defer buf.Free()
+	return proto.Unmarshal(buf.ReadOnlyData(), m)
 }

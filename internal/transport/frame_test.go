@@ -162,3 +162,22 @@ func ignoreEOF(err error) error {
 	}
 	return err
 }
+
+// TestBuffersFitMessages encodes and decodes messages of the size of a block: no buffer is much larger than what is in it.
+func TestBuffersFitMessages(t *testing.T) {
+	for _, size := range []int{0, 10, 900, 50_000, 300_000, 4 << 20} {
+		want := wrapperspb.Bytes(bytes.Repeat([]byte("x"), size))
+		data, err := Codec().Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := cap(data[0].ReadOnlyData()); got > 2*size+300 {
+			t.Errorf("a buffer of %d bytes for %d", got, size)
+		}
+		got := &wrapperspb.BytesValue{}
+		if err := Codec().Unmarshal(data, got); err != nil || !bytes.Equal(got.Value, want.Value) {
+			t.Errorf("%d bytes became %d, %v", size, len(got.Value), err)
+		}
+		data.Free()
+	}
+}

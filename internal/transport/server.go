@@ -61,6 +61,7 @@ type youngConn struct {
 func NewServer(creds *Credentials, opts ...grpc.ServerOption) *Server {
 	shared := []grpc.ServerOption{
 		grpc.Creds(creds.transport()),
+		grpc.ForceServerCodecV2(Codec()),
 		grpc.MaxRecvMsgSize(MaxMessageSize),
 		grpc.MaxSendMsgSize(MaxMessageSize),
 		grpc.StaticStreamWindowSize(streamWindow),
