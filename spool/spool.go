@@ -395,14 +395,32 @@ func (s *Spool) WaitEmpty(ctx context.Context) error {
 // Checkpoints returns the checkpoints whose keys begin with prefix.
 func (s *Spool) Checkpoints(prefix string) (map[string][]byte, error) {
 	all := map[string][]byte{}
-	err := s.view(func(tx *bolt.Tx) error {
-		c := tx.Bucket(bucketCheckpoints).Cursor()
-		for k, v := c.Seek([]byte(prefix)); k != nil && bytes.HasPrefix(k, []byte(prefix)); k, v = c.Next() {
-			all[string(k)] = append([]byte(nil), v...)
-		}
+	err := s.EachCheckpoint(prefix, func(key string, value []byte) error {
+		all[key] = bytes.Clone(value)
 		return nil
 	})
 	return all, err
+}
+
+// EachCheckpoint calls visit for each checkpoint whose key begins with prefix, in the order of keys, and ends with visit's
+// first error. The value is valid until visit returns. Nothing is stored meanwhile, so visit must be quick, and must not
+// use the spool.
+func (s *Spool) EachCheckpoint(prefix string, visit func(key string, value []byte) error) error {
+	return s.view(func(tx *bolt.Tx) error {
+		read, c := 0, tx.Bucket(bucketCheckpoints).Cursor()
+		for k, v := c.Seek([]byte(prefix)); k != nil && bytes.HasPrefix(k, []byte(prefix)); k, v = c.Next() {
+			if err := visit(string(k), v); err != nil {
+				return err
+			}
+			if read += len(k) + len(v); read >= maxMapped/4 { // with what else is in their pages, about maxMapped
+				read = 0
+				if err := s.file.ForgetWithin(tx); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // Close stores what is settled and closes the file. Calls of Append that wait return ErrClosed.

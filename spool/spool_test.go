@@ -237,3 +237,30 @@ func TestConcurrentAppendsKeepEachLogsOrder(t *testing.T) {
 		want(t, content(t, s, fmt.Sprintf("log%d", w), 1), all...)
 	}
 }
+
+func TestEachCheckpoint(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "spool.db"), spool.Options{})
+	const n = 600
+	b := spool.Batch{Checkpoints: []spool.Checkpoint{{Key: "before", Value: []byte("x")}, {Key: "l", Value: []byte("x")}}}
+	for i := range n { // more than may stand in memory at a time
+		b.Checkpoints = append(b.Checkpoints, spool.Checkpoint{Key: fmt.Sprintf("k/%03d", i), Value: bytes.Repeat([]byte{byte(i)}, 10_000)})
+	}
+	if err := s.Append(context.Background(), b); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	visit := func(key string, value []byte) error {
+		if want := fmt.Sprintf("k/%03d", seen); key != want || !bytes.Equal(value, bytes.Repeat([]byte{byte(seen)}, 10_000)) {
+			t.Fatalf("%s with %d bytes %x..., want %s", key, len(value), value[:1], want)
+		}
+		seen++
+		return nil
+	}
+	if err := s.EachCheckpoint("k/", visit); err != nil || seen != n {
+		t.Errorf("%v after %d", err, seen)
+	}
+	calls, stop := 0, errors.New("enough")
+	if err := s.EachCheckpoint("k/", func(string, []byte) error { calls++; return stop }); err != stop || calls != 1 {
+		t.Errorf("%v after %d calls, want the first one's error", err, calls)
+	}
+}

@@ -160,9 +160,10 @@ func (s *Sized) Refill() error { return allocate(s.file, 0, s.end) }
 
 // Forget lets go of the memory in which the file's pages are mapped; they are read again when they are needed. It may be
 // called at any time.
-func (s *Sized) Forget() error {
-	return s.View(func(tx *bolt.Tx) error { return unmapPages(s.Info().Data, uintptr(tx.Size())) })
-}
+func (s *Sized) Forget() error { return s.View(s.ForgetWithin) }
+
+// ForgetWithin is Forget for one who has a transaction.
+func (s *Sized) ForgetWithin(tx *bolt.Tx) error { return unmapPages(s.Info().Data, uintptr(tx.Size())) }
 
 // A page of free pages has after its header of 16 bytes, in the byte order of the host, the numbers of the pages, 8
 // bytes each. The header's bytes 8 and 9 are flags, 10 and 11 the count, or ffff if the count stands before the numbers.
