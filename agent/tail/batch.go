@@ -18,16 +18,32 @@ type batch struct {
 	last   bool   // the generation is let go when it is committed
 	source string // the key of the checkpoints in its drafts; "" until one has it
 	arena  *[]byte
+	arenas *sync.Pool // that the arena goes back to
 }
 
-// Payloads of one batch lie in one arena. There are two sizes, so that the many small batches of quiet files don't
+// Payloads of one batch lie in one arena. There are three sizes, so that the many small batches of quiet files don't
 // hold the memory of big ones.
-const smallRead = 32 << 10
+const (
+	tinyRead  = 2 << 10
+	smallRead = 32 << 10
+)
 
 var (
+	tinyArenas  = sync.Pool{New: func() any { return newArena(tinyRead) }}
 	smallArenas = sync.Pool{New: func() any { return newArena(smallRead) }}
 	largeArenas = sync.Pool{New: func() any { return newArena(defaultChunk) }}
 )
+
+// arenasFor returns the arenas for the payloads of n bytes of lines.
+func arenasFor(n int64) *sync.Pool {
+	switch {
+	case n <= tinyRead:
+		return &tinyArenas
+	case n <= smallRead:
+		return &smallArenas
+	}
+	return &largeArenas
+}
 
 // newArena has room for the payloads of n bytes of lines, whatever the codec makes of them.
 func newArena(n int) *[]byte {
@@ -37,12 +53,8 @@ func newArena(n int) *[]byte {
 }
 
 func newBatch(size int64) *batch {
-	b := &batch{weight: max(size, minWeight)}
-	pool := &largeArenas
-	if size <= smallRead {
-		pool = &smallArenas
-	}
-	b.arena = pool.Get().(*[]byte)
+	b := &batch{weight: max(size, minWeight), arenas: arenasFor(size)}
+	b.arena = b.arenas.Get().(*[]byte)
 	return b
 }
 
@@ -77,11 +89,7 @@ func (b *batch) recycle() {
 	if b.arena == nil {
 		return
 	}
-	pool := &largeArenas
-	if cap(*b.arena) < defaultChunk {
-		pool = &smallArenas
-	}
 	*b.arena = (*b.arena)[:0]
-	pool.Put(b.arena)
+	b.arenas.Put(b.arena)
 	b.arena, b.Drafts = nil, nil
 }

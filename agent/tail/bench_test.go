@@ -33,7 +33,7 @@ func (d *discard) Append(_ context.Context, b spool.Batch) error {
 	return nil
 }
 
-func (d *discard) Checkpoints(string) (map[string][]byte, error) { return nil, nil }
+func (d *discard) EachCheckpoint(string, func(string, []byte) error) error { return nil }
 
 func BenchmarkRead(b *testing.B) {
 	const size = 256 << 20

@@ -44,6 +44,10 @@ func (s *Source) commit(ctx context.Context, g *generation, b *batch) {
 func (s *Source) committed(g *generation, end int64) *batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.committedLocked(g, end)
+}
+
+func (s *Source) committedLocked(g *generation, end int64) *batch {
 	g.committed = end
 	next := g.prepared
 	g.prepared = nil

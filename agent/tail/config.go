@@ -39,8 +39,9 @@ type Spool interface {
 	// Append stores the batch in one transaction; it is durable at return, and b may then be reused. It blocks while
 	// the spool is full and is safe for concurrent use. After an error nothing of b is stored.
 	Append(ctx context.Context, b spool.Batch) error
-	// Checkpoints returns all checkpoints whose key begins with prefix.
-	Checkpoints(prefix string) (map[string][]byte, error)
+	// EachCheckpoint calls visit for each checkpoint whose key begins with prefix, and ends with visit's first error. The
+	// value is valid until visit returns.
+	EachCheckpoint(prefix string, visit func(key string, value []byte) error) error
 }
 
 // Config says what is tailed, and how.

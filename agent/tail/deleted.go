@@ -41,7 +41,7 @@ func (s *Source) mournLocked(g *generation, reason string, from int64) {
 }
 
 // countLines counts the newlines between two offsets, if it is not much.
-func countLines(f handle, from, to int64) int64 {
+func countLines(f *descriptor, from, to int64) int64 {
 	if f == nil || to-from > 1<<20 {
 		return 0
 	}
@@ -108,7 +108,7 @@ func (s *Source) deletedUnread() []*generation {
 	defer s.mu.Unlock()
 	var left []*generation
 	for e := s.opened.Front(); e != nil; e = e.Next() {
-		g := e.Value.(*generation)
+		g := e.Value.(*descriptor).generation
 		info, err := g.file.Stat()
 		if err != nil {
 			continue

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,13 @@ type handle interface {
 	Stat() (fs.FileInfo, error)
 }
 
+// descriptor is the open file of a generation.
+type descriptor struct {
+	handle
+	generation *generation
+	lru        *list.Element // in Source.opened
+}
+
 var errMoved = errors.New("another file is at this name")
 
 // descriptor returns the open file of a generation that the caller holds, and opens it by its name if need be. An error
@@ -24,9 +32,9 @@ func (s *Source) descriptor(ctx context.Context, g *generation) (handle, error) 
 	s.mu.Lock()
 	if g.file != nil {
 		defer s.mu.Unlock()
-		s.opened.MoveToFront(g.lru)
+		s.opened.MoveToFront(g.file.lru)
 		s.foundLocked(g) // who could not take its size may have missed that it was opened
-		return g.file, nil
+		return g.file.handle, nil
 	}
 	name := g.name
 	s.mu.Unlock()
@@ -69,8 +77,8 @@ func (s *Source) adopt(ctx context.Context, g *generation, f *os.File, name stri
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g.file, g.links = h, st.links
-	g.lru = s.opened.PushFront(g)
+	g.file, g.links = &descriptor{handle: h, generation: g}, st.links
+	g.file.lru = s.opened.PushFront(g.file)
 	s.foundLocked(g)
 	return h, nil
 }
@@ -78,12 +86,12 @@ func (s *Source) adopt(ctx context.Context, g *generation, f *os.File, name stri
 // dropLocked takes the descriptor from a generation that nobody else holds; the caller closes it without the mutex.
 func (s *Source) dropLocked(g *generation) handle {
 	f := g.file
-	if f != nil {
-		g.file = nil
-		s.opened.Remove(g.lru)
-		g.lru = nil
+	if f == nil {
+		return nil
 	}
-	return f
+	g.file = nil
+	s.opened.Remove(f.lru)
+	return f.handle
 }
 
 // maxTries bounds how many files closeSurplus looks at, for it is called often.
@@ -96,13 +104,13 @@ func (s *Source) closeSurplus() {
 	s.mu.Lock()
 	surplus := s.opened.Len() - s.cfg.MaxOpen
 	for e, tries := s.opened.Back(), maxTries; e != nil && surplus > 0 && tries > 0; tries-- {
-		g := e.Value.(*generation)
+		g := e.Value.(*descriptor).generation
 		e = e.Prev()
 		if g.quietLocked() && g.name != "" && g.links > 0 && !g.closing {
 			files = append(files, s.dropLocked(g))
 			surplus--
 		} else {
-			s.opened.MoveToFront(g.lru) // or it would be tried every time
+			s.opened.MoveToFront(g.file.lru) // or it would be tried every time
 		}
 	}
 	s.mu.Unlock()

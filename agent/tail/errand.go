@@ -14,7 +14,7 @@ import (
 // errand is a lineage that is to be settled, with those to whom that matters.
 type errand struct {
 	lineage *lineage
-	asked   time.Time // the last time
+	asked   instant // the last time
 	sought  map[*generation]bool
 	// newcomers are names that a section covers, and that lead to files which nobody knows. If none is a rotated one of the
 	// lineage's they are files of their own.
@@ -60,7 +60,7 @@ func (s *Source) settleSoon(l *lineage) *errand {
 			s.errands.arm()
 		}
 	}
-	e.asked = time.Now()
+	e.asked = now()
 	return e
 }
 
@@ -95,14 +95,14 @@ func (s *Source) runErrand(ctx context.Context) {
 }
 
 // matchesAmong returns the regular files at those of the paths that a section covers.
-func (s *Source) matchesAmong(paths map[string]bool) (matches []match) {
+func (s *Source) matchesAmong(paths map[string]bool) (matches []*match) {
 	for path := range paths {
 		sec := sectionOf(s.sections, path)
 		if sec == nil {
 			continue
 		}
 		if st, err := s.cfg.stat(path); err == nil && st.regular {
-			matches = append(matches, match{path: path, section: sec, stat: st})
+			matches = append(matches, &match{path: path, section: sec, stat: st})
 		}
 	}
 	return matches

@@ -24,7 +24,7 @@ func (f *fixture) scanned() (s *Source, looks *atomic.Int64) {
 	}
 	s, err := New(f.cfg)
 	f.check(err)
-	s.applyScan(context.Background(), newWalk(s.sections, f.cfg.stat).run())
+	s.scan(context.Background())
 	s.commits.Wait()
 	looks.Store(0)
 	return s, looks
@@ -220,7 +220,7 @@ func TestErrandThatAScanHasDone(t *testing.T) {
 	if looks.Load() != 0 {
 		t.Errorf("%d looks", looks.Load())
 	}
-	if g.missing.IsZero() || !g.dormant {
+	if s.missing[g].IsZero() || !g.dormant {
 		t.Error("it has vanished, and that is not known")
 	}
 	s.commits.Wait()
@@ -358,7 +358,7 @@ func TestFileOpenedWhileItsSizeIsTaken(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	for e := s.opened.Front(); e != nil; e = e.Next() {
-		e.Value.(*generation).file.Close()
+		e.Value.(*descriptor).Close()
 	}
 }
 

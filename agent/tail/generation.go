@@ -1,15 +1,13 @@
 package tail
 
 import (
-	"container/list"
 	"path/filepath"
-	"time"
 
 	"github.com/logscribe/logscribe/agent/line"
-	"github.com/logscribe/logscribe/internal/block"
 )
 
-// generation is one file, from its creation to its end, under whatever names it bears.
+// generation is one file, from its creation to its end, under whatever names it bears. There may be very many, and most of
+// them quiet, so that what only few ever have is behind a pointer, or in a map of the Source.
 //
 // All fields but the first are guarded by Source.mu. The worker that holds the generation may read position, seen,
 // head, tail and file without the mutex, because only the holder changes them.
@@ -21,34 +19,30 @@ type generation struct {
 	ordinal uint64   // 0 if it is known so that it is never read
 	path    string   // where it was found first, or rather: where its writer thought it was
 	log     string
-	codec   block.Codec
-	lines   *line.Processor // nil if they pass as they are
+	section *section // what is done to them; that of the lineage, or the last one
 
 	// Where it is.
 	name    string  // its name now; "" if none is known
-	alias   string  // the name behind the link at path; "" if path is no link
 	away    instant // since when it is not at its path; zero while it is
 	deleted instant // since when it has no name at all; zero while it has
-	missing instant // since when no name leads to it and no descriptor is open
 	mtime   int64   // its last modification that was seen while it was at its path
-	links   uint64
-	dormant bool // away, read to its end and closed; it is looked at again only if a scan finds it changed
-	dead    bool // it is no more, and its checkpoint is removed
 
 	// How far it is read. committed <= position <= seen.
-	position   int64      // handed to the committer up to here; the end of a line
-	committed  int64      // durable up to here
-	seen       int64      // looked at up to here: position, or further by an unfinished line
-	head, tail probe      // of the bytes before position
-	checked    int64      // modification time of the file before it was last looked into; 0 if that tells nothing
-	within     line.State // what position leaves open
-	held       bool       // whole lines behind position belong to an event that may still grow
+	position   int64 // handed to the committer up to here; the end of a line
+	committed  int64 // durable up to here
+	seen       int64 // looked at up to here: position, or further by an unfinished line
+	checked    int64 // modification time of the file before it was last looked into; 0 if that tells nothing
 	active     instant
 	unsaved    instant // since when position is beyond what was last submitted; zero if it isn't
+	head, tail probe   // of the bytes before position
 
-	// Reading. file is opened and closed by the holder, or by whoever finds the generation idle.
-	file    handle
-	lru     *list.Element
+	// All small fields stand here, together, so that they take little room.
+	links   uint32
+	dormant bool       // away, read to its end and closed; it is looked at again only if a scan finds it changed
+	dead    bool       // it is no more, and its checkpoint is removed
+	within  line.State // what position leaves open
+	held    bool       // whole lines behind position belong to an event that may still grow
+
 	state   state
 	again   bool // to be queued again when the holder lets go
 	givenUp bool // deleted, and closed before it was read to its end
@@ -56,35 +50,36 @@ type generation struct {
 	closing bool // to be let go at its end
 	ending  bool // its last batch is under way; nobody may hold it then
 	failing bool // the last open or read failed
-	failed  instant
-	grown   int64 // the largest size that was seen since its content began
+
+	truncated bool // it no longer holds what was read of it; the conductor decides before it is read again
+	vetted    bool // copies were looked for a moment ago, and the file may be looked into once, though it is unread
+	sought    bool // candidates were looked into once
+	orphaned  bool // its inode is another file's by now
+	proven    bool // it was read to its end since New
+
+	unregistered bool  // its first checkpoint is not stored yet; that counts as a batch in flight
+	inflight     bool  // a batch is being appended
+	more         bool  // to be queued when the batch in flight is committed
+	blockers     int32 // number of waiters that hold it up
+	dueIndex     int32 // in the poller's heap, -1 if not there; the conductor's alone
+
+	// Reading. file is opened and closed by the holder, or by whoever finds the generation idle.
+	file  *descriptor // nil while it is closed
+	grown int64       // the largest size that was seen since its content began
 
 	// What became of a file whose content is not where it was; see copies.go and packed.go.
-	begun      int64     // its modification time before copies were last looked for; 0 if that tells nothing
-	candidates []sibling // compressed files, one of which may hold its rest; the holder looks into them
-	inside     int       // the one of them that does, -1 if none
-	truncated  bool      // it no longer holds what was read of it; the conductor decides before it is read again
-	vetted     bool      // copies were looked for a moment ago, and the file may be looked into once, though it is unread
-	looked     bool      // inside is set
-	sought     bool      // such files were looked into once
-	orphaned   bool      // its inode is another file's by now
-	proven     bool      // it was read to its end since New
+	begun  int64       // its modification time before copies were last looked for; 0 if that tells nothing
+	inside *candidates // files that may hold its rest, while they are looked into; the holder does
 
-	// Committing.
-	prepared *batch // the one after that in flight
-	inflight bool   // a batch is being appended
-	more     bool   // to be queued when the batch in flight is committed
+	prepared *batch // to be appended after that in flight
 
 	// Order among generations; see order.go.
-	after    []*afterOnce
-	blockers int      // number of waiters entries that hold it up
-	cleared  int64    // it may read up to here
-	pending  int64    // it may read up to here when blockers is 0
-	waiters  []waiter // those that it holds up
+	after   *afterOnce
+	cleared int64   // it may read up to here
+	pending int64   // it may read up to here when blockers is 0
+	waiters *waiter // those that it holds up, the first of a list
 
-	// The conductor's alone.
-	due      instant // next look by the poller
-	dueIndex int     // in the poller's heap, -1 if not there
+	due instant // next look by the poller; the conductor's alone
 }
 
 // state says who may work on a generation.
@@ -125,7 +120,7 @@ func (g *generation) settledLocked() int64 {
 
 // quietLocked says whether the generation may be closed without anything being lost that is known of.
 func (g *generation) quietLocked() bool {
-	return g.state == idle && !g.inflight && g.blockers == 0 && len(g.waiters) == 0
+	return g.state == idle && !g.inflight && g.blockers == 0 && g.waiters == nil
 }
 
 // lineage is a path that a section matches, with the generations that stood there one after another.
@@ -133,11 +128,11 @@ type lineage struct {
 	path    string
 	section *section
 	log     string
-	scan    uint64 // the last scan that found a file at the path
+	scan    uint32 // the last scan that found a file at the path
+	waiting bool   // it can't be settled before something is known about an older generation
 
-	waiting    bool      // it can't be settled before something is known about an older generation
-	settled    time.Time // when its files were last accounted for
-	folderTime int64     // the folder's modification time before that
+	settled    instant // when its files were last accounted for
+	folderTime int64   // the folder's modification time before that; 0 if that tells nothing
 
 	// Guarded by Source.mu.
 	generations []*generation // oldest first, without those that are dead

@@ -23,9 +23,9 @@ func (s *Source) dueLocked(g *generation, now instant) bool {
 // period.
 func (s *Source) patienceLocked(g *generation) time.Duration {
 	if g.away.IsZero() {
-		return g.lines.Timeout()
+		return g.section.lines.Timeout()
 	}
-	return min(g.lines.Timeout(), s.cfg.Grace)
+	return min(g.section.lines.Timeout(), s.cfg.Grace)
 }
 
 // abandonedLocked says whether a file that was rotated away was last written to so long ago that its last event is

@@ -117,6 +117,19 @@ func (s *fakeSpool) Append(ctx context.Context, b spool.Batch) error {
 	return nil
 }
 
+func (s *fakeSpool) EachCheckpoint(prefix string, visit func(key string, value []byte) error) error {
+	all, err := s.Checkpoints(prefix)
+	if err != nil {
+		return err
+	}
+	for key, value := range all {
+		if err := visit(key, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *fakeSpool) Checkpoints(prefix string) (map[string][]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

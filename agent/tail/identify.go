@@ -3,7 +3,6 @@ package tail
 import (
 	"context"
 	"path/filepath"
-	"slices"
 
 	"github.com/logscribe/logscribe/spool"
 )
@@ -16,7 +15,7 @@ func (s *Source) identify(ctx context.Context, path string, st fileStat) *genera
 	}
 	s.mu.Lock()
 	dead := g.dead
-	pinned := g.file != nil || g.inflight || g.state != idle && g.candidates == nil // its inode can't have been given to another file
+	pinned := g.file != nil || g.inflight || g.state != idle && g.inside == nil // its inode can't have been given to another file
 	known := path == g.name || path == g.path
 	s.mu.Unlock()
 	switch {
@@ -71,18 +70,21 @@ func (s *Source) sameContent(g *generation, path string, st fileStat) bool {
 // renumbered finds a generation whose device got another number since the checkpoint was written, as devices do when a
 // host starts anew.
 func (s *Source) renumbered(ctx context.Context, path string, st fileStat) *generation {
-	for i, g := range s.moved[st.ino] {
+	for device := range s.devices {
+		g := s.byInode[inode{dev: device, ino: st.ino}]
+		if g == nil || g.id.born != st.born {
+			continue
+		}
 		s.mu.Lock()
-		unseen := g.name == "" && g.file == nil && !g.dead && s.byInode[g.id.inode] == g
+		unseen := g.name == "" && g.file == nil && !g.dead
 		s.mu.Unlock()
-		if !unseen || g.id.dev == st.dev || g.id.born != st.born {
+		if !unseen {
 			continue
 		}
 		_, rotated := rotationSuffix(filepath.Base(g.path), filepath.Base(path))
 		if path != g.path && !rotated || g.head.size == 0 && g.id.born == 0 || !s.sameContent(g, path, st) {
 			continue
 		}
-		s.moved[st.ino] = slices.Delete(s.moved[st.ino], i, i+1)
 		s.rekey(ctx, g, st.identity)
 		return g
 	}

@@ -74,9 +74,9 @@ func (s *Source) currentIs(l *lineage, st fileStat) *generation {
 // settle accounts for all files of a lineage after its path was found to lead elsewhere: where known generations are
 // now, which came and went since the last look, and what is at the path.
 func (s *Source) settle(ctx context.Context, l *lineage) {
-	l.settled = time.Now()
+	l.settled = now()
 	if st, err := statPath(l.folder()); err == nil {
-		l.folderTime = st.mtime
+		l.folderTime = telling(st.mtime)
 	}
 	at, siblings := s.collect(l)
 	beside := byInode(siblings)
@@ -167,10 +167,7 @@ func (s *Source) collectOnce(l *lineage) (at *fileStat, siblings []sibling) {
 func (s *Source) aliasOf(l *lineage) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l.current == nil {
-		return ""
-	}
-	return l.current.alias
+	return s.aliases[l.current]
 }
 
 // siblingsOf returns the regular files beside path that bear a rotated name of it, finished compressed ones included, without those whose name is younger
@@ -282,7 +279,7 @@ func (s *Source) searchOthers(l *lineage, beside siblingsByInode, home *generati
 // find returns under which of its names a generation still is, "" if under none.
 func (s *Source) find(g *generation) (name string, st fileStat) {
 	s.mu.Lock()
-	names := []string{g.name, g.alias, g.path}
+	names := []string{g.name, s.aliases[g], g.path}
 	s.mu.Unlock()
 	for _, name := range names {
 		if name == "" {
@@ -313,8 +310,9 @@ func (s *Source) search(g *generation) bool {
 // named notes that a known generation is at the name now, and has it read if it has changed.
 func (s *Source) named(g *generation, name string, st fileStat) {
 	s.rename(g, name)
+	delete(s.missing, g)
 	s.mu.Lock()
-	g.links, g.missing = st.links, 0
+	g.links = st.links
 	if g.ordinal == 0 || g.lineage == nil {
 		s.mu.Unlock()
 		return
@@ -331,14 +329,14 @@ func (s *Source) named(g *generation, name string, st fileStat) {
 	if changed {
 		s.enqueue(g)
 	} else if watched && g.dueIndex < 0 {
-		s.schedule(g, now().Add(s.cfg.PollInterval))
+		s.attend(g, now())
 	}
 }
 
 // changedLocked says whether there may be something new in the file, or it is time to try again. A file that was rewritten
 // may be as long as it was before.
 func (s *Source) changedLocked(g *generation, st fileStat, now instant) bool {
-	retry := g.failing && now.Sub(g.failed) >= min(s.cfg.ScanInterval, time.Minute)
+	retry := g.failing && now.Sub(s.failures[g]) >= min(s.cfg.ScanInterval, time.Minute)
 	if packed(g.name) { // its size is not that of what is in it; and it is known to be read no more when it was read
 		return !g.failing || retry
 	}
@@ -356,8 +354,11 @@ func (s *Source) wakeLocked(g *generation) {
 
 // rename keeps byName up to date.
 func (s *Source) rename(g *generation, name string) {
+	if name == g.path {
+		name = g.path // one string for both; there are very many
+	}
 	s.mu.Lock()
-	old, alias := g.name, ""
+	old := g.name
 	g.name = name
 	s.mu.Unlock()
 	if old == name {
@@ -373,15 +374,13 @@ func (s *Source) rename(g *generation, name string) {
 	if name != g.path {
 		return
 	}
+	delete(s.aliases, g)
 	if _, err := os.Readlink(name); err == nil {
-		if alias, err = filepath.EvalSymlinks(name); err == nil {
-			s.byName[alias] = g
+		if alias, err := filepath.EvalSymlinks(name); err == nil {
+			s.aliases[g], s.byName[alias] = alias, g
 			s.watch.add(filepath.Dir(alias))
 		}
 	}
-	s.mu.Lock()
-	g.alias = alias
-	s.mu.Unlock()
 }
 
 // add makes a new generation of the lineage, its newest.

@@ -1,9 +1,6 @@
 package tail
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
 // A log must get its lines in the order in which they were written. Within one generation that is the order of the
 // file. Between generations of one path, the writer goes from an older to a newer one, and it may do so while we read.
@@ -26,6 +23,7 @@ type afterOnce struct {
 type waiter struct {
 	generation *generation
 	target     int64
+	next       *waiter // another one that waits for the same
 }
 
 // Targets that are no sizes.
@@ -58,7 +56,7 @@ func (s *Source) clear(g *generation, size int64) (limit int64, ok bool) {
 	g.pending = size
 	for _, o := range older {
 		if p := o.generation; !p.passesLocked(o.target) {
-			p.waiters = append(p.waiters, waiter{generation: g, target: o.target})
+			p.waiters = &waiter{generation: g, target: o.target, next: p.waiters}
 			g.blockers++
 			s.enqueueLocked(p)
 			if o.target == notFound {
@@ -76,13 +74,11 @@ func (s *Source) clear(g *generation, size int64) (limit int64, ok bool) {
 // olderLocked returns what g must wait for.
 func (s *Source) olderLocked(g *generation) []waiter {
 	var older []waiter
-	g.after = slices.DeleteFunc(g.after, func(a *afterOnce) bool {
-		if a.generation.passesLocked(a.size) {
-			return true
-		}
+	if a := g.after; a != nil && a.generation.passesLocked(a.size) {
+		g.after = nil
+	} else if a != nil {
 		older = append(older, waiter{generation: a.generation, target: a.size})
-		return false
-	})
+	}
 	if g.lineage == nil {
 		return older
 	}
@@ -102,45 +98,42 @@ func (p *generation) passesLocked(target int64) bool {
 
 // progressLocked lets those go on that waited for what p has reached.
 func (s *Source) progressLocked(p *generation) {
-	if len(p.waiters) > 0 {
-		s.releaseLocked(p, func(w waiter) bool { return p.passesLocked(w.target) })
-	}
+	s.releaseLocked(p, func(w *waiter) bool { return p.passesLocked(w.target) })
 }
 
 // releaseLocked lets those waiters of p go on of which the function says so.
-func (s *Source) releaseLocked(p *generation, may func(waiter) bool) {
-	p.waiters = slices.DeleteFunc(p.waiters, func(w waiter) bool {
+func (s *Source) releaseLocked(p *generation, may func(*waiter) bool) {
+	for at := &p.waiters; *at != nil; {
+		w := *at
 		if !may(w) {
-			return false
+			at = &w.next
+			continue
 		}
+		*at = w.next
 		if w.generation.blockers--; w.generation.blockers == 0 {
 			w.generation.cleared = w.generation.pending
 			s.enqueueLocked(w.generation)
 		}
-		return true
-	})
+	}
 }
 
 // redirectLocked lets those who wait for p find out anew what they must wait for: its place is another one's now, or
 // what they wait for is a place in it that is no more.
 func (s *Source) redirectLocked(p *generation) {
-	for _, w := range p.waiters {
+	for w := p.waiters; w != nil; w = w.next {
 		w.generation.pending = 0
 	}
-	s.releaseLocked(p, func(waiter) bool { return true })
+	s.releaseLocked(p, func(*waiter) bool { return true })
 }
 
 // foundLocked lets those look again who could not take the size of g.
 func (s *Source) foundLocked(g *generation) {
-	if len(g.waiters) == 0 {
-		return
-	}
-	for _, w := range g.waiters {
+	for w := g.waiters; w != nil; w = w.next {
 		if w.target == notFound {
 			w.generation.pending = 0
 		}
 	}
-	s.releaseLocked(g, func(w waiter) bool { return w.target == notFound })
+	s.releaseLocked(g, func(w *waiter) bool { return w.target == notFound })
 }
 
 // sizeOf returns the size of a generation that another one may hold at this moment, or notFound.

@@ -26,6 +26,16 @@ import (
 // To find it means to decompress what may be a lot, so that workers do it, while the lineage waits. Where nothing was read
 // of a generation, the time of its last modification tells, which compressed files keep.
 
+// candidates are files of which one may hold the rest of a generation.
+type candidates struct {
+	files []sibling
+	found int  // index of the one that does, -1 if none
+	known bool // found is set
+}
+
+// looked says whether it is known which of them holds the rest.
+func (c *candidates) looked() bool { return c != nil && c.known }
+
 // unpackers are the formats, by the extension of the name.
 var unpackers = map[string]func(io.Reader) (io.Reader, error){
 	".gz":  func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
@@ -157,33 +167,39 @@ func (s *Source) holds(ctx context.Context, g *generation, sib sibling) (bool, e
 // lookInto has a worker find out whether the rest of g is in one of the compressed files among these, or in a copy. It
 // returns whether there are any. What few bytes were read of a file does not tell its copy from an independent file.
 func (s *Source) lookInto(g *generation, unknown []sibling) bool {
-	var candidates []sibling
+	var files []sibling
 	for _, sib := range unknown {
 		may := sib.packed() || g.position >= headSize
 		if may && sib.stat.mtime > g.mtime-int64(2*time.Second) { // some tools set mere seconds
-			candidates = append(candidates, sib)
+			files = append(files, sib)
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if g.sought || g.head.size == 0 || len(candidates) == 0 {
+	if g.sought || g.head.size == 0 || len(files) == 0 {
 		return false
 	}
 	g.sought, g.dormant = true, false // a newer one waits for it from now on
-	g.candidates, g.inside, g.looked = candidates, -1, false
+	g.inside = &candidates{files: files, found: -1}
 	s.looking++
 	s.enqueueLocked(g)
 	return true
 }
 
+func (s *Source) candidatesOf(g *generation) *candidates {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return g.inside
+}
+
 // lookInto is the worker's part; it holds the generation.
-func (r *reader) lookInto(ctx context.Context, g *generation) {
-	if g.looked {
+func (r *reader) lookInto(ctx context.Context, g *generation, c *candidates) {
+	if c.known {
 		return
 	}
 	s := r.source
 	moved := false
-	inside := slices.IndexFunc(g.candidates, func(sib sibling) bool {
+	found := slices.IndexFunc(c.files, func(sib sibling) bool {
 		ok, err := s.holds(ctx, g, sib)
 		moved = moved || hasMoved(err)
 		return ok
@@ -193,28 +209,28 @@ func (r *reader) lookInto(ctx context.Context, g *generation) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g.inside, g.looked, g.sought = inside, true, !moved
+	c.found, c.known, g.sought = found, true, !moved
 	s.searchLocked(g)
 }
 
 // lookedInto goes on with what the worker has found out.
 func (s *Source) lookedInto(ctx context.Context, g *generation) {
 	s.mu.Lock()
-	candidates, inside := g.candidates, g.inside
-	g.candidates, g.looked = nil, false
+	files, found := g.inside.files, g.inside.found
+	g.inside = nil
 	s.looking--
 	s.mu.Unlock()
 	l := g.lineage
 	var c *generation
-	if inside >= 0 && !g.dead && s.byInode[candidates[inside].stat.inode] == nil {
-		c = s.successor(g, candidates[inside])
+	if found >= 0 && !g.dead && s.byInode[files[found].stat.inode] == nil {
+		c = s.successor(g, files[found])
 		if packed(c.name) {
 			s.stats.unpacked.Add(1)
 		}
 		s.sayRemoved(g, c.name)
 	}
 	switch {
-	case g.dead, inside < 0 && !g.sought: // once more, then
+	case g.dead, found < 0 && !g.sought: // once more, then
 	case g.truncated && c != nil:
 		_, siblings := s.collect(l)
 		unknown, _ := s.unknownOf(ctx, l, siblings)
@@ -234,7 +250,7 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, o := range l.generations {
-		if o.truncated && o.candidates == nil {
+		if o.truncated && o.inside == nil {
 			s.searchLocked(o) // resolve has waited for this
 		}
 	}
@@ -245,8 +261,8 @@ func (s *Source) unasked(g *generation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g.truncated = false
-	if g.looked {
-		g.candidates, g.looked, g.sought = nil, false, false
+	if g.inside.looked() {
+		g.inside, g.sought = nil, false
 		s.looking--
 	}
 }
@@ -263,8 +279,8 @@ func (s *Source) lookingInside(ctx context.Context, l *lineage, siblings []sibli
 	for _, g := range generations {
 		s.mu.Lock()
 		untouched := g.position == 0
-		gone := g.ordinal > 0 && !g.dead && !g.proven && !g.truncated && !g.givenUp && g.file == nil && g.candidates == nil
-		looking = looking || g.candidates != nil && !g.truncated
+		gone := g.ordinal > 0 && !g.dead && !g.proven && !g.truncated && !g.givenUp && g.file == nil && g.inside == nil
+		looking = looking || g.inside != nil && !g.truncated
 		s.mu.Unlock()
 		if _, found := beside.of(g.id); !gone || g.sought || found {
 			continue
@@ -336,7 +352,7 @@ func (s *Source) sayRemoved(g *generation, name string) {
 // its end.
 func (s *Source) mayBePacked(g *generation) bool {
 	s.mu.Lock()
-	unread := g.lineage != nil && g.ordinal > 0 && !g.dead && !g.proven && (!g.sought || g.candidates != nil) && (g.head.size > 0 || g.position == 0)
+	unread := g.lineage != nil && g.ordinal > 0 && !g.dead && !g.proven && (!g.sought || g.inside != nil) && (g.head.size > 0 || g.position == 0)
 	s.mu.Unlock()
 	return unread && slices.ContainsFunc(s.siblingsOf(g.path, time.Second), sibling.packed)
 }

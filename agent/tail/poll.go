@@ -3,6 +3,7 @@ package tail
 import (
 	"container/heap"
 	"context"
+	"math/rand/v2"
 	"time"
 )
 
@@ -13,20 +14,43 @@ import (
 // safeguard.
 const (
 	maxPoll = 30 // poll intervals between two looks at an idle file, unless there are very many
-	// perFile limits the share of a core that looking at very many idle files takes: each of n files waits n times this.
+	// The share of a core that looking at very many idle files takes is limited: each of n files waits n times this.
 	perFile = 500 * time.Microsecond
+	// If there are more than these and events come, it is less.
+	veryMany       = 2000
+	perWatchedFile = 4 * perFile
 )
 
 // pollInterval returns the time until the next look at a file that is at its path.
 func (s *Source) pollInterval(idleFor time.Duration, watched bool) time.Duration {
-	back := idleFor / 8
+	back, each := idleFor/8, perFile
 	if watched {
 		back = idleFor / 2
+		if len(s.polls) > veryMany {
+			each = perWatchedFile
+		}
 	}
 	if back <= s.cfg.PollInterval {
 		return s.cfg.PollInterval
 	}
-	return max(min(back, maxPoll*s.cfg.PollInterval), time.Duration(len(s.polls))*perFile)
+	interval := max(min(back, maxPoll*s.cfg.PollInterval), time.Duration(len(s.polls))*each)
+	return interval - rand.N(interval/4) // or files that were found together would always be looked at together
+}
+
+// attend schedules the next look at a generation that has just been looked at.
+func (s *Source) attend(g *generation, now instant) time.Duration {
+	s.mu.Lock()
+	home, idleFor := g.away.IsZero(), now.Sub(g.active)
+	if g.held || !g.unsaved.IsZero() {
+		idleFor = 0 // time alone is a reason to look again
+	}
+	s.mu.Unlock()
+	interval := s.cfg.PollInterval
+	if home {
+		interval = s.pollInterval(idleFor, s.watch.covers(g.lineage.folder()))
+	}
+	s.schedule(g, now.Add(interval))
+	return interval
 }
 
 // pollHeap has the generation that is due next at its root.
@@ -36,12 +60,12 @@ func (h pollHeap) Len() int           { return len(h) }
 func (h pollHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
 func (h pollHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].dueIndex, h[j].dueIndex = i, j
+	h[i].dueIndex, h[j].dueIndex = int32(i), int32(j)
 }
 
 func (h *pollHeap) Push(x any) {
 	g := x.(*generation)
-	g.dueIndex = len(*h)
+	g.dueIndex = int32(len(*h))
 	*h = append(*h, g)
 }
 
@@ -62,7 +86,7 @@ func (s *Source) schedule(g *generation, due instant) {
 		heap.Push(&s.polls, g)
 	case due.Before(g.due):
 		g.due = due
-		heap.Fix(&s.polls, g.dueIndex)
+		heap.Fix(&s.polls, int(g.dueIndex))
 	}
 }
 
@@ -72,21 +96,24 @@ func (s *Source) poll(ctx context.Context, now instant) {
 	for len(s.polls) > 0 && !s.polls[0].due.After(now) {
 		g := heap.Pop(&s.polls).(*generation)
 		s.mu.Lock()
-		asleep, home, idleFor := g.dead || g.dormant || g.lineage == nil, g.away.IsZero(), now.Sub(g.active)
-		if g.held || !g.unsaved.IsZero() {
-			idleFor = 0 // time alone is a reason to look again
-		}
+		asleep, home := g.dead || g.dormant || g.lineage == nil, g.away.IsZero()
 		s.mu.Unlock()
+		if asleep {
+			continue
+		}
+		interval := s.attend(g, now)
 		switch {
-		case asleep:
-		case home:
-			s.schedule(g, now.Add(s.pollInterval(idleFor, s.watch.covers(g.lineage.folder()))))
-			s.lookSoon(g.lineage) // makes it due earlier if it has changed
-		default:
-			s.schedule(g, now.Add(s.cfg.PollInterval))
+		case !home:
 			s.pollAway(ctx, g, now)
+		case interval <= s.cfg.PollInterval || !s.scannedWithin(g, interval):
+			s.lookSoon(g.lineage) // makes it due earlier if it has changed
 		}
 	}
+}
+
+// scannedWithin says whether a scan came by the generation's path so lately.
+func (s *Source) scannedWithin(g *generation, d time.Duration) bool {
+	return g.lineage.scan == s.scans.number && time.Since(s.scans.began) < d
 }
 
 // pollAway looks at a file that is not at its path any more.
@@ -160,12 +187,12 @@ func (s *Source) vanished(g *generation) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if g.file != nil || g.state == held || g.candidates != nil || g.givenUp {
+	if g.file != nil || g.state == held || g.inside != nil || g.givenUp {
 		return
 	}
 	g.dormant = true
-	if g.missing.IsZero() {
-		g.missing = now()
+	if s.missing[g].IsZero() {
+		s.missing[g] = now()
 	}
 	s.progressLocked(g)
 }

@@ -3,6 +3,7 @@ package tail
 import (
 	"crypto/sha256"
 	"io"
+	"sync"
 )
 
 // Sizes of the probes in bytes.
@@ -37,11 +38,15 @@ func probes(f io.ReaderAt, position int64) (head, tail probe, err error) {
 	return head, tail, err
 }
 
+// probeBuffers keep the first look at very many files from making much garbage.
+var probeBuffers = sync.Pool{New: func() any { return new([headSize]byte) }}
+
 func probeAt(f io.ReaderAt, offset, size int64) (probe, error) {
-	var buf [headSize]byte
 	if size == 0 {
 		return probe{}, nil
 	}
+	buf := probeBuffers.Get().(*[headSize]byte)
+	defer probeBuffers.Put(buf)
 	if n, err := f.ReadAt(buf[:size], offset); int64(n) < size {
 		return probe{}, err
 	}

@@ -8,7 +8,7 @@ import "context"
 // enqueueLocked has a worker look at the generation as soon as there is one.
 func (s *Source) enqueueLocked(g *generation) {
 	switch {
-	case g.dead || g.ending || g.lineage == nil || g.file == nil && g.name == "" && g.candidates == nil:
+	case g.dead || g.ending || g.lineage == nil || g.file == nil && g.name == "" && g.inside == nil:
 	case g.state == held:
 		g.again = true
 	case g.state == idle:
@@ -19,19 +19,6 @@ func (s *Source) enqueueLocked(g *generation) {
 		s.ready = append(s.ready, g)
 		s.work.Signal()
 	}
-}
-
-// enqueueLater is enqueue for one of very many new generations. It has a worker look once the generation is registered, for
-// its descriptor can't be closed before that.
-func (s *Source) enqueueLater(g *generation) {
-	s.mu.Lock()
-	if g.inflight {
-		g.more = true
-	} else {
-		s.enqueueLocked(g)
-	}
-	s.mu.Unlock()
-	s.schedule(g, now().Add(s.cfg.PollInterval))
 }
 
 // next blocks until a generation is ready, and holds it for the caller; nil when the source stops.

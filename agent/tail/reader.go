@@ -68,8 +68,8 @@ func (r *reader) read(ctx context.Context, g *generation) (again bool) {
 // it is still there. What it finds instead others are told.
 func (r *reader) look(ctx context.Context, g *generation) (f handle, st fileStat, ok bool) {
 	s := r.source
-	if g.candidates != nil {
-		r.lookInto(ctx, g)
+	if c := s.candidatesOf(g); c != nil {
+		r.lookInto(ctx, g, c)
 		return nil, st, false
 	}
 	if !s.mayRead(g) {
@@ -101,11 +101,12 @@ func (r *reader) look(ctx context.Context, g *generation) (f handle, st fileStat
 	return f, st, true
 }
 
-// mayRead is false if the generation waits for another, or has a batch waiting behind the one in flight already.
+// mayRead is false if the generation waits for another, is not registered yet, or has a batch waiting behind the one in
+// flight already.
 func (s *Source) mayRead(g *generation) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if g.prepared != nil {
+	if g.prepared != nil || g.unregistered {
 		g.more = true
 		return false
 	}
@@ -116,7 +117,10 @@ func (s *Source) mayRead(g *generation) bool {
 func (s *Source) note(g *generation, st fileStat) {
 	s.mu.Lock()
 	g.links, g.checked = st.links, telling(st.mtime)
-	g.failing = false
+	if g.failing {
+		g.failing = false
+		delete(s.failures, g)
+	}
 	if st.size != g.seen {
 		g.closing = false // it still gets lines
 	}
@@ -291,7 +295,7 @@ func (s *Source) destination(g *generation, st fileStat) destination {
 	defer s.mu.Unlock()
 	to := destination{
 		Source: line.Source{
-			Processor: g.lines, Log: g.log, Codec: g.codec, MaxLine: s.cfg.MaxLine, CutMark: s.cfg.CutMark,
+			Processor: g.section.lines, Log: g.log, Codec: g.section.codec, MaxLine: s.cfg.MaxLine, CutMark: s.cfg.CutMark,
 			Host: s.cfg.Host, File: g.path,
 		},
 		checkpoint: g.checkpointLocked(),
@@ -399,7 +403,7 @@ func (s *Source) failedRead(g *generation, err error) {
 		return
 	}
 	g.failing = true
-	g.failed = now()
+	s.failures[g] = now()
 	file := s.dropLocked(g)
 	s.mu.Unlock()
 	if file != nil {

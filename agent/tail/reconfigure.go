@@ -73,7 +73,7 @@ func (s *Source) redirect() {
 		}
 		l.log = logs[l]
 		for _, g := range l.generations {
-			g.log, g.codec, g.lines = l.log, l.section.codec, l.section.lines
+			g.log, g.section = l.log, l.section
 		}
 	}
 }
@@ -83,7 +83,7 @@ func (s *Source) redirect() {
 func (s *Source) uncoverLocked(l *lineage) {
 	for _, g := range l.generations {
 		g.lineage, g.after, g.cleared, g.pending = nil, nil, 0, 0
-		s.releaseLocked(g, func(waiter) bool { return true })
+		s.releaseLocked(g, func(*waiter) bool { return true })
 	}
 	l.generations, l.current = nil, nil
 }
@@ -120,7 +120,7 @@ func (s *Source) rejoin() {
 }
 
 // rematch returns those matches of a scan under earlier sections that are matches under the present ones.
-func (s *Source) rematch(matches []match) []match {
+func (s *Source) rematch(matches []*match) []*match {
 	kept := matches[:0]
 	for _, m := range matches {
 		if m.section = sectionOf(s.sections, m.path); m.section != nil {

@@ -9,18 +9,19 @@ import (
 // A generation's first checkpoint is written as soon as it is found, so that it is known after a restart even if nothing
 // was read of it yet. These checkpoints become durable in the order in which generations were found: otherwise a crash
 // could leave a newer generation known and an older one unknown, which would then be taken for a file older than all.
+// None is read before its checkpoint is stored.
 
 // registration is what goes into the spool together.
 type registration struct {
-	found       []*generation
-	checkpoints []spool.Checkpoint
+	found []*generation
+	more  []spool.Checkpoint
 }
 
 // maxRegistration bounds how many checkpoints go into the spool together, unless they must.
 const maxRegistration = 1000
 
 // register queues the first checkpoints of generations that were just found, and whatever else goes with the last of them.
-// The generations may be read meanwhile.
+// The generations are looked at again once that is stored.
 func (s *Source) register(ctx context.Context, found []*generation, more ...spool.Checkpoint) {
 	if len(found) == 0 && len(more) == 0 {
 		return
@@ -40,13 +41,10 @@ func (s *Source) register(ctx context.Context, found []*generation, more ...spoo
 }
 
 func (s *Source) queueRegistrationLocked(found []*generation, more ...spool.Checkpoint) {
-	r := registration{found: found, checkpoints: more}
 	for _, g := range found {
-		g.inflight = true
-		c := g.checkpointLocked()
-		r.checkpoints = append(r.checkpoints, spool.Checkpoint{Key: checkpointKey(g.id.inode), Value: c.encode()})
+		g.inflight, g.unregistered = true, true
 	}
-	s.registrations = append(s.registrations, r)
+	s.registrations = append(s.registrations, registration{found: found, more: more})
 }
 
 // registrar stores what is queued, together what has gathered while it was storing, until nothing is left.
@@ -57,35 +55,36 @@ func (s *Source) registrar(ctx context.Context) {
 		n := 0
 		s.mu.Lock()
 		for queued := s.registrations; n < len(queued) && len(b.Checkpoints) < maxRegistration; n++ {
-			b.Checkpoints = append(b.Checkpoints, queued[n].checkpoints...)
+			for _, g := range queued[n].found { // which has not moved since it was found
+				c := g.checkpointLocked()
+				b.Checkpoints = append(b.Checkpoints, spool.Checkpoint{Key: checkpointKey(g.id.inode), Value: c.encode()})
+			}
+			b.Checkpoints = append(b.Checkpoints, queued[n].more...)
 		}
 		s.mu.Unlock()
 		if !s.append(ctx, b) {
 			return
 		}
-		if !s.registered(ctx, n) {
+		if !s.registered(n) {
 			return
 		}
 	}
 }
 
-// registered takes the first n registrations off the queue and lets the generations' first batches follow. It returns
-// whether there are more.
-func (s *Source) registered(ctx context.Context, n int) (more bool) {
+// registered takes the first n registrations off the queue and lets the generations be read. It returns whether there are
+// more.
+func (s *Source) registered(n int) (more bool) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	done := s.registrations[:n]
 	if s.registrations = s.registrations[n:]; len(s.registrations) == 0 {
 		s.registrations = nil // or the array would be kept
 	}
-	more = len(s.registrations) > 0
-	s.mu.Unlock()
 	for _, r := range done {
 		for _, g := range r.found {
-			if next := s.committed(g, g.committed); next != nil {
-				s.commits.Add(1)
-				go s.commit(ctx, g, next)
-			}
+			g.unregistered = false
+			s.committedLocked(g, g.committed)
 		}
 	}
-	return more
+	return len(s.registrations) > 0
 }

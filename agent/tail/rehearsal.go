@@ -16,14 +16,16 @@ type frozen map[string][]byte
 
 func (f frozen) Append(context.Context, spool.Batch) error { return nil }
 
-func (f frozen) Checkpoints(prefix string) (map[string][]byte, error) {
-	found := map[string][]byte{}
+func (f frozen) EachCheckpoint(prefix string, visit func(key string, value []byte) error) error {
 	for key, value := range f {
-		if strings.HasPrefix(key, prefix) {
-			found[key] = value
+		if !strings.HasPrefix(key, prefix) {
+			continue
+		}
+		if err := visit(key, value); err != nil {
+			return err
 		}
 	}
-	return found, nil
+	return nil
 }
 
 // rehearse returns a source that has just found all there is. Files are opened only in the folders that it is asked about;
@@ -35,15 +37,26 @@ func rehearse(sections []Section, host string, checkpoints map[string][]byte, fo
 	}
 	ctx := context.Background()
 	for range 2 { // what one scan leaves open the next one may decide
-		s.startScan(ctx)
-		s.applyScan(ctx, <-s.scans.done)
+		s.scan(ctx)
 		s.scans.next.Stop()
 		s.lookAtReady(ctx, folders)
 	}
 	for e := s.opened.Front(); e != nil; e = e.Next() {
-		e.Value.(*generation).file.Close()
+		e.Value.(*descriptor).Close()
 	}
 	return s, nil
+}
+
+// scan evaluates all globs and takes in what that finds.
+func (s *Source) scan(ctx context.Context) {
+	for s.startScan(ctx); s.scans.done != nil; {
+		select {
+		case part := <-s.scans.parts:
+			s.applyMatches(ctx, part)
+		case w := <-s.scans.done:
+			s.applyScan(ctx, w)
+		}
+	}
 }
 
 // maxLooks bounds how often one file is looked at, should it change all the time.

@@ -37,7 +37,7 @@ func newResumed(value []byte) *resumed {
 
 // passed says whether a file that a scan has just found, and that no checkpoint is known of, is not to be read but for
 // what is written to it from now on. It must be asked before any file of the scan gets a lineage.
-func (s *Source) passed(m match) bool {
+func (s *Source) passed(m *match) bool {
 	switch {
 	case !s.first:
 		return false

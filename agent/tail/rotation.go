@@ -116,10 +116,10 @@ func rotationNumber(suffix string) (int, bool) {
 	return n, err == nil
 }
 
-// writtenOrder sorts newly found files that feed one log, so that the log gets their lines as they were written.
-func writtenOrder(files []match) {
-	slices.SortStableFunc(files, func(a, b match) int {
-		if c := compareTimes(a.stat, b.stat); c != 0 {
+// writtenOrder sorts newly found files by log, and those that feed one log so that it gets their lines as they were written.
+func writtenOrder(files []*match) {
+	slices.SortStableFunc(files, func(a, b *match) int {
+		if c := cmp.Or(cmp.Compare(a.log, b.log), compareTimes(a.stat, b.stat)); c != 0 {
 			return c
 		}
 		return compareNames(filepath.Base(a.path), filepath.Base(b.path))

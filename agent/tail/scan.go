@@ -12,21 +12,26 @@ import (
 // and lines that come meanwhile must not wait for it.
 type scanState struct {
 	running sync.WaitGroup
-	done    chan *walk // nil while no scan runs; the scan sends, once
-	number  uint64
+	done    chan *walk   // nil while no scan runs; the scan sends, once
+	parts   chan []match // the scan sends what it finds on the way
+	unknown []*match     // those that the one that runs has found on paths without a lineage
+	number  uint32       // of the one that runs, or ran last
 	began   time.Time
 	stamp   int64         // what files that were changed then got as their times
 	cost    time.Duration // of the last one
 	next    *time.Timer   // nil before the first scan
 	due     time.Time     // when next fires
-	matched int           // by the last one
 	again   bool          // another scan was asked for while one ran
 	stale   bool          // the sections have changed while one ran
 	pruning bool          // folders may be watched in vain
 }
 
-// scanShare is the part of the time that scans may take: 1/scanShare.
-const scanShare = 100
+// The part of the time that scans may take is 1/scanShare; with very many files, and events of all folders, as little as
+// 1/watchedShare.
+const (
+	scanShare    = 100
+	watchedShare = 3 * scanShare
+)
 
 func (st *scanState) timer() <-chan time.Time {
 	if st.next == nil {
@@ -40,12 +45,12 @@ func (s *Source) startScan(ctx context.Context) {
 	if s.scans.done != nil {
 		return
 	}
-	done := make(chan *walk, 1)
-	s.scans.done = done
+	done, parts := make(chan *walk, 1), make(chan []match)
+	s.scans.done, s.scans.parts = done, parts
+	s.scans.number++
 	s.scans.began, s.scans.stamp = time.Now(), fileClock()
 	w := newWalk(s.sections, s.cfg.stat)
-	w.ctx = ctx
-	w.matches = make([]match, 0, s.scans.matched+s.scans.matched/8)
+	w.ctx, w.parts = ctx, parts
 	s.scans.running.Go(func() { done <- w.run() })
 }
 
@@ -62,27 +67,31 @@ func (s *Source) scanSoon() {
 	}
 }
 
-// applyScan takes in what a scan has found. What it says of known files may be out of date by now; so it is only a hint
-// to look.
-func (s *Source) applyScan(ctx context.Context, w *walk) {
-	s.scans.done = nil
-	s.scans.number++
-	s.scans.matched = len(w.matches)
-	stale, again := s.scans.stale, s.scans.again
-	s.scans.stale, s.scans.again = false, false
-	if stale {
-		w.matches, again = s.rematch(w.matches), true
+// applyMatches takes in some of what a scan finds. What it says of known files may be out of date by now; so it is only a
+// hint to look.
+func (s *Source) applyMatches(ctx context.Context, matches []match) {
+	for i := range matches {
+		if m := &matches[i]; !s.applyKnown(ctx, m) {
+			s.scans.unknown = append(s.scans.unknown, m)
+		}
 	}
+}
+
+// applyScan takes in the rest of what a scan has found, and what can be said only when that is complete.
+func (s *Source) applyScan(ctx context.Context, w *walk) {
+	s.applyMatches(ctx, w.matches)
+	unknown := s.scans.unknown
+	stale, again := s.scans.stale, s.scans.again || s.scans.stale
+	s.scans.done, s.scans.unknown, s.scans.stale, s.scans.again = nil, nil, false, false
+	if stale {
+		unknown = s.rematch(unknown)
+	}
+	watched := true
 	for folder := range w.folders {
 		if s.watch.add(folder) {
 			again = true // what appeared between the walk and the watch made no event
 		}
-	}
-	var unknown []match
-	for _, m := range w.matches {
-		if !s.applyKnown(ctx, m) {
-			unknown = append(unknown, m)
-		}
+		watched = watched && s.watch.covers(folder)
 	}
 	s.lookMissing(ctx)
 	s.applyUnknown(ctx, unknown)
@@ -96,21 +105,29 @@ func (s *Source) applyScan(ctx context.Context, w *walk) {
 	s.updateStats()
 
 	s.scans.cost = time.Since(s.scans.began)
-	delay := max(s.cfg.ScanInterval, s.scans.cost*scanShare)
-	s.scans.due = time.Now().Add(delay)
-	if s.scans.next == nil {
-		s.scans.next = time.NewTimer(delay)
-	} else {
-		s.scans.next.Reset(delay)
-	}
+	s.scanLater(watched)
 	if again {
 		s.scanSoon()
 	}
 	s.scanned.Add(1)
 }
 
+// scanLater sets the time of the next scan by what the last one has cost.
+func (s *Source) scanLater(watched bool) {
+	delay := max(s.cfg.ScanInterval, s.scans.cost*scanShare)
+	if watched && len(s.lineages) > veryMany {
+		delay = max(delay, min(s.scans.cost*watchedShare, time.Duration(len(s.lineages))*perWatchedFile))
+	}
+	s.scans.due = time.Now().Add(delay)
+	if s.scans.next == nil {
+		s.scans.next = time.NewTimer(delay)
+	} else {
+		s.scans.next.Reset(delay)
+	}
+}
+
 // applyKnown handles a path that has a lineage already.
-func (s *Source) applyKnown(ctx context.Context, m match) bool {
+func (s *Source) applyKnown(ctx context.Context, m *match) bool {
 	l := s.lineages[m.path]
 	if l == nil {
 		return false
@@ -153,51 +170,37 @@ func (s *Source) lookMissing(ctx context.Context) {
 // folderChanged says whether names in the lineage's folder may have changed since it was settled.
 func folderChanged(l *lineage) bool {
 	st, err := statPath(l.folder())
-	return err == nil && (st.mtime != l.folderTime || l.settled.UnixNano()-st.mtime < int64(clockTick))
+	return err == nil && st.mtime != l.folderTime
 }
 
 // applyUnknown handles paths without a lineage: known files under other names, and new ones. New ones that feed the
-// same log are put in the order in which they were written.
-func (s *Source) applyUnknown(ctx context.Context, unknown []match) {
-	byLog := map[string][]match{}
-	var logs []string // in a fixed order: of the names of one file the first one counts
-	for _, m := range unknown {
-		if st, ok := s.isNew(ctx, m.path); ok {
-			m.stat = st
-			m.passed = s.passed(m)
-			if log, err := m.section.log.render(m.path); err == nil {
-				if byLog[log] == nil {
-					logs = append(logs, log)
-				}
-				byLog[log] = append(byLog[log], m)
-			} else {
-				s.lineageOf(m.path) // says why it is not tailed
-			}
+// same log are put in the order in which they were written. It may change the matches.
+func (s *Source) applyUnknown(ctx context.Context, unknown []*match) {
+	matches := s.onlyNew(ctx, unknown)
+	writtenOrder(matches)
+	var found, unread []*generation
+	var previous *afterOnce // of the same log
+	log := int32(0)
+	for i, m := range matches {
+		matches[i] = nil // there may be very many, which become something larger here
+		if m.log != log {
+			previous, log = nil, m.log
 		}
-	}
-	var found, fresh []*generation
-	for _, log := range logs {
-		matches := byLog[log]
-		writtenOrder(matches)
-		var previous *afterOnce
-		for _, m := range matches {
-			l := s.lineageOf(m.path)
-			if l == nil || s.byInode[m.stat.inode] != nil {
-				continue // a second name of a file that was new a moment ago
-			}
-			l.scan = s.scans.number
-			all := s.discover(ctx, l, m.stat)
-			found = append(found, all...)
-			g := all[len(all)-1]
-			fresh = append(fresh, g)
-			if m.passed {
-				s.skip(g, m.stat.size)
-			}
-			if previous != nil {
-				g.after = append(g.after, previous)
-			}
-			previous = &afterOnce{generation: g, size: m.stat.size}
+		l := s.lineageOf(m.path)
+		if l == nil || s.byInode[m.stat.inode] != nil {
+			continue // a second name of a file that was new a moment ago
 		}
+		l.scan = s.scans.number
+		all := s.discover(ctx, l, m.stat)
+		found = append(found, all...)
+		g := all[len(all)-1]
+		if m.passed && s.skip(g, m.stat) {
+			s.attend(g, now())
+		} else {
+			unread = append(unread, g)
+		}
+		g.after = previous
+		previous = &afterOnce{generation: g, size: m.stat.size}
 	}
 	var more []spool.Checkpoint
 	if s.first {
@@ -207,13 +210,33 @@ func (s *Source) applyUnknown(ctx context.Context, unknown []match) {
 		s.mu.Unlock()
 	}
 	s.register(ctx, found, more...)
-	for _, g := range fresh {
-		if len(fresh) > s.cfg.MaxOpen {
-			s.enqueueLater(g)
-		} else {
-			s.enqueue(g)
-		}
+	for _, g := range unread {
+		s.enqueue(g)
 	}
+}
+
+// onlyNew returns those matches that are files that no one has seen, and says which of them feed the same log.
+func (s *Source) onlyNew(ctx context.Context, matches []*match) []*match {
+	fresh := matches[:0]
+	logs := map[string]int32{} // numbered as they appear: of the names of one file the first one counts
+	for _, m := range matches {
+		st, ok := s.isNew(ctx, m.path)
+		if !ok {
+			continue
+		}
+		log, err := m.section.log.render(m.path)
+		if err != nil {
+			s.lineageOf(m.path) // says why it is not tailed
+			continue
+		}
+		if _, known := logs[log]; !known {
+			logs[log] = int32(len(logs))
+		}
+		m.stat, m.log = st, logs[log]
+		m.passed = s.passed(m)
+		fresh = append(fresh, m)
+	}
+	return fresh
 }
 
 // isNew says whether a path without a lineage leads to a file that no one has seen. It makes sure that the file is not a

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"bytes"
 	"cmp"
 	"container/list"
 	"context"
@@ -42,9 +43,11 @@ type Source struct {
 	resumed  *resumed // what is known besides checkpoints; nil unless the first scan is still to come after a loss
 	lineages map[string]*lineage
 	byInode  map[inode]*generation
-	byName   map[string]*generation // by present name, and by the name behind a link
-	moved    map[uint64][]*generation
-	copies   map[inode]*generation // new files that hold the beginning of a known one
+	byName   map[string]*generation  // by present name, and by the name behind a link
+	devices  map[uint64]bool         // those of the checkpoints that were loaded
+	copies   map[inode]*generation   // new files that hold the beginning of a known one
+	missing  map[*generation]instant // since when no name leads to it and no descriptor is open
+	aliases  map[*generation]string  // the names behind links at paths
 	folders  folderCache
 	polls    pollHeap
 	watch    *watcher // nil if there is none
@@ -55,7 +58,8 @@ type Source struct {
 	work          sync.Cond // signalled when ready grows
 	ready         []*generation
 	stopping      bool
-	opened        *list.List // of *generation with a descriptor, most recently used first
+	failures      map[*generation]instant // when the last open or read failed, of those that are failing
+	opened        *list.List              // of *descriptor, most recently used first
 	filtered      map[string]line.Counts
 	registrations []registration // oldest first; while there is one, a registrar runs
 	searched      []*generation  // their name leads to another file or to none
@@ -80,7 +84,9 @@ func New(cfg Config) (*Source, error) {
 		cfg: cfg, sections: sections, log: cfg.Logger, quiet: newLimiter(),
 		budget: semaphore.NewWeighted(max(budget, 2*int64(cfg.chunk))), kicked: make(chan struct{}, 1),
 		lineages: map[string]*lineage{}, byInode: map[inode]*generation{}, byName: map[string]*generation{},
-		moved: map[uint64][]*generation{}, copies: map[inode]*generation{}, opened: list.New(), filtered: map[string]line.Counts{},
+		devices: map[uint64]bool{}, copies: map[inode]*generation{},
+		aliases: map[*generation]string{}, missing: map[*generation]instant{}, failures: map[*generation]instant{},
+		opened: list.New(), filtered: map[string]line.Counts{},
 		stopped: make(chan struct{}), reconfigurations: make(chan reconfiguration), errands: errands{of: map[*lineage]*errand{}},
 	}
 	s.work.L = &s.mu
@@ -92,36 +98,27 @@ func New(cfg Config) (*Source, error) {
 
 // load makes the generations of which the spool has a checkpoint. Where they are now, the first scan finds out.
 func (s *Source) load() error {
-	stored, err := s.cfg.Spool.Checkpoints(keyPrefix)
+	var started, resumed []byte
+	err := s.cfg.Spool.EachCheckpoint(keyPrefix, func(key string, value []byte) error {
+		switch key {
+		case startedKey:
+			started = bytes.Clone(value)
+		case resumedKey:
+			resumed = bytes.Clone(value)
+		default:
+			return s.loadOne(key, value)
+		}
+		return nil
+	})
+	if errors.Is(err, errCheckpointVersion) {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("load file checkpoints: %w", err)
 	}
-	s.first = stored[startedKey] == nil
-	s.resumed = newResumed(stored[resumedKey])
-	s.loadActive(stored[startedKey])
-	delete(stored, startedKey)
-	delete(stored, resumedKey)
-	for key, value := range stored {
-		c, err := decodeCheckpoint(key, value)
-		if errors.Is(err, errCheckpointVersion) {
-			return err
-		}
-		if err != nil {
-			s.stats.badCheckpoints.Add(1)
-			s.log.Error("checkpoint is damaged; if its file is still there, it is read from its beginning", "err", err)
-			continue
-		}
-		g := fromCheckpoint(c)
-		if g.orphaned = key != checkpointKey(c.id.inode); !g.orphaned {
-			s.byInode[g.id.inode] = g
-			s.moved[g.id.ino] = append(s.moved[g.id.ino], g)
-		}
-		if l := s.lineageOf(c.path); l != nil {
-			s.mu.Lock()
-			s.joinLocked(g, l)
-			s.mu.Unlock()
-		}
-	}
+	s.first = started == nil
+	s.resumed = newResumed(resumed)
+	s.loadActive(started)
 	for _, l := range s.lineages {
 		slices.SortFunc(l.generations, func(a, b *generation) int { return cmp.Compare(a.ordinal, b.ordinal) })
 		l.current = l.generations[len(l.generations)-1]
@@ -130,8 +127,38 @@ func (s *Source) load() error {
 	return nil
 }
 
+// loadOne makes the generation of one checkpoint.
+func (s *Source) loadOne(key string, value []byte) error {
+	c, err := decodeCheckpoint(key, value)
+	if errors.Is(err, errCheckpointVersion) {
+		return err
+	}
+	if err != nil {
+		s.stats.badCheckpoints.Add(1)
+		s.log.Error("checkpoint is damaged; if its file is still there, it is read from its beginning", "err", err)
+		return nil
+	}
+	g := fromCheckpoint(c)
+	if g.orphaned = key != checkpointKey(c.id.inode); !g.orphaned {
+		s.byInode[g.id.inode] = g
+		s.devices[g.id.dev] = true
+	}
+	if l := s.lineageOf(c.path); l != nil {
+		s.mu.Lock()
+		s.joinLocked(g, l)
+		s.mu.Unlock()
+	}
+	return nil
+}
+
 func (s *Source) joinLocked(g *generation, l *lineage) {
-	g.lineage, g.codec, g.lines = l, l.section.codec, l.section.lines
+	if g.path == l.path {
+		g.path = l.path // one string for all; there are very many
+	}
+	if g.log == l.log {
+		g.log = l.log
+	}
+	g.lineage, g.section = l, l.section
 	l.generations = append(l.generations, g)
 	l.last = max(l.last, g.ordinal)
 }
@@ -162,7 +189,7 @@ func (s *Source) Run(ctx context.Context) error {
 	s.watch.close()
 	s.mournAll(left)
 	for e := s.opened.Front(); e != nil; e = e.Next() {
-		e.Value.(*generation).file.Close()
+		e.Value.(*descriptor).Close()
 	}
 	return nil
 }
@@ -187,6 +214,8 @@ func (s *Source) conduct(done, ctx context.Context) {
 			s.handleKick(ctx)
 		case <-s.errands.due():
 			s.runErrand(ctx)
+		case part := <-s.scans.parts:
+			s.applyMatches(ctx, part)
 		case w := <-s.scans.done:
 			s.applyScan(ctx, w)
 		case <-s.scans.timer():
@@ -232,7 +261,7 @@ func (s *Source) handleKick(ctx context.Context) {
 			s.unasked(g)
 		}
 		s.mu.Lock()
-		looked, looking, truncated := g.looked, g.candidates != nil, g.truncated
+		looked, looking, truncated := g.inside.looked(), g.inside != nil, g.truncated
 		s.mu.Unlock()
 		switch {
 		case looked:

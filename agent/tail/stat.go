@@ -28,7 +28,7 @@ type fileStat struct {
 	identity
 	size    int64
 	mtime   int64 // nanoseconds since 1970
-	links   uint64
+	links   uint32
 	regular bool
 }
 
@@ -37,7 +37,7 @@ func statOf(info fs.FileInfo) fileStat {
 	st := fileStat{size: info.Size(), mtime: info.ModTime().UnixNano(), links: 1, regular: info.Mode().IsRegular()}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
 		st.inode = inode{dev: uint64(sys.Dev), ino: sys.Ino}
-		st.links = uint64(sys.Nlink)
+		st.links = uint32(sys.Nlink)
 	}
 	return st
 }

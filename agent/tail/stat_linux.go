@@ -42,7 +42,7 @@ func statFile(f *os.File) (fileStat, error) {
 
 func convert(x *unix.Statx_t) fileStat {
 	st := fileStat{
-		size: int64(x.Size), mtime: x.Mtime.Sec*1e9 + int64(x.Mtime.Nsec), links: uint64(x.Nlink),
+		size: int64(x.Size), mtime: x.Mtime.Sec*1e9 + int64(x.Mtime.Nsec), links: x.Nlink,
 		regular: x.Mode&unix.S_IFMT == unix.S_IFREG,
 	}
 	st.inode = inode{dev: unix.Mkdev(x.Dev_major, x.Dev_minor), ino: x.Ino}

@@ -21,18 +21,16 @@ func (s *Source) sweep(ctx context.Context) {
 		s.closeUncovered(g)
 		s.mu.Lock()
 		asleep := (g.dormant || g.lineage == nil) && !g.dead && g.file == nil && g.dueIndex < 0 && g.quietLocked()
-		missing := g.missing
 		s.mu.Unlock()
 		if !asleep || now.Before(g.due) {
 			continue
 		}
 		g.due = now.Add(max(s.cfg.ForgetAfter/4, s.cfg.ScanInterval)) // it is not in the poller's heap
+		missing := s.missing[g]
 		switch {
 		case s.stillThere(g, beside):
 		case missing.IsZero():
-			s.mu.Lock()
-			g.missing = now
-			s.mu.Unlock()
+			s.missing[g] = now
 		case now.Sub(missing) >= s.cfg.ForgetAfter && missing.Before(instantOf(active)) && mounted(g):
 			s.forget(ctx, g)
 		}
@@ -82,18 +80,21 @@ func (s *Source) drop(g *generation) {
 	if s.byInode[g.id.inode] == g {
 		delete(s.byInode, g.id.inode)
 	}
-	for _, name := range []string{g.name, g.alias} {
+	for _, name := range []string{g.name, s.aliases[g]} {
 		if s.byName[name] == g {
 			delete(s.byName, name)
 		}
 	}
+	delete(s.aliases, g)
+	delete(s.missing, g)
 	if g.dueIndex >= 0 {
-		heap.Remove(&s.polls, g.dueIndex)
+		heap.Remove(&s.polls, int(g.dueIndex))
 	}
 	l := g.lineage
 	s.mu.Lock()
+	delete(s.failures, g)
 	g.dead, g.lineage = true, nil // who still holds it must not settle a lineage that may have ended
-	s.releaseLocked(g, func(waiter) bool { return true })
+	s.releaseLocked(g, func(*waiter) bool { return true })
 	if l != nil {
 		l.generations = slices.DeleteFunc(l.generations, func(o *generation) bool { return o == g })
 	}

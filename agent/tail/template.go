@@ -37,6 +37,9 @@ func (t template) render(path string) (string, error) {
 }
 
 func (t template) expand(path string) (string, error) {
+	if !strings.ContainsAny(t.text, "{}") {
+		return t.text, nil // and no copy of it for each of very many files
+	}
 	var out strings.Builder
 	rest := t.text
 	for {

@@ -17,7 +17,8 @@ type match struct {
 	path    string
 	section *section
 	stat    fileStat
-	passed  bool // what it holds already is not to be read
+	log     int32 // number of the log that it feeds among those of the new files; set once it is known to be new
+	passed  bool  // what it holds already is not to be read
 }
 
 // walk evaluates the globs of all sections once. It reads each folder at most once, and only folders in which a glob
@@ -32,7 +33,8 @@ type walk struct {
 	section  *section
 
 	// The result.
-	matches []match
+	matches []match         // those that parts did not get
+	parts   chan []match    // takes matches while the walk goes on; nil if they shall be gathered
 	folders map[string]bool // where a file that matches can appear, or a folder that leads to one
 	closed  []string        // folders that this user may not list or pass through
 }
@@ -156,4 +158,14 @@ func (w *walk) file(path string) {
 		w.seen[path] = true
 	}
 	w.matches = append(w.matches, match{path: path, section: w.section, stat: st})
+	if w.parts != nil && len(w.matches) == partSize {
+		select {
+		case w.parts <- w.matches:
+		case <-w.ctx.Done():
+		}
+		w.matches = make([]match, 0, partSize)
+	}
 }
+
+// partSize is how many matches a scan hands over at a time.
+const partSize = 512

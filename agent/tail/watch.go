@@ -181,7 +181,7 @@ func (s *Source) created(ctx context.Context, path string) {
 		}
 	}
 	if sec != nil {
-		s.applyUnknown(ctx, []match{{path: path, section: sec, stat: st}})
+		s.applyUnknown(ctx, []*match{{path: path, section: sec, stat: st}})
 	}
 }
 

@@ -57,7 +57,7 @@ func (c *config) agent(proc *cli.Process) agent.Config {
 
 // tailingGC is how much garbage, in percent of what lives, an agent that tails files lets gather. What lives in it is
 // mostly what it knows of files, and with very many of them as much again would be wasted; reading costs no more by it.
-const tailingGC = 50
+const tailingGC = 25
 
 func (c *config) runAgent(ctx context.Context, proc *cli.Process, cfg agent.Config) error {
 	if _, set := c.host.LookupEnv("GOGC"); !set && len(c.files) > 0 {
