@@ -33,10 +33,11 @@ func (f *fixture) copyFile(from, to string) {
 	f.check(out.Close())
 }
 
-// everyGlob runs the test with globs that cover rotated names and that don't, with events and without.
+// everyGlob runs the test with globs that cover rotated names and that don't, with events and without, and a spool in a
+// file.
 func everyGlob(t *testing.T, test func(t *testing.T, f *fixture)) {
 	for _, glob := range []string{"app.log", "app.log*"} {
-		t.Run(glob, func(t *testing.T) { both(t, test, glob) })
+		t.Run(glob, func(t *testing.T) { both(t, func(t *testing.T, f *fixture) { test(t, f.real()) }, glob) })
 	}
 }
 
@@ -237,7 +238,7 @@ func TestCopyTruncateWhileSpoolIsFull(t *testing.T) {
 
 // Bytes that were seen, and destroyed before they could be read, are counted.
 func TestDestroyedBytesAreCounted(t *testing.T) {
-	f := newFixture(t, "app.log")
+	f := newFixture(t, "app.log").real()
 	f.write("app.log", lines("a", 0, 50)+"unfinished")
 	f.up()
 	f.wants("app", lines("a", 0, 50))
@@ -257,7 +258,7 @@ func TestDestroyedBytesAreCounted(t *testing.T) {
 
 // A file that begins like another one is no copy of it if it goes on differently, or bears a name of its own.
 func TestFilesThatBeginAlike(t *testing.T) {
-	f := newFixture(t, "*.log*")
+	f := newFixture(t, "*.log*").real()
 	f.cfg.Sections[0].Log = "{name}"
 	f.write("app.log", "started\nworking\n")
 	f.up()
@@ -279,7 +280,7 @@ func TestCopyTruncateUnderLoad(t *testing.T) {
 	}
 	for _, glob := range []string{"app.log", "app.log*"} {
 		t.Run(glob, func(t *testing.T) {
-			f := newFixture(t, glob)
+			f := newFixture(t, glob).real()
 			f.spool.lottery = true
 			f.write("app.log", "")
 			f.up()

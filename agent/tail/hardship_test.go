@@ -179,7 +179,7 @@ func TestManyRotationsWithASlowSpool(t *testing.T) {
 	if *long {
 		rounds, every, perRound = 100, 300*time.Millisecond, 600
 	}
-	f := newFixture(t, "*.log")
+	f := newFixture(t, "*.log").real()
 	slow := &throttled{Spool: f.spool, delay: 20 * time.Millisecond}
 	f.cfg.Spool = slow
 	f.patience = time.Minute
@@ -217,7 +217,7 @@ func TestManyFilesWithEqualHeads(t *testing.T) {
 	if *long {
 		n = 1000
 	}
-	f := newFixture(t, "*.log")
+	f := newFixture(t, "*.log").real()
 	f.cfg.MaxOpen = 50
 	head := strings.Repeat("#Software: the same in all files\n", 124) // 4 KiB
 	for i := range n {
@@ -251,7 +251,7 @@ func TestManyFilesWithEqualHeads(t *testing.T) {
 }
 
 func TestFilesGrowByteByByte(t *testing.T) {
-	f := newFixture(t, "*.log")
+	f := newFixture(t, "*.log").real()
 	f.up()
 	text := lines("some text", 0, 64)[:1024]
 	for i := range text {
@@ -273,7 +273,7 @@ func TestReusedInodes(t *testing.T) {
 	for _, births := range []bool{true, false} {
 		for _, running := range []bool{true, false} {
 			t.Run(fmt.Sprintf("births=%v running=%v", births, running), func(t *testing.T) {
-				f := newFixture(t, "*.log")
+				f := newFixture(t, "*.log").real()
 				f.cfg.Grace = time.Millisecond
 				if !births {
 					f.cfg.stat = func(path string) (fileStat, error) { st, err := statPath(path); st.born = 0; return st, err }
@@ -372,7 +372,7 @@ func TestHugeLine(t *testing.T) {
 		fill byte
 	}{{"sparse NULs", 0}, {"text", 'x'}} {
 		t.Run(c.name, func(t *testing.T) {
-			f := newFixture(t, "*.log")
+			f := newFixture(t, "*.log").real()
 			counting := &countingSpool{Spool: f.spool, fill: c.fill}
 			f.cfg.Spool = counting
 			f.patience = 10 * time.Minute
@@ -419,7 +419,7 @@ func TestHugeLine(t *testing.T) {
 
 // A file that can't be read for a while is read from its first byte afterwards, and so is what was rotated meanwhile.
 func TestUnreadableAfterRotation(t *testing.T) {
-	f := newFixture(t, "app.log")
+	f := newFixture(t, "app.log").real()
 	var locked atomicBool
 	f.cfg.open = func(path string) (*os.File, error) {
 		if st, err := os.Stat(path); err == nil && locked.get() && st.Mode().Perm() == 0 { // root may read everything
@@ -453,7 +453,7 @@ func TestUnreadableAfterRotation(t *testing.T) {
 
 // A clock that was set back makes files look older than those before them.
 func TestClockSetBack(t *testing.T) {
-	f := newFixture(t, "app.log")
+	f := newFixture(t, "app.log").real()
 	f.write("app.log", "one\n")
 	f.up()
 	f.wants("app", "one\n")
@@ -496,7 +496,7 @@ func TestFewWatches(t *testing.T) {
 		}
 		return
 	}
-	f := newFixture(t, "*/*.log")
+	f := newFixture(t, "*/*.log").real()
 	f.cfg.Sections[0].Log = "{dir}/{stem}"
 	f.cfg.MaxOpen = 100
 	f.patience = time.Minute
@@ -534,7 +534,7 @@ func TestFewWatches(t *testing.T) {
 
 // Any bytes, written in any pieces, come as they are.
 func TestRandomBytesInPieces(t *testing.T) {
-	f := newFixture(t, "*.log")
+	f := newFixture(t, "*.log").real()
 	f.up()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

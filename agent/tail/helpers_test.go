@@ -31,8 +31,13 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// fakeSpool keeps what was appended. It survives the sources that write to it.
+// fakeSpool keeps what was appended, to compare it with what was written. It survives the sources that write to it. It
+// stores all in a real spool first if it has one, and the checkpoints are those that are stored there; by itself it is
+// for tests that let appends fail or wait, and for those that look at a source alone.
 type fakeSpool struct {
+	real *spool.Spool // nil if all is in memory
+	path string       // of the real one
+
 	mu          sync.Mutex
 	logs        map[string][]byte
 	checkpoints map[string][]byte
@@ -89,6 +94,11 @@ func (s *fakeSpool) Append(ctx context.Context, b spool.Batch) error {
 		s.fail--
 		return errSpool
 	}
+	if s.real != nil {
+		if err := s.real.Append(ctx, b); err != nil {
+			return err
+		}
+	}
 	s.appends++
 	s.last = 0
 	for _, d := range b.Drafts {
@@ -133,6 +143,9 @@ func (s *fakeSpool) EachCheckpoint(prefix string, visit func(key string, value [
 func (s *fakeSpool) Checkpoints(prefix string) (map[string][]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.real != nil {
+		return s.real.Checkpoints(prefix)
+	}
 	found := map[string][]byte{}
 	for k, v := range s.checkpoints {
 		if strings.HasPrefix(k, prefix) {
@@ -140,6 +153,48 @@ func (s *fakeSpool) Checkpoints(prefix string) (map[string][]byte, error) {
 		}
 	}
 	return found, nil
+}
+
+// open opens the real spool anew, if there is one.
+func (s *fakeSpool) open(t tb) {
+	t.Helper()
+	if s.path == "" {
+		return
+	}
+	s.close(t)
+	real, err := spool.Open(s.path, spool.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.do(func() { s.real = real })
+}
+
+func (s *fakeSpool) close(t tb) {
+	if s.real == nil {
+		return
+	}
+	if err := s.real.Close(); err != nil {
+		t.Errorf("close the spool: %v", err)
+	}
+	s.do(func() { s.real = nil })
+}
+
+// stored returns all lines of a log that the real spool holds.
+func (s *fakeSpool) stored(t tb, log string) string {
+	t.Helper()
+	blocks, _, err := s.real.Read(nil, nil, log, 1, 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []byte
+	for i := range blocks {
+		raw, err := blocks[i].Lines(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, raw...)
+	}
+	return string(all)
 }
 
 func (s *fakeSpool) log(name string) string {
@@ -214,10 +269,27 @@ func newFixtureIn(t tb, dir string, globs ...string) *fixture {
 	}
 	t.Cleanup(func() {
 		f.down()
+		f.spool.close(t)
+		if f.spool.path != "" {
+			os.RemoveAll(filepath.Dir(f.spool.path)) // not before: an open spool puts its file back
+		}
 		if t.Failed() {
 			t.Logf("the source said:\n%s", f.logged.String())
 		}
 	})
+	return f
+}
+
+// real gives the fixture a spool in a file, which is opened anew with each start of the source, and is compared in the end.
+func (f *fixture) real() *fixture {
+	f.t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "tail-spool-") // in memory, where syncs cost nothing
+	if err != nil {
+		dir, err = os.MkdirTemp("", "tail-spool-")
+	}
+	f.check(err)
+	f.spool.path = filepath.Join(dir, "spool.db")
+	f.spool.open(f.t)
 	return f
 }
 
@@ -232,6 +304,7 @@ func (f *fixture) up() {
 	if f.source != nil {
 		f.t.Fatal("the source is up already")
 	}
+	f.spool.open(f.t)
 	s, err := New(f.cfg)
 	if err != nil {
 		f.t.Fatal(err)
@@ -253,6 +326,13 @@ func (f *fixture) down() {
 		f.stop()
 		f.counted = f.source.Filtered()
 		f.source = nil
+		if f.spool.real != nil {
+			for log, want := range f.spool.logs {
+				if got := f.spool.stored(f.t, log); got != string(want[len(want)-len(got):]) {
+					f.t.Errorf("log %q: the spool holds other lines than it was given", log)
+				}
+			}
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ func TestRotationWhileDown(t *testing.T) {
 		{"times", "app.log.2026-01-01T10:00:00", "app.log.2026-01-02T10:00:00"},
 	} {
 		t.Run(style.name, func(t *testing.T) {
-			f := newFixture(t, "app.log")
+			f := newFixture(t, "app.log").real()
 			f.write("app.log", lines("a", 0, 10))
 			f.up()
 			f.wants("app", lines("a", 0, 10))
@@ -61,7 +61,7 @@ func TestRotationWhileDown(t *testing.T) {
 }
 
 func TestRotationWhileDownWithoutSuccessor(t *testing.T) {
-	f := newFixture(t, "app.log")
+	f := newFixture(t, "app.log").real()
 	f.write("app.log", "one\n")
 	f.up()
 	f.wants("app", "one\n")
@@ -77,7 +77,7 @@ func TestRotationWhileDownWithoutSuccessor(t *testing.T) {
 }
 
 func TestManyRotationsBetweenLooks(t *testing.T) {
-	f := newFixture(t, "app.log").blind()
+	f := newFixture(t, "app.log").blind().real()
 	f.cfg.PollInterval, f.cfg.ScanInterval = 50*time.Millisecond, 50*time.Millisecond
 	want := ""
 	rotate := func(n int) {
@@ -108,7 +108,7 @@ func TestManyRotationsBetweenLooks(t *testing.T) {
 }
 
 func TestOldSiblingsAreNotRead(t *testing.T) {
-	f := newFixture(t, "app.log")
+	f := newFixture(t, "app.log").real()
 	f.write("app.log.2", "very old\n")
 	f.write("app.log.1", "old\n")
 	f.write("app.log", "one\n")
@@ -160,7 +160,7 @@ func TestGlobCoversRotatedNames(t *testing.T) {
 }
 
 func TestRotatedFileKeepsItsLog(t *testing.T) {
-	f := newFixture(t, "*.log")
+	f := newFixture(t, "*.log").real()
 	f.write("app.log", "one\n")
 	f.up()
 	f.wants("app", "one\n")
@@ -200,7 +200,7 @@ func TestTruncation(t *testing.T) {
 }
 
 func TestTruncationBehindEqualHead(t *testing.T) {
-	f := newFixture(t, "app.log")
+	f := newFixture(t, "app.log").real()
 	head := strings.Repeat("the same banner\n", 200)
 	f.write("app.log", head+lines("a", 0, 10))
 	f.up()
@@ -212,7 +212,7 @@ func TestTruncationBehindEqualHead(t *testing.T) {
 }
 
 func TestEqualHeads(t *testing.T) {
-	f := newFixture(t, "*.log")
+	f := newFixture(t, "*.log").real()
 	head := strings.Repeat("#Software: the same in all files\n", 128)
 	names := []string{"a", "b", "c", "d"}
 	for _, n := range names {
@@ -232,7 +232,7 @@ func TestEqualHeads(t *testing.T) {
 func TestInodeReuse(t *testing.T) {
 	for _, name := range []string{"running", "stopped"} {
 		t.Run(name, func(t *testing.T) {
-			f := newFixture(t, "*.log")
+			f := newFixture(t, "*.log").real()
 			f.cfg.Grace = 5 * time.Millisecond
 			f.cfg.ForgetAfter = 20 * time.Millisecond
 			want := map[string]string{}
@@ -272,7 +272,7 @@ func TestInodeReuse(t *testing.T) {
 }
 
 func TestInodeReuseWithoutBirth(t *testing.T) {
-	f := newFixture(t, "*.log")
+	f := newFixture(t, "*.log").real()
 	f.cfg.stat = func(path string) (fileStat, error) {
 		st, err := statPath(path)
 		st.born = 0
@@ -318,7 +318,7 @@ func TestSymlinks(t *testing.T) {
 }
 
 func TestNewFilesOfOneLogInWrittenOrder(t *testing.T) {
-	f := newFixture(t, "*.log*")
+	f := newFixture(t, "*.log*").real()
 	f.cfg.Sections[0].Log = "all"
 	base := time.Now().Add(-time.Hour)
 	want := ""
@@ -338,7 +338,7 @@ func TestNewFilesOfOneLogInWrittenOrder(t *testing.T) {
 // TestFileSeenUnderTwoNamesInOneLook renames the file each time that it was looked at under its path, so that each look at
 // the folder sees it twice, and no two looks agree.
 func TestFileSeenUnderTwoNamesInOneLook(t *testing.T) {
-	f := newFixture(t, "app.log")
+	f := newFixture(t, "app.log").real()
 	f.write("app.log", "one\n")
 	f.up()
 	f.wants("app", "one\n")

@@ -66,7 +66,7 @@ func newModel(t *rapid.T) *model {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	glob := rapid.SampledFrom([]string{"*.log", "*.log*", "**/*.log"}).Draw(t, "glob")
-	f := newFixtureIn(t, dir, glob)
+	f := newFixtureIn(t, dir, glob).real()
 	if rapid.Bool().Draw(t, "blind") {
 		f.blind()
 	}

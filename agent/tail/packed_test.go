@@ -13,6 +13,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/logscribe/logscribe/spool"
 )
 
 // pack compresses a file as gzip and zstd do: the result has the times of the file, which is removed.
@@ -191,7 +193,7 @@ func TestCompressedAfterTheNextFileCame(t *testing.T) {
 		f.known(2)
 		f.down()
 		f.spool.do(func() { f.spool.blocked = nil })
-		delete(f.spool.checkpoints, checkpointKey(next.inode))
+		f.check(f.spool.Append(t.Context(), spool.Batch{Checkpoints: []spool.Checkpoint{{Key: checkpointKey(next.inode)}}}))
 		f.rename("app.log", "app.log.1")
 		f.write("app.log", lines("c", 0, 30))
 		f.up()
@@ -202,7 +204,7 @@ func TestCompressedAfterTheNextFileCame(t *testing.T) {
 // TestCollectWhileAFileIsCompressed: the plain file is removed right after a look has found it. It must not seem to be there
 // beside the compressed one, whose content would be taken for that of another.
 func TestCollectWhileAFileIsCompressed(t *testing.T) {
-	f := newFixture(t, "app.log")
+	f := newFixture(t, "app.log").real()
 	f.write("app.log.1", "one\n")
 	f.copyFile("app.log.1", "other")
 	f.pack("other", "app.log.1.gz")
@@ -262,7 +264,7 @@ func TestCompressedCopiesUnread(t *testing.T) {
 
 // A source that is stopped again and again, at any place, goes on where it was within the compressed file.
 func TestCompressedFileIsReadAcrossRestarts(t *testing.T) {
-	f := newFixture(t, "app.log")
+	f := newFixture(t, "app.log").real()
 	f.cfg.chunk, f.cfg.MaxLine = 2000, 100
 	f.spool.lottery = true
 	f.write("app.log", lines("a", 0, 10))
@@ -286,7 +288,7 @@ func TestCompressedFileIsReadAcrossRestarts(t *testing.T) {
 
 // What is before the damage of a compressed file comes; the damage is said and counted.
 func TestDamagedCompressedFile(t *testing.T) {
-	f := newFixture(t, "app.log")
+	f := newFixture(t, "app.log").real()
 	random := rand.New(rand.NewPCG(1, 2))
 	var text strings.Builder
 	for i := range 5000 {

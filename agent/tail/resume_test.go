@@ -1,12 +1,14 @@
 package tail
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"testing"
 	"time"
 
 	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/spool"
 )
 
 // remembering is what Scribes have taken: of each log, the blocks that came first.
@@ -50,6 +52,12 @@ func (f *fixture) loseSpool(r remembering, since int64) {
 	f.spool = newSpool()
 	f.spool.lottery = lost.lottery
 	f.cfg.Spool = f.spool
+	lost.close(f.t)
+	if lost.path != "" {
+		f.check(os.Remove(lost.path))
+		f.spool.path = lost.path
+		f.spool.open(f.t)
+	}
 	for log, blocks := range r {
 		if n := len(blocks); n > 0 {
 			f.spool.logs[log] = lost.logs[log][:blocks[n-1].bytes:blocks[n-1].bytes]
@@ -57,7 +65,7 @@ func (f *fixture) loseSpool(r remembering, since int64) {
 		}
 	}
 	for _, c := range Resumed(r.known(), since) {
-		f.spool.checkpoints[c.Key] = c.Value
+		f.check(f.spool.Append(context.Background(), spool.Batch{Checkpoints: []spool.Checkpoint{c}}))
 	}
 }
 

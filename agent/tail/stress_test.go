@@ -15,7 +15,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	for _, crash := range []bool{false, true} {
 		for _, glob := range []string{"app.log", "app.log*"} {
 			t.Run(fmt.Sprintf("crash=%v %s", crash, glob), func(t *testing.T) {
-				f := newFixture(t, glob)
+				f := newFixture(t, glob).real()
 				f.cfg.Sections[0].Log = "app"
 				f.spool.lottery = crash
 				f.write("app.log", "")
@@ -55,7 +55,7 @@ func TestRotationUnderLoad(t *testing.T) {
 // TestManyIdleFiles makes sure that files at rest cost neither descriptors beyond the limit nor looks in each round.
 func TestManyIdleFiles(t *testing.T) {
 	const n = 2000
-	f := newFixture(t, "*.log")
+	f := newFixture(t, "*.log").real()
 	f.cfg.MaxOpen = 50
 	f.cfg.PollInterval, f.cfg.ScanInterval = 100*time.Millisecond, time.Minute
 	for i := range n {
@@ -78,7 +78,7 @@ func TestManyIdleFiles(t *testing.T) {
 
 // A folder that is removed while files of it are open tells nobody; its successor must be watched all the same.
 func TestRemovedFolderIsWatchedAgain(t *testing.T) {
-	f := newFixture(t, "d/*.log")
+	f := newFixture(t, "d/*.log").real()
 	f.cfg.PollInterval = time.Hour // scans must find the files, and events their lines
 	f.up()
 	for i := range 5 {
@@ -99,7 +99,7 @@ func TestRemovedFolderIsWatchedAgain(t *testing.T) {
 
 // TestLostEvents takes the events away after the files were found, and then says so, as the kernel does.
 func TestLostEvents(t *testing.T) {
-	f := newFixture(t, "*.log")
+	f := newFixture(t, "*.log").real()
 	f.cfg.PollInterval, f.cfg.ScanInterval = time.Hour, time.Hour
 	made := make(chan *watcher, 1)
 	f.cfg.watch = func() (*watcher, error) {
@@ -127,7 +127,7 @@ func TestLostEvents(t *testing.T) {
 
 // A watch limit that is reached costs one warning; files are found and read all the same.
 func TestNoWatcher(t *testing.T) {
-	f := newFixture(t, "*/*.log").blind()
+	f := newFixture(t, "*/*.log").blind().real()
 	for i := range 20 {
 		f.check(os.Mkdir(f.path(fmt.Sprint(i)), 0o755))
 	}
