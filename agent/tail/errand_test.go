@@ -384,3 +384,29 @@ func TestReloadLetsSettledFilesSleep(t *testing.T) {
 		}
 	}
 }
+
+// TestInodeOfAFileThatIsToBeRead has a rotated file bear the inode of one that was deleted while it waited to be opened.
+func TestInodeOfAFileThatIsToBeRead(t *testing.T) {
+	f := newFixture(t, "app.log", "web.log")
+	f.write("app.log", "one\n")
+	f.write("web.log", "web\n")
+	s, _ := f.scanned()
+	deleted, l := s.lineages[f.path("web.log")].current, s.lineages[f.path("app.log")]
+	f.remove("web.log")
+	deleted.state = queued
+	f.rename("app.log", "app.log.2")
+	f.write("app.log.1", "two\n")
+	f.write("app.log", "three\n")
+	s.cfg.stat = func(path string) (fileStat, error) {
+		st, err := statPath(path)
+		if path == f.path("app.log.1") {
+			st.inode, st.born = deleted.id.inode, deleted.id.born+1e9
+		}
+		return st, err
+	}
+	s.settle(t.Context(), l)
+	s.commits.Wait()
+	if len(l.generations) != 3 || l.generations[1].name != f.path("app.log.1") {
+		t.Errorf("%d generations stood at %s, want 3, the second of them at app.log.1", len(l.generations), l.path)
+	}
+}

@@ -15,7 +15,8 @@ func (s *Source) identify(ctx context.Context, path string, st fileStat) *genera
 	}
 	s.mu.Lock()
 	dead := g.dead
-	pinned := g.file != nil || g.inflight || g.state != idle && g.inside == nil // its inode can't have been given to another file
+	// Its inode can't have been given to another file. One that is to be read may yet have to be opened.
+	pinned := g.file != nil || g.inflight || g.state != idle && g.inside == nil && g.id.same(st.identity)
 	known := path == g.name || path == g.path
 	s.mu.Unlock()
 	switch {
