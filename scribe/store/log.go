@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"sync"
@@ -220,7 +221,7 @@ func (l *logFile) write(record []byte) error {
 		if err := failpoint.Reach(failpoint.AppendWrite); err != nil {
 			return l.fail(err)
 		}
-		if _, err := l.file.Write(record[:n]); err != nil {
+		if err := l.put(record[:n]); err != nil {
 			return l.fail(err)
 		}
 		if err := failpoint.Reach(failpoint.AppendWritten); err != nil {
@@ -231,6 +232,23 @@ func (l *logFile) write(record []byte) error {
 		record = record[n:]
 	}
 	return nil
+}
+
+// put appends p to the active file. If others have cut the file, or written to it, p is not where it should be: then it is
+// taken away, so that what is left is committed, or theirs.
+func (l *logFile) put(p []byte) error {
+	if _, err := l.file.Write(p); err != nil {
+		return err
+	}
+	end, err := l.file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return err
+	}
+	if end == l.size+int64(len(p)) {
+		return nil
+	}
+	begin := end - int64(len(p))
+	return errors.Join(fmt.Errorf("something else has cut the file, or written to it: it had %d bytes instead of %d", begin, l.size), l.file.Truncate(begin))
 }
 
 // fitting returns how many bytes of the record go to the active file: whole lines, up to the maximal size; at least one line

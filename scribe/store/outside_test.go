@@ -60,6 +60,31 @@ func TestOthersHandsOnAFile(t *testing.T) {
 	}
 }
 
+// TestACutBetweenTwoAppends has the second one write to a file that others have just emptied. Its lines come again, and must
+// not be there twice.
+func TestACutBetweenTwoAppends(t *testing.T) {
+	for _, form := range []Form{Plain, Frames} {
+		root := t.TempDir()
+		o := Options{Policy: Policy{Form: form}}
+		s := open(t, root, o)
+		mustAppend(t, s, numbered("a", alice, 1, 3, 10))
+		mustCommit(t, s)
+		mustAppend(t, s, numbered("a", alice, 4, 4, 10))
+		if err := os.Truncate(filepath.Join(root, form.active("a")), 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := s.Append(numbered("a", alice, 5, 6, 10)); err == nil {
+			t.Error("nothing was noticed")
+		}
+		wantCommitted(t, s, "a", alice, 3)
+		mustAppend(t, s, numbered("a", alice, 4, 6, 10))
+		mustCommit(t, s)
+		if text, err := inflate(filepath.Join(root, form.active("a"))); err != nil || text != lines(alice, 4, 6, 10) {
+			t.Errorf("%s: the file holds %q, %v", form, text, err)
+		}
+	}
+}
+
 func appendTo(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
