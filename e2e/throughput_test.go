@@ -11,23 +11,25 @@ import (
 const throughputLines = 2_000_000
 
 // BenchmarkThroughput tails a large file through three processes, and compares the time until all of it is committed
-// with that of copying and syncing the same file. Both read from the page cache. The first form is that of the defaults; in
-// the second the agent compresses with zstd, and what it makes is what the Scribe writes.
+// with that of copying and syncing the same file. Both read from the page cache. The first form writes one file; the second
+// rotates at the default size; in the third the agent compresses with zstd, and what it makes is what the Scribe writes.
 func BenchmarkThroughput(b *testing.B) {
-	for _, form := range []struct{ name, compression, store string }{{"plain", "s2", "plain"}, {"zstd", "zstd", "zstd"}} {
+	for _, form := range []struct{ name, compression, store, size string }{
+		{"plain", "s2", "plain", "-1B"}, {"rotated", "s2", "plain", "1MB"}, {"zstd", "zstd", "zstd", "-1B"},
+	} {
 		b.Run(form.name, func(b *testing.B) {
 			for b.Loop() {
-				measure(b, form.compression, form.store)
+				measure(b, form.compression, form.store, form.size)
 			}
 		})
 	}
 }
 
-func measure(b *testing.B, compression, store string) {
+func measure(b *testing.B, compression, store, maxSize string) {
 	b.Helper()
 	c := newCluster(b, &normal)
 	mediator := c.addMediator()
-	c.addScribe(mediator, "-size", "-1B", "-store", store)
+	c.addScribe(mediator, "-size", maxSize, "-store", store)
 	input := c.path("app.log")
 	size, err := realistic().write(input, throughputLines)
 	if err != nil {
@@ -55,8 +57,8 @@ func measure(b *testing.B, compression, store string) {
 	b.ReportMetric(throughputLines/seconds, "lines/s")
 	b.ReportMetric(float64(size)/1e6/seconds, "MB/s")
 	b.ReportMetric(seconds/copied.Seconds(), "times-cp")
-	report := fmt.Sprintf("%d lines, %.0f MB, as %s: %.2f s, %.0f lines/s, %.0f MB/s; cp and fdatasync of the same file %.2f s, so %.1f times that; CPU seconds:",
-		throughputLines, float64(size)/1e6, store, seconds, throughputLines/seconds, float64(size)/1e6/seconds,
+	report := fmt.Sprintf("%d lines, %.0f MB, as %s, files up to %s: %.2f s, %.0f lines/s, %.0f MB/s; cp and fdatasync of the same file %.2f s, so %.1f times that; CPU seconds:",
+		throughputLines, float64(size)/1e6, store, maxSize, seconds, throughputLines/seconds, float64(size)/1e6/seconds,
 		copied.Seconds(), seconds/copied.Seconds())
 	for _, p := range c.procs() {
 		b.ReportMetric(p.cpu.Seconds(), p.name+"-cpu-s")
