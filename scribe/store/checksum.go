@@ -13,8 +13,8 @@ type checksum struct {
 	known bool
 }
 
-// fresh is the checksum of an empty file.
-var fresh = checksum{known: true}
+// emptySum is the checksum of an empty file.
+var emptySum = checksum{known: true}
 
 // with returns the checksum of the file once p is appended.
 func (c checksum) with(p []byte) checksum {

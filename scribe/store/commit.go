@@ -121,16 +121,16 @@ func (s *Store) commitRounds() {
 	for {
 		select {
 		case <-s.kick:
-			s.commitRound()
+			_ = s.commitRound() // those who wait for it get its error
 		case <-s.closing:
-			s.commitRound()
+			s.lastRound = s.commitRound()
 			return
 		}
 	}
 }
 
-// commitRound takes all that changed since the last round and commits it.
-func (s *Store) commitRound() {
+// commitRound takes all that changed since the last round and commits it. It returns the ledger's error.
+func (s *Store) commitRound() error {
 	s.mu.Lock()
 	r, dirty := s.next, s.dirty
 	s.running, s.next = r, newRound()
@@ -159,6 +159,7 @@ func (s *Store) commitRound() {
 	s.running = nil
 	s.mu.Unlock()
 	close(r.done)
+	return r.err
 }
 
 // snapshot takes what is not committed of the log, nil if the log was reset meanwhile.
@@ -169,8 +170,8 @@ func (l *logFile) snapshot() *snapshot {
 		return nil
 	}
 	intact := l.intact()
-	if l.meddled = intact != nil; l.meddled {
-		l.store.stats.meddled.Add(1)
+	if errors.Is(intact, errTampered) {
+		l.noteTampering()
 	}
 	s := &snapshot{
 		log: l, err: intact, file: l.file, full: l.full, size: l.size, sum: l.sum, rotated: l.lastStamp, begun: l.begun, filled: l.filled,
@@ -295,7 +296,8 @@ func (snap *snapshot) settle() {
 		l.fail(snap.err) // the error stays in the log
 		return
 	}
-	l.entry.size, l.entry.sum, l.entry.rotated, l.entry.begun = snap.size, snap.sum, snap.rotated, snap.begun
+	l.entry.size, l.entry.sum, l.entry.begun = snap.size, snap.sum, snap.begun
+	l.entry.rotated = max(l.entry.rotated, snap.rotated)
 	for p, sequence := range snap.marks {
 		m := l.marks[p]
 		m.committed = max(m.committed, sequence)

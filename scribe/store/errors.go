@@ -19,6 +19,9 @@ var (
 	ErrLost = errors.New("lines were appended but could not be committed")
 )
 
+// errTampered says that others have changed a file that the store alone should write to.
+var errTampered = errors.New("something else has changed the file")
+
 // GapError refuses a block that does not follow on the last sequence.
 type GapError struct {
 	Log         string

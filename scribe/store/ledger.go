@@ -14,7 +14,7 @@ import (
 	"github.com/logscribe/logscribe/internal/failpoint"
 )
 
-// ledger is the store's durable memory, a bbolt file with five buckets:
+// ledger is the store's durable memory, a bbolt file with six buckets:
 //
 //	meta         "version" -> 1 byte, the version of this layout, 1
 //	             "root" -> 16 bytes, the identity of the root folder (UUID)
@@ -124,7 +124,7 @@ func decodeEntry(log, value []byte) (entry, error) {
 		e.sum = checksum{binary.BigEndian.Uint32(value[43:]), value[42] == 1}
 	}
 	if e.size == 0 {
-		e.sum = fresh
+		e.sum = emptySum
 	}
 	return e, nil
 }
@@ -257,7 +257,10 @@ func (l *ledger) commit(snapshots []*snapshot, now time.Time) error {
 	err := l.db.Update(func(tx *bolt.Tx) error {
 		producers := tx.Bucket(bucketProducers)
 		for _, s := range snapshots {
-			err := changeEntry(tx, s.log.name, func(e *entry) { e.size, e.sum, e.rotated, e.begun = s.size, s.sum, s.rotated, s.begun })
+			err := changeEntry(tx, s.log.name, func(e *entry) {
+				e.size, e.sum, e.begun = s.size, s.sum, s.begun
+				e.rotated = max(e.rotated, s.rotated) // a reservation since the snapshot may have set it
+			})
 			if err == nil {
 				err = putFiles(tx, s.log.name, s.filled)
 			}

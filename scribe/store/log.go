@@ -45,10 +45,11 @@ type logFile struct {
 	pending   bool                        // something was written since the last snapshot
 	inRound   bool                        // a round holds a snapshot; the log must not be opened anew meanwhile
 	roundOver *sync.Cond                  // on mu: inRound became false
+	opened    bool                        // it was open before
 	unclean   bool                        // its files may hold what is to be cut back: it failed, and was not opened since
 	resets    uint64                      // how often uncommitted bytes were cut back
 	lastErr   error                       // why they were, the last time
-	meddled   bool                        // others have changed the active file
+	tampered  bool                        // others have changed the active file
 }
 
 // Block is a block on its way into the store.
@@ -248,7 +249,14 @@ func (l *logFile) put(p []byte) error {
 		return nil
 	}
 	begin := end - int64(len(p))
-	return errors.Join(fmt.Errorf("something else has cut the file, or written to it: it had %d bytes instead of %d", begin, l.size), l.file.Truncate(begin))
+	l.noteTampering()
+	return errors.Join(fmt.Errorf("%w: it had %d bytes instead of %d", errTampered, begin, l.size), l.file.Truncate(begin))
+}
+
+// noteTampering records that others have changed the active file.
+func (l *logFile) noteTampering() {
+	l.tampered = true
+	l.store.stats.tampered.Add(1)
 }
 
 // fitting returns how many bytes of the record go to the active file: whole lines, up to the maximal size; at least one line
@@ -292,13 +300,11 @@ func (l *logFile) intact() error {
 	named, err := l.store.root.Stat(l.form.active(l.name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist), err == nil && !os.SameFile(info, named):
-		return errors.New("something else has removed, renamed or replaced the file")
+		return fmt.Errorf("%w: it was removed, renamed or replaced", errTampered)
 	case err != nil:
 		return err
-	case info.Size() > l.size:
-		return fmt.Errorf("something else has written to the file: it has %d bytes instead of %d", info.Size(), l.size)
-	case info.Size() < l.size:
-		return fmt.Errorf("something else has cut the file: it has %d bytes instead of %d", info.Size(), l.size)
+	case info.Size() != l.size:
+		return fmt.Errorf("%w: it has %d bytes instead of %d", errTampered, info.Size(), l.size)
 	}
 	return nil
 }

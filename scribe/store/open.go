@@ -41,8 +41,12 @@ func (l *logFile) open() error {
 	if err != nil {
 		return err
 	}
-	if r.committed != e.size && !l.meddled {
-		s.stats.meddled.Add(1)
+	if r.committed != e.size && !l.tampered {
+		l.noteTampering()
+	}
+	if r.cut > 0 && l.opened && !l.unclean { // when it was closed, nothing of it was uncommitted
+		l.noteTampering()
+		s.logger.Error("something else has written to a file while it was closed here: it is cut off", "file", e.form.active(l.name), "bytes", r.cut)
 	}
 	l.entry, l.lastStamp, l.begun, l.sum = e, r.lastStamp, begun, r.sum
 	if err := l.settleActive(&r); err != nil {
@@ -50,7 +54,7 @@ func (l *logFile) open() error {
 		return err
 	}
 	s.open.Add(1)
-	l.file, l.size, l.meddled = r.file, r.size, false
+	l.file, l.size, l.tampered, l.opened = r.file, r.size, false, true
 	l.touched, l.reached, l.unclean = map[block.Producer]struct{}{}, nil, false
 	l.marks = make(map[block.Producer]mark, len(sequences))
 	for p, sequence := range sequences {
@@ -88,7 +92,7 @@ func (l *logFile) enter() (entry, error) {
 // keeps r.file open, or replaces it.
 func (l *logFile) settleActive(r *recovered) error {
 	cut := r.committed != l.entry.size // by others
-	if l.entry.form != l.form || l.form == Frames && (cut || l.meddled) && r.size > 0 {
+	if l.entry.form != l.form || l.form == Frames && (cut || l.tampered) && r.size > 0 {
 		return l.newActive(r)
 	}
 	if cut { // from here on, what is there counts
@@ -156,9 +160,9 @@ func (l *logFile) enterNew(filled []filledFile) error {
 		return err
 	}
 	l.entry.form, l.entry.size, l.entry.begun, l.entry.rotated = l.form, 0, 0, l.lastStamp
-	l.entry.sum, l.sum = fresh, fresh
+	l.entry.sum, l.sum = emptySum, emptySum
 	err := l.store.ledger.db.Batch(func(tx *bolt.Tx) error {
-		err := changeEntry(tx, l.name, func(e *entry) { e.form, e.size, e.sum, e.begun, e.rotated = l.form, 0, fresh, 0, l.lastStamp })
+		err := changeEntry(tx, l.name, func(e *entry) { e.form, e.size, e.sum, e.begun, e.rotated = l.form, 0, emptySum, 0, l.lastStamp })
 		return errors.Join(err, putFiles(tx, l.name, filled))
 	})
 	if err != nil {
@@ -185,8 +189,11 @@ func (l *logFile) setAside() error {
 	}
 	l.entry.rotated, l.lastStamp = stamp, stamp
 	aside := l.form.rotated(l.name, stamp)
+	if err := s.root.Rename(name, aside); err != nil {
+		return err
+	}
 	s.logger.Warn("a file stood where a log's new file is to be; it is kept under another name", "file", name, "bytes", size, "now", aside)
-	return s.root.Rename(name, aside)
+	return nil
 }
 
 // lastWritten returns when something was last written to a file, in microseconds since 1970 UTC; now if that can't be told.
@@ -208,7 +215,7 @@ func (s *Store) sizeBefore(file string) (int64, error) {
 	case err != nil:
 		return 0, err
 	case !info.Mode().IsRegular():
-		return 0, fmt.Errorf("%s is not a regular file", file)
+		return 0, fmt.Errorf("%s is not a regular file, but the log's file is to be there: move it away", file)
 	}
 	return info.Size(), nil
 }

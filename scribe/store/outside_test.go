@@ -35,7 +35,7 @@ func TestOthersHandsOnAFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			mustCommit(t, s)
-			if got := s.Stats().Meddled; got != 1 {
+			if got := s.Stats().Tampered; got != 1 {
 				t.Errorf("it was counted %d times", got)
 			}
 			wantCommitted(t, s, "d/a", alice, 3) // line 4 is to be sent again
@@ -83,6 +83,46 @@ func TestACutBetweenTwoAppends(t *testing.T) {
 			t.Errorf("%s: the file holds %q, %v", form, text, err)
 		}
 	}
+}
+
+// TestWhatOthersWriteIsNoticed has others write to a file between two appends of a round, and while it is closed.
+func TestWhatOthersWriteIsNoticed(t *testing.T) {
+	for _, form := range []Form{Plain, Frames} {
+		root := t.TempDir()
+		s := open(t, root, Options{Policy: Policy{Form: form}})
+		mustAppend(t, s, numbered("a", alice, 1, 3, 10))
+		mustCommit(t, s)
+		path := filepath.Join(root, form.active("a"))
+		must(t, appendTo(path, "x"))
+		if _, _, err := s.Append(numbered("a", alice, 4, 4, 10)); err == nil {
+			t.Error("it was not noticed by the next append")
+		}
+		mustAppend(t, s, numbered("a", alice, 4, 4, 10))
+		mustCommit(t, s)
+		s.log("a").closeIfIdle()
+		must(t, appendTo(path, "x"))
+		mustAppend(t, s, numbered("a", alice, 5, 5, 10))
+		mustCommit(t, s)
+		if got := s.Stats().Tampered; got != 2 {
+			t.Errorf("%s: it was counted %d times, want 2", form, got)
+		}
+		var text string
+		for _, file := range append(rotatedOf(t, root), path) {
+			part, err := inflate(file)
+			must(t, err)
+			text += part
+		}
+		if text != lines(alice, 1, 5, 10) {
+			t.Errorf("%s: the files hold %q", form, text)
+		}
+	}
+}
+
+func rotatedOf(t *testing.T, root string) []string {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(root, "a_*"))
+	must(t, err)
+	return all
 }
 
 func appendTo(path, text string) error {

@@ -123,6 +123,7 @@ func uncommitted(name string, names []string, e entry) []int64 {
 type recovered struct {
 	file      *os.File // the active file, at its end
 	size      int64
+	cut       int64 // bytes behind the committed ones that were removed
 	committed int64 // as in the ledger, or less if others have cut the file
 	sum       checksum
 	lastStamp int64 // no rotated file may be named for this time or before
@@ -164,10 +165,13 @@ func (s *Store) recoverLog(name string, e entry, stamps []int64) (recovered, err
 		return r, err
 	}
 	s.folderChanged(logname.Dir(name))
-	if r.size, err = s.cutBack(file, name, e); err == nil {
+	if r.size, r.cut, err = s.cutBack(file, name, e); err == nil {
 		r.committed = min(r.committed, r.size)
-		if r.committed == e.size {
+		switch r.committed {
+		case e.size:
 			r.sum = e.sum
+		case 0:
+			r.sum = emptySum
 		}
 		if e.form == Plain {
 			err = r.endLine(file)
@@ -181,32 +185,29 @@ func (s *Store) recoverLog(name string, e entry, stamps []int64) (recovered, err
 	return r, nil
 }
 
-// cutBack removes what stands in the active file beyond its committed size, and returns the size that is left. A file
-// that is shorter was changed by others: that is said, and the log goes on from what is there.
-func (s *Store) cutBack(file *os.File, name string, e entry) (int64, error) {
+// cutBack removes what stands in the active file beyond its committed size, and returns the size that is left and what
+// was cut. A file that is shorter was changed by others: that is said, and the log goes on from what is there.
+func (s *Store) cutBack(file *os.File, name string, e entry) (size, cut int64, err error) {
 	info, err := file.Stat()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	size := info.Size()
-	switch {
-	case size < e.size:
-		s.logger.Error("a file is shorter than what was committed: something else cut or replaced it",
+	size = info.Size()
+	if size < e.size {
+		s.logger.Error("a file is shorter than what was committed: something else cut or replaced it, and what it held beyond is lost",
 			"file", e.form.active(name), "bytes", size, "committed", e.size)
-	case size > e.size && !sabotage.On(sabotage.Cut):
-		s.logger.Log(context.Background(), s.cutLevel(), "cut uncommitted bytes off", "file", e.form.active(name), "bytes", size-e.size, "committed", e.size)
-		if err := failpoint.Reach(failpoint.RecoverCut); err != nil {
-			return 0, err
-		}
-		if err := file.Truncate(e.size); err != nil {
-			return 0, err
-		}
-		size = e.size
-		if err := failpoint.Reach(failpoint.RecoverDone); err != nil {
-			return 0, err
-		}
 	}
-	return size, nil
+	if size <= e.size || sabotage.On(sabotage.Cut) {
+		return size, 0, nil
+	}
+	s.logger.Log(context.Background(), s.cutLevel(), "cut uncommitted bytes off", "file", e.form.active(name), "bytes", size-e.size, "committed", e.size)
+	if err := failpoint.Reach(failpoint.RecoverCut); err != nil {
+		return 0, 0, err
+	}
+	if err := file.Truncate(e.size); err != nil {
+		return 0, 0, err
+	}
+	return e.size, size - e.size, failpoint.Reach(failpoint.RecoverDone)
 }
 
 // cutLevel is the level at which a cut is logged. One that follows a failed write has been announced, and on a full disk

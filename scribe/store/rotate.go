@@ -44,7 +44,7 @@ func (l *logFile) rotate() error {
 		}
 	}
 	l.full = append(l.full, l.file)
-	l.file, l.size, l.sum = nil, 0, fresh
+	l.file, l.size, l.sum = nil, 0, emptySum
 	file, err := l.createActive(active)
 	if err != nil {
 		l.store.open.Add(-1)
@@ -107,17 +107,21 @@ func (l *logFile) stamp() (int64, error) {
 	if stamp <= l.entry.reserved {
 		return stamp, nil
 	}
-	reserved, rotated := stamp+reservation.Microseconds(), l.entry.rotated
-	if rotated == 0 {
-		rotated = stamp - 1 // files that are older than the ledger must not pass for uncommitted ones
-	}
 	if err := failpoint.Reach(failpoint.RotateReserve); err != nil {
 		return 0, fmt.Errorf("reserve names for rotated files: %w", err)
 	}
-	if err := l.store.ledger.change(l.name, func(e *entry) { e.reserved, e.rotated = reserved, rotated }); err != nil {
+	var stored entry
+	err := l.store.ledger.change(l.name, func(e *entry) {
+		e.reserved = max(e.reserved, stamp+reservation.Microseconds())
+		if e.rotated == 0 { // files that are older than the ledger must not pass for uncommitted ones
+			e.rotated = stamp - 1
+		}
+		stored = *e
+	})
+	if err != nil {
 		return 0, fmt.Errorf("reserve names for rotated files: %w", err)
 	}
-	l.entry.reserved, l.entry.rotated = reserved, rotated
+	l.entry.reserved, l.entry.rotated = stored.reserved, stored.rotated
 	return stamp, nil
 }
 

@@ -17,12 +17,12 @@ type Stats struct {
 	Compressed    Volume // before compression
 	Saved         int64  // bytes that compression has given back
 	NotCompressed int64  // attempts that failed
-	Meddled       int64  // times that something else was found to have changed, removed or replaced an active file
+	Tampered      int64  // times that something else was found to have changed, removed or replaced an active file
 }
 
 // counters is what Stats are made from.
 type counters struct {
-	rotatedBySize, rotatedByTime, meddled    atomic.Int64
+	rotatedBySize, rotatedByTime, tampered   atomic.Int64
 	compressed, packed, saved, notCompressed atomic.Int64 // files, their bytes, the bytes saved; attempts
 
 	mu      sync.Mutex
@@ -39,7 +39,7 @@ func (s *Store) Stats() Stats {
 	return Stats{
 		RotatedBySize: c.rotatedBySize.Load(), RotatedByTime: c.rotatedByTime.Load(), Deleted: deleted,
 		Compressed: Volume{c.compressed.Load(), c.packed.Load()}, Saved: c.saved.Load(), NotCompressed: c.notCompressed.Load(),
-		Meddled: c.meddled.Load(),
+		Tampered: c.tampered.Load(),
 	}
 }
 

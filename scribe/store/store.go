@@ -79,6 +79,8 @@ type Store struct {
 	stopped chan struct{} // closed when the committer is done
 	closed  sync.Once
 
+	lastRound error // that of Close; set before stopped is closed
+
 	maxOpen int           // logs whose file may be open
 	open    atomic.Int64  // logs whose file is open
 	uses    atomic.Uint64 // counts uses of logs, as a clock
@@ -137,7 +139,7 @@ func (s *Store) openRoot(notes string) error {
 	if err != nil {
 		return err
 	}
-	ledgerFile := filepath.Join(s.path, logname.StateDir, "ledger.db")
+	ledgerFile := filepath.Join(s.path, ledgerName)
 	if _, err := os.Stat(ledgerFile); want != uuid.Nil && errors.Is(err, fs.ErrNotExist) {
 		return n.refuse(want, "holds none")
 	}
@@ -235,7 +237,8 @@ func (s *Store) Committed(name string, producer block.Producer) (sequence, epoch
 	return sequences[producer], e.epoch, nil
 }
 
-// Close commits what has been appended and closes all files.
+// Close commits what has been appended and closes all files. Its error says why not all could be committed, or closed.
+// After it, no other method may be called.
 func (s *Store) Close() error {
 	s.dismiss() // while the committer runs, so that nothing waits for it in vain
 	s.housekeeping.Wait()
@@ -249,5 +252,5 @@ func (s *Store) Close() error {
 		}
 	}
 	clear(s.logs)
-	return errors.Join(s.ledger.db.Close(), s.root.Close())
+	return errors.Join(s.lastRound, s.ledger.db.Close(), s.root.Close())
 }
