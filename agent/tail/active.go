@@ -16,6 +16,9 @@ import (
 // seen all that there was, which is stored with the checkpoints. It may be stored late, for what was seen since then is
 // known. But it must not be older than a compressed file whose generation is forgotten; so it is stored with the removal
 // of checkpoints.
+//
+// A compressed file whose plain one is a generation in this run holds nothing else, whenever it was begun. When it is complete
+// the plain one is removed, maybe after that was read to its end; so it is noted while both are there.
 
 // unseen says whether a sibling that is not known came to be after the last run with this spool had seen all there was.
 // One that is compressed must be older than this run: later ones are made of files that were read.
@@ -24,7 +27,7 @@ func (s *Source) unseen(sib sibling) bool {
 	if s.first || st.mtime < s.since || st.born != 0 && st.born < s.since {
 		return false
 	}
-	return !sib.packed() || max(st.born, st.mtime) <= s.started
+	return !sib.packed() || s.madeBefore(st)
 }
 
 // madeWhileDown says whether a compressed file was made since the last run with this spool had seen all there was, and
@@ -34,7 +37,26 @@ func (s *Source) madeWhileDown(sib sibling) bool {
 	if sib.stat.born != 0 {
 		made = sib.stat.born
 	}
-	return !s.first && made >= s.since && max(made, sib.stat.mtime) <= s.started
+	return !s.first && made >= s.since && s.madeBefore(sib.stat)
+}
+
+// madeBefore says whether a compressed file was complete when this run began, and no generation was beside it since.
+func (s *Source) madeBefore(st fileStat) bool {
+	return max(st.born, st.mtime) <= s.started && !s.twins[st.inode]
+}
+
+// findTwins notes what the file of a generation is being compressed to, if that was begun before this run. A generation must
+// be known by then, or nothing would be read of either.
+func (s *Source) findTwins(name string) {
+	folder, base := filepath.Dir(name), filepath.Base(name)
+	for ext := range unpackers {
+		if !s.folders.has(folder, base+ext, time.Second) {
+			continue
+		}
+		if st, err := s.cfg.stat(name + ext); err == nil && st.regular && st.born <= s.started { // its mtime changes yet
+			s.twins[st.inode] = true
+		}
+	}
 }
 
 // expect makes the lineage of which a new file is the rotated first generation, if it was made and rotated while nothing

@@ -341,6 +341,7 @@ func (s *Source) takeOver(g, c *generation) {
 	s.mu.Unlock()
 	s.byInode[c.id.inode] = c
 	s.byName[c.name] = c
+	s.findTwins(c.name)
 }
 
 // replace puts a generation in the place of one whose file is no more.

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -139,14 +138,17 @@ func (s *Source) collect(l *lineage) (at *fileStat, siblings []sibling) {
 	return at, all
 }
 
-// union returns all of siblings, and those of earlier ones that are not among them.
+// union returns all of siblings, and those of earlier ones that are not among them, and that were not compressed since.
 func union(siblings, earlier []sibling) []sibling {
-	seen := make(map[inode]bool, len(siblings))
+	seen, packed := make(map[inode]bool, len(siblings)), map[string]bool{}
 	for _, sib := range siblings {
 		seen[sib.stat.inode] = true
+		if sib.packed() {
+			packed[sib.unpacked()] = true
+		}
 	}
 	for _, sib := range earlier {
-		if !seen[sib.stat.inode] {
+		if !seen[sib.stat.inode] && !packed[sib.path] {
 			siblings = append(siblings, sib)
 		}
 	}
@@ -192,7 +194,7 @@ func (s *Source) siblingsOf(path string, slack time.Duration) []sibling {
 		if !sib.packed() {
 			return false
 		}
-		_, err := s.cfg.stat(strings.TrimSuffix(sib.path, filepath.Ext(sib.path)))
+		_, err := s.cfg.stat(sib.unpacked())
 		return err == nil // it is being made
 	})
 }
@@ -371,6 +373,7 @@ func (s *Source) rename(g *generation, name string) {
 		return
 	}
 	s.byName[name] = g
+	s.findTwins(name)
 	if name != g.path {
 		return
 	}
@@ -378,6 +381,7 @@ func (s *Source) rename(g *generation, name string) {
 	if _, err := os.Readlink(name); err == nil {
 		if alias, err := filepath.EvalSymlinks(name); err == nil {
 			s.aliases[g], s.byName[alias] = alias, g
+			s.findTwins(alias)
 			s.watch.add(filepath.Dir(alias))
 		}
 	}

@@ -52,6 +52,9 @@ func packed(name string) bool { return unpackers[filepath.Ext(name)] != nil }
 
 func (sib sibling) packed() bool { return packed(sib.path) }
 
+// unpacked returns where what a compressed file was made of is, or was.
+func (sib sibling) unpacked() string { return strings.TrimSuffix(sib.path, filepath.Ext(sib.path)) }
+
 // packedSuffix is rotationSuffix for the name of a compressed file.
 func packedSuffix(base, name string) (suffix string, ok bool) {
 	name = strings.TrimSuffix(name, filepath.Ext(name))

@@ -201,25 +201,91 @@ func TestCompressedAfterTheNextFileCame(t *testing.T) {
 	})
 }
 
-// TestCollectWhileAFileIsCompressed: the plain file is removed right after a look has found it. It must not seem to be there
-// beside the compressed one, whose content would be taken for that of another.
-func TestCollectWhileAFileIsCompressed(t *testing.T) {
-	f := newFixture(t, "app.log").real()
-	f.write("app.log.1", "one\n")
-	f.copyFile("app.log.1", "other")
-	f.pack("other", "app.log.1.gz")
-	f.cfg.stat = func(path string) (fileStat, error) {
-		st, err := statPath(path)
-		if err == nil && path == f.path("app.log.1") {
-			f.remove("app.log.1")
+// A file is being compressed when the source starts, which reads it under its own name. What it is compressed to was begun
+// before that start, and yet holds nothing new.
+func TestCompressedWhileStarting(t *testing.T) {
+	for _, name := range []string{"app.log", "app.log.1"} {
+		for _, complete := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s,complete=%v", name, complete), func(t *testing.T) {
+				everyGlob(t, func(t *testing.T, f *fixture) { testCompressedWhileStarting(t, f, name, complete) })
+			})
 		}
-		return st, err
 	}
-	s, err := New(f.cfg)
+}
+
+func testCompressedWhileStarting(t *testing.T, f *fixture, name string, complete bool) {
+	f.write("app.log", lines("a", 0, 50))
+	f.up()
+	f.wants("app", lines("a", 0, 50))
+	f.down()
+	f.write("app.log", lines("a", 50, 90))
+	want := lines("a", 0, 90)
+	if name != "app.log" {
+		f.rename("app.log", name)
+		f.write("app.log", lines("b", 0, 30))
+		want += lines("b", 0, 30)
+	}
+	info, err := os.Stat(f.path(name))
 	f.check(err)
-	_, siblings := s.collect(s.lineageOf(f.path("app.log")))
-	if len(siblings) != 1 || siblings[0].path != f.path("app.log.1.gz") {
-		t.Errorf("siblings: %+v", siblings)
+	f.copyFile(name, "same")
+	f.pack("same", name+".gz")
+	whole, err := os.ReadFile(f.path(name + ".gz"))
+	f.check(err)
+	if !complete {
+		f.check(os.Truncate(f.path(name+".gz"), int64(len(whole)/2)))
+		now := time.Now().Add(time.Minute) // when it is looked at it was written to a moment ago
+		f.check(os.Chtimes(f.path(name+".gz"), now, now))
+	}
+	f.up()
+	f.wantsOnly(want)
+	if !complete {
+		f.write(name+".gz", string(whole[len(whole)/2:]))
+		f.check(os.Chtimes(f.path(name+".gz"), info.ModTime(), info.ModTime()))
+	}
+	f.remove(name)
+	f.scans(2)
+	if name != "app.log" {
+		f.rename("app.log", "app.log.0")
+	}
+	f.write("app.log", lines("c", 0, 3))
+	f.wantsOnly(want + lines("c", 0, 3))
+	f.down()
+	f.up()
+	f.wantsOnly(want + lines("c", 0, 3))
+}
+
+// TestCollectWhileAFileIsCompressed: the plain file is removed right after a look has found it. It must not seem to be there
+// beside the compressed one, whose content would be taken for that of another. Another file may have a new name with each look.
+func TestCollectWhileAFileIsCompressed(t *testing.T) {
+	for _, busy := range []bool{false, true} {
+		t.Run(fmt.Sprintf("busy=%v", busy), func(t *testing.T) {
+			f := newFixture(t, "app.log")
+			f.write("app.log.1", "one\n")
+			f.copyFile("app.log.1", "same")
+			f.pack("same", "app.log.1.gz")
+			f.write("app.log.2", "two\n")
+			looks := 0
+			f.cfg.stat = func(path string) (fileStat, error) {
+				st, err := statPath(path)
+				switch {
+				case err == nil && path == f.path("app.log.1"):
+					f.remove("app.log.1")
+				case busy && path == f.path("app.log"): // a look begins
+					f.rename(fmt.Sprintf("app.log.%d", looks+2), fmt.Sprintf("app.log.%d", looks+3))
+					looks++
+				}
+				return st, err
+			}
+			s, err := New(f.cfg)
+			f.check(err)
+			_, siblings := s.collect(s.lineageOf(f.path("app.log")))
+			if len(siblings) != 2 || !slices.ContainsFunc(siblings, sibling.packed) {
+				t.Errorf("siblings: %+v", siblings)
+			}
+			if busy && looks != 11 {
+				t.Errorf("%d looks, want 11", looks)
+			}
+		})
 	}
 }
 

@@ -36,11 +36,12 @@ type Source struct {
 	reconfigurations chan reconfiguration // Reconfigure sends, the conductor receives
 
 	// The conductor's alone.
-	since    int64    // up to when the last run had seen all; see active.go
-	started  int64    // when this run began
-	dropped  bool     // a generation was forgotten since the last scan
-	first    bool     // no scan was done yet with this spool
-	resumed  *resumed // what is known besides checkpoints; nil unless the first scan is still to come after a loss
+	since    int64          // up to when the last run had seen all; see active.go
+	started  int64          // when this run began
+	twins    map[inode]bool // compressed files begun before that of which the plain one was a generation
+	dropped  bool           // a generation was forgotten since the last scan
+	first    bool           // no scan was done yet with this spool
+	resumed  *resumed       // what is known besides checkpoints; nil unless the first scan is still to come after a loss
 	lineages map[string]*lineage
 	byInode  map[inode]*generation
 	byName   map[string]*generation  // by present name, and by the name behind a link
@@ -84,7 +85,7 @@ func New(cfg Config) (*Source, error) {
 		cfg: cfg, sections: sections, log: cfg.Logger, quiet: newLimiter(),
 		budget: semaphore.NewWeighted(max(budget, 2*int64(cfg.chunk))), kicked: make(chan struct{}, 1),
 		lineages: map[string]*lineage{}, byInode: map[inode]*generation{}, byName: map[string]*generation{},
-		devices: map[uint64]bool{}, copies: map[inode]*generation{},
+		devices: map[uint64]bool{}, copies: map[inode]*generation{}, twins: map[inode]bool{},
 		aliases: map[*generation]string{}, missing: map[*generation]instant{}, failures: map[*generation]instant{},
 		opened: list.New(), filtered: map[string]line.Counts{},
 		stopped: make(chan struct{}), reconfigurations: make(chan reconfiguration), errands: errands{of: map[*lineage]*errand{}},
