@@ -403,8 +403,8 @@ func (s *Spool) Checkpoints(prefix string) (map[string][]byte, error) {
 }
 
 // EachCheckpoint calls visit for each checkpoint whose key begins with prefix, in the order of keys, and ends with visit's
-// first error. The value is valid until visit returns. Nothing is stored meanwhile, so visit must be quick, and must not
-// use the spool.
+// first error. The value is valid until visit returns. The file can't be replaced meanwhile, for which the writer may have
+// to wait: so visit must be quick. It must not use the spool, or both may wait for ever.
 func (s *Spool) EachCheckpoint(prefix string, visit func(key string, value []byte) error) error {
 	return s.view(func(tx *bolt.Tx) error {
 		read, c := 0, tx.Bucket(bucketCheckpoints).Cursor()

@@ -49,18 +49,26 @@ func (c *config) print(out io.Writer, r *store.Verification) error {
 func writeReport(b *bytes.Buffer, r *store.Verification) {
 	fmt.Fprintf(b, "root       %s, %s\n", absolute(r.Path), r.Root)
 	if r.InUse {
-		fmt.Fprintln(b, "in use     a Scribe writes to it: what it has not committed yet is not looked at")
+		fmt.Fprintln(b, "in use     a Scribe writes to it: missing rotated files, and files of no log, are not looked for")
 	}
 	fmt.Fprintf(b, "logs       %d\n", r.Logs)
 	fmt.Fprintf(b, "producers  %d, counted in each log that they have sent to\n", r.Producers)
 	fmt.Fprintf(b, "files      %d, of %s\n", r.Files, size.Format(r.Bytes))
+	if r.Unverified > 0 {
+		fmt.Fprintf(b, "unverified %d of them: the ledger has no checksum, as others or an earlier release began them\n", r.Unverified)
+	}
 	for _, f := range r.Notes {
 		fmt.Fprintf(b, "note       %s: %s\n", f.File, f.What)
 	}
 	for _, f := range r.Problems {
 		fmt.Fprintf(b, "problem    %s: %s\n", f.File, f.What)
 	}
-	if len(r.Problems) == 0 {
+	switch {
+	case len(r.Problems) > 0:
+		fmt.Fprintln(b, "\nWhat is damaged or gone can only come from a backup. The Scribe goes on without it.")
+	case r.Unverified > 0 || r.InUse:
+		fmt.Fprintln(b, "\nno difference found")
+	default:
 		fmt.Fprintln(b, "\nall that is committed is there")
 	}
 }

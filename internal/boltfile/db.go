@@ -21,6 +21,7 @@ type DB struct {
 	file    *os.File
 	writing sync.Mutex // held by Update
 	headers headers
+	batch   batch
 	broken  atomic.Pointer[error]
 }
 
@@ -93,16 +94,6 @@ func (db *DB) View(fn func(*bolt.Tx) error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() { db.caught(recover(), &err) }()
 	return db.DB.View(fn)
-}
-
-// Batch is Update, in a transaction that concurrent callers share; fn may run more than once. From then on it is no longer
-// noticed when others write over the file's headers.
-func (db *DB) Batch(fn func(*bolt.Tx) error) error {
-	if err := db.Broken(); err != nil {
-		return err
-	}
-	db.headers.ignore()
-	return db.DB.Batch(fn)
 }
 
 // caught turns a panic over a damaged page into an error. Others go on.

@@ -28,7 +28,6 @@ type headers struct {
 	meta  bolttree.Meta // what the newest says
 	// busy is set within a transaction that writes, and failed after one that did not end well: one header may be new then.
 	busy, failed bool
-	off          bool // others of this process write without telling
 }
 
 // read reads both headers. What can't be read of them is missing.
@@ -53,13 +52,6 @@ func (h *headers) note(file *os.File) error {
 	return nil
 }
 
-// ignore ends all checks.
-func (h *headers) ignore() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.off = true
-}
-
 // begin checks the headers before a transaction that writes.
 func (h *headers) begin(file *os.File) error {
 	err := h.check(file)
@@ -73,9 +65,6 @@ func (h *headers) begin(file *os.File) error {
 func (h *headers) check(file *os.File) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.off {
-		return nil
-	}
 	info, err := file.Stat()
 	if err != nil {
 		return nil // the disk's trouble, of which a transaction will tell
@@ -100,7 +89,7 @@ func (h *headers) check(file *os.File) error {
 func (h *headers) freeList(file *os.File) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.off || h.failed {
+	if h.failed {
 		return nil
 	}
 	return h.meta.CheckFreeList(file)
@@ -112,7 +101,7 @@ func (h *headers) ended(file *os.File, id int, ok bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.busy = false
-	if h.off || !ok {
+	if !ok {
 		h.failed = true
 		return nil
 	}

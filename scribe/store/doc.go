@@ -10,8 +10,7 @@
 //   - For a producer and log, lines are appended in the order of their sequences, each once: what is appended already
 //     is skipped, a gap is refused unless the producer no longer holds what is missing.
 //   - A file never exceeds the maximal size, unless a single line does, or a single frame; neither is ever parted.
-//   - A file of frames ends at the end of one, at the latest when its log is used again: behind what others have cut or
-//     changed a new file begins.
+//   - A file of frames consists of whole frames. If others have cut or changed it, its log goes on in a new file.
 //   - With rotation by time a file holds lines of one period only, as the wall clock showed when they were written. A file
 //     without lines is never rotated.
 //   - Names of rotated files rise strictly within a log, whatever the clock does, and are never used twice.
@@ -35,7 +34,7 @@
 // A log's files are plain, or they consist of zstd frames; its policy says which. A frame holds the lines of one block. What
 // an agent has compressed with zstd goes into the file as it came: such bytes are compressed once, at their source, and are
 // read here for their checksum alone. The blocks of other codecs, direct calls, and what is left of a block whose first
-// lines are committed already become frames here. Sizes, of Policy as of the ledger, are those on the disk. Commits are made
+// lines are committed already become frames here. All sizes, in Policy and in the ledger, count compressed bytes. Commits are made
 // between frames, so that recovery cuts back to the end of one. A reader may meet the last frame while it is being written,
 // as it may meet a part of a line in a plain file.
 //
@@ -73,10 +72,10 @@
 // leaves a temporary file, which the next scan removes, or both files: then the copy is compared again, and the plain
 // file removed if it is whole. If others have made it and it differs, both stay, and that is said.
 //
-// Files of frames have the names and the kind of compressed ones, so that they are deleted, and left alone, like those.
+// Rotated files of frames are named as compressed ones are: retention deletes them, and the compressor skips them.
 //
-// Nothing of this runs unless a policy asks for it. Once an hour the keeper also has the ledger forget producers, where
-// Options say so, and files that are gone.
+// None of this runs unless a policy asks for it. But every ten minutes the keeper has the ledger forget files that are gone,
+// and producers, where Options say so.
 //
 // # Layout
 //

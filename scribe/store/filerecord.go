@@ -1,14 +1,13 @@
 package store
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
 )
 
-// fileRecord is what the ledger keeps of a rotated file whose checksum is known, integers big-endian:
+// fileRecord is what the ledger keeps of a rotated file if all of it was written by the store, integers big-endian:
 //
 //	offset  width  meaning
 //	0       1      version of this record, 1
@@ -16,7 +15,7 @@ import (
 //	2       8      its size in bytes
 //	10      4      CRC-32C of its bytes
 //
-// It is about the file as it was when it was rotated: a plain file that was compressed since is still a plain one here.
+// It describes the file as rotated. Compression does not change it.
 type fileRecord struct {
 	form Form
 	size int64
@@ -84,59 +83,4 @@ func decodeFile(key, value []byte) (f fileRecord, err error) {
 	}
 	f.size, f.crc = int64(binary.BigEndian.Uint64(value[2:])), binary.BigEndian.Uint32(value[10:])
 	return f, nil
-}
-
-// logsWithFiles returns the logs that have file records, in their order.
-func (l *ledger) logsWithFiles() (logs []string, err error) {
-	err = l.db.View(func(tx *bolt.Tx) error {
-		c := tx.Bucket(bucketFiles).Cursor()
-		for k, _ := c.First(); k != nil; {
-			log, _, ok := splitFileKey(k)
-			if !ok {
-				return fmt.Errorf("%w: a file record has the key %q", ErrDamaged, k)
-			}
-			logs = append(logs, log)
-			k, _ = c.Seek([]byte(log + "\x01")) // behind all of this log
-		}
-		return nil
-	})
-	return logs, err
-}
-
-// forgetFiles removes the records of the log's files up to the oldest one that exists.
-func (l *ledger) forgetFiles(log string, exist map[int64]struct{}) error {
-	for {
-		gone, err := l.goneFiles(log, exist)
-		if err != nil || len(gone) == 0 {
-			return err
-		}
-		err = l.db.Update(func(tx *bolt.Tx) error {
-			for _, k := range gone {
-				if err := tx.Bucket(bucketFiles).Delete(k); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("forget files: %w", err)
-		}
-	}
-}
-
-// goneFiles returns the keys that forgetFiles is to remove, at most forgetAtOnce.
-func (l *ledger) goneFiles(log string, exist map[int64]struct{}) (gone [][]byte, err error) {
-	err = l.db.View(func(tx *bolt.Tx) error {
-		c := tx.Bucket(bucketFiles).Cursor()
-		prefix := []byte(log + "\x00")
-		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix) && len(gone) < forgetAtOnce; k, _ = c.Next() {
-			_, stamp, _ := splitFileKey(k)
-			if _, ok := exist[stamp]; ok {
-				break
-			}
-			gone = append(gone, bytes.Clone(k))
-		}
-		return nil
-	})
-	return gone, err
 }

@@ -49,27 +49,101 @@ func (s *Store) forgetProducers(ctx context.Context) error {
 }
 
 // forgetFiles removes from the ledger what it knows of rotated files that are gone, as far as none of their log's older
-// ones exists: retention deletes the oldest first, and so do people. Verify misses the others.
+// ones exists: retention deletes the oldest first, and so do people. Verify misses the others. Where the log's active file
+// is not there either, its folder may be one that is not mounted: then nothing is removed.
 func (s *Store) forgetFiles(ctx context.Context) error {
 	logs, err := s.ledger.logsWithFiles()
 	if err != nil {
 		return err
 	}
-	var listed string
-	var names []string
-	for i, log := range logs {
-		if ctx.Err() != nil {
-			return nil
-		}
-		if dir := logname.Dir(log); i == 0 || dir != listed {
-			if names, err = s.list(dir); err != nil {
+	var gone [][]byte
+	for _, log := range logs {
+		for more := true; more && ctx.Err() == nil; {
+			var found [][]byte
+			if found, more, err = s.goneFiles(log); err != nil {
 				return err
 			}
-			listed = dir
+			if gone = append(gone, found...); len(gone) >= forgetAtOnce || more {
+				if err := s.ledger.removeFiles(gone); err != nil {
+					return err
+				}
+				gone = nil
+			}
 		}
-		if err := s.ledger.forgetFiles(log, rotatedAmong(names, log)); err != nil {
-			return err
+	}
+	return s.ledger.removeFiles(gone)
+}
+
+// goneFiles returns the keys of the log's oldest file records whose files are gone, and whether there may be more. The
+// records are read before the folder is: a file that is rotated in between has no record here.
+func (s *Store) goneFiles(log string) (gone [][]byte, more bool, err error) {
+	keys, err := s.ledger.oldestFiles(log)
+	if err != nil {
+		return nil, false, err
+	}
+	names, err := s.list(logname.Dir(log))
+	if err != nil {
+		return nil, false, err
+	}
+	present := func(file string) bool { _, ok := slices.BinarySearch(names, path.Base(file)); return ok }
+	if !present(Plain.active(log)) && !present(Frames.active(log)) {
+		return nil, false, nil
+	}
+	there := rotatedAmong(names, log)
+	for _, k := range keys {
+		_, stamp, _ := splitFileKey(k)
+		if _, ok := there[stamp]; ok {
+			return gone, false, nil
 		}
+		gone = append(gone, k)
+	}
+	return gone, len(keys) == forgetAtOnce, nil
+}
+
+// logsWithFiles returns the logs that have file records, in their order.
+func (l *ledger) logsWithFiles() (logs []string, err error) {
+	err = l.db.View(func(tx *bolt.Tx) error {
+		c := tx.Bucket(bucketFiles).Cursor()
+		for k, _ := c.First(); k != nil; {
+			log, _, ok := splitFileKey(k)
+			if !ok {
+				return fmt.Errorf("%w: a file record has the key %q", ErrDamaged, k)
+			}
+			logs = append(logs, log)
+			k, _ = c.Seek([]byte(log + "\x01")) // behind all of this log
+		}
+		return nil
+	})
+	return logs, err
+}
+
+// oldestFiles returns the keys of the log's first file records, at most forgetAtOnce.
+func (l *ledger) oldestFiles(log string) (keys [][]byte, err error) {
+	err = l.db.View(func(tx *bolt.Tx) error {
+		c := tx.Bucket(bucketFiles).Cursor()
+		prefix := []byte(log + "\x00")
+		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix) && len(keys) < forgetAtOnce; k, _ = c.Next() {
+			keys = append(keys, bytes.Clone(k))
+		}
+		return nil
+	})
+	return keys, err
+}
+
+func (l *ledger) removeFiles(keys [][]byte) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	err := l.db.Update(func(tx *bolt.Tx) error {
+		for _, k := range keys {
+			if err := tx.Bucket(bucketFiles).Delete(k); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("forget files: %w", err)
 	}
 	return nil
 }

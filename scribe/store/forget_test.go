@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -150,4 +152,21 @@ func TestRecordsOfDeletedFilesAreForgotten(t *testing.T) {
 	}
 	expectFinding(t, "problem", v.Problems, "it is missing, while older ones are there")
 	expectFinding(t, "note", v.Notes, "")
+}
+
+// TestNothingIsForgottenOfAFolderThatIsNotThere takes a folder away, as if its file system were not mounted.
+func TestNothingIsForgottenOfAFolderThatIsNotThere(t *testing.T) {
+	root := t.TempDir()
+	s := open(t, root, Options{Policy: Policy{MaxSize: 20}, manual: true})
+	mustAppend(t, s, numbered("d/a", alice, 1, 20, 10))
+	mustCommit(t, s)
+	folder := filepath.Join(root, "d")
+	must(t, os.Rename(folder, folder+"x"))
+	must(t, s.forgetFiles(t.Context()))
+	must(t, os.Mkdir(folder, 0o750))
+	must(t, s.forgetFiles(t.Context()))
+	must(t, os.Remove(folder), os.Rename(folder+"x", folder))
+	if keys, err := s.ledger.oldestFiles("d/a"); err != nil || len(keys) != 9 {
+		t.Errorf("%d records are left of 9, %v", len(keys), err)
+	}
 }

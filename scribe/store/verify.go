@@ -20,15 +20,17 @@ import (
 
 // Verification is what Verify says of a root.
 type Verification struct {
-	Path      string    `json:"path"`
-	InUse     bool      `json:"in_use"` // a Scribe has it open
-	Root      string    `json:"root"`   // its identity
-	Logs      int       `json:"logs"`
-	Producers int       `json:"producers"` // in all logs together
-	Files     int       `json:"files"`     // that were checked
-	Bytes     int64     `json:"bytes"`     // of them
-	Problems  []Finding `json:"problems"`  // what is lost or damaged
-	Notes     []Finding `json:"notes"`     // what differs, and does no harm
+	Path      string `json:"path"`
+	InUse     bool   `json:"in_use"` // a Scribe has it open
+	Root      string `json:"root"`   // its identity
+	Logs      int    `json:"logs"`
+	Producers int    `json:"producers"` // in all logs together
+	Files     int    `json:"files"`     // that were checked
+	Bytes     int64  `json:"bytes"`     // of them, on the disk
+	// Unverified is how many of the files the ledger has no checksum of: only their size or their end were checked.
+	Unverified int       `json:"unverified"`
+	Problems   []Finding `json:"problems"` // what is lost or damaged
+	Notes      []Finding `json:"notes"`    // what differs, and does no harm
 }
 
 // Finding is something that differs from the ledger.
@@ -50,9 +52,10 @@ type verifier struct {
 	names  []string // in it, in their order
 }
 
-// Verify reads the ledger of the root at path, and all files below it, and says what differs. It changes nothing. A Scribe
-// may have the root open: then what it has not committed yet is no difference. The error wraps ErrDamaged or ErrVersion
-// where the ledger can't be read.
+// Verify reads the ledger of the root at path, and then every byte of the files below it, and says what differs. It changes
+// nothing. A Scribe may have the root open, or open it meanwhile: then what it has not committed yet is no difference, and
+// rotated files that are missing, and files of no log, are not looked for. The names of all files are held in memory. The
+// error wraps ErrDamaged or ErrVersion where the ledger can't be read, or is ctx's; then there is no report.
 func Verify(ctx context.Context, path string) (*Verification, error) {
 	v := &verifier{
 		Verification: &Verification{Path: path, Problems: []Finding{}, Notes: []Finding{}}, known: map[string]struct{}{},
@@ -70,8 +73,10 @@ func Verify(ctx context.Context, path string) (*Verification, error) {
 	return v.Verification, nil
 }
 
+// open opens the root and reads the ledger, under a lock that keeps a Scribe from starting meanwhile. The files, which take
+// longer, are read without it.
 func (v *verifier) open() error {
-	name := filepath.Join(v.Path, logname.StateDir, "ledger.db")
+	name := filepath.Join(v.Path, ledgerName)
 	file, inUse, err := boltfile.OpenForReading(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no ledger, %s: is this the root of a Scribe?", name)
@@ -82,6 +87,10 @@ func (v *verifier) open() error {
 	v.ledger, v.InUse = file, inUse
 	if v.root, err = os.OpenRoot(v.Path); err == nil {
 		err = v.readLedger()
+	}
+	if err == nil {
+		v.ledger, err = os.Open(name)
+		file.Close() // and with it the lock
 	}
 	if err != nil {
 		v.close()
@@ -108,7 +117,7 @@ func (v *verifier) log(ctx context.Context, name string) error {
 			return ctx.Err()
 		}
 		found := v.Problems[len(before.Problems):]
-		if !v.InUse || len(found) == 0 {
+		if len(found) == 0 || !v.taken() {
 			return nil
 		}
 		if same++; !slices.Equal(found, last) {
@@ -118,6 +127,7 @@ func (v *verifier) log(ctx context.Context, name string) error {
 			return nil
 		}
 		last = slices.Clone(found)
+		before.InUse = true
 		*v.Verification, v.listed = before, ""
 		if n == attempts {
 			v.note(v.entries[name].form.active(name), "it changes too fast to be checked while the Scribe runs")
@@ -130,6 +140,17 @@ func (v *verifier) log(ctx context.Context, name string) error {
 		}
 		v.entries[name] = e
 	}
+}
+
+// taken returns whether a Scribe has the root open by now.
+func (v *verifier) taken() bool {
+	if !v.InUse {
+		if file, inUse, err := boltfile.OpenForReading(v.ledger.Name()); err == nil {
+			v.InUse = inUse
+			file.Close()
+		}
+	}
+	return v.InUse
 }
 
 func (v *verifier) logOnce(ctx context.Context, name string, e entry) {
@@ -180,7 +201,7 @@ func (v *verifier) missing(log string, there map[int64]struct{}) {
 		}
 	}
 	if gone > 0 && !v.InUse {
-		v.note(logname.Active(log), fmt.Sprintf("%d of its oldest rotated files are gone, as after retention", gone))
+		v.note(v.entries[log].form.active(log), fmt.Sprintf("%d of its oldest rotated files are gone, as after retention", gone))
 	}
 }
 
@@ -234,6 +255,9 @@ func (v *verifier) active(ctx context.Context, name string, e entry, uncommitted
 	if e.size == 0 || info.Size() < e.size {
 		return
 	}
+	if !e.sum.known {
+		v.Unverified++
+	}
 	want := original{known: true, form: e.form, size: e.size, sum: e.sum}
 	if err := v.check(ctx, file, e.form.extension(), e.size, want); err != nil && ctx.Err() == nil {
 		v.problem(file, "of what is committed in it: %v", err)
@@ -261,6 +285,9 @@ func (v *verifier) rotated(ctx context.Context, file, extension string, want ori
 		return
 	}
 	v.count(info)
+	if !want.known {
+		v.Unverified++
+	}
 	if plain := strings.TrimSuffix(file, extension); plain != file {
 		if _, err := v.root.Lstat(plain); err == nil {
 			v.note(file, "the file that it was made of is still there: the compression was interrupted, and is ended by the next start")
@@ -271,8 +298,11 @@ func (v *verifier) rotated(ctx context.Context, file, extension string, want ori
 	}
 }
 
-// strangers notes the files that belong to no log of the ledger.
+// strangers notes the files that belong to no log of the ledger. Of a Scribe that runs there may be new ones.
 func (v *verifier) strangers() {
+	if v.InUse {
+		return
+	}
 	err := fs.WalkDir(v.root.FS(), ".", func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
 			v.problem(file, "it can't be read: %v", err)
@@ -282,11 +312,13 @@ func (v *verifier) strangers() {
 			return fs.SkipDir
 		}
 		_, known := v.known[file]
-		_, temporary := fromTemporary(file)
+		plain, temporary := fromTemporary(file)
+		log, _, _, rotated := logname.SplitRotated(plain)
+		_, ours := v.entries[log]
 		switch {
-		case d.IsDir() || known || v.InUse: // of a Scribe that runs there are new files
-		case temporary:
-			v.note(file, "an interrupted compression has left it; the next one that looks there removes it")
+		case d.IsDir() || known:
+		case temporary && rotated && ours:
+			v.note(file, "an interrupted compression has left it; a Scribe that compresses or deletes files removes it")
 		default:
 			v.note(file, "the ledger knows of no log that it belongs to")
 		}

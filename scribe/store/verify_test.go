@@ -275,3 +275,54 @@ func must(t *testing.T, errs ...error) {
 		t.Fatal(err)
 	}
 }
+
+// TestVerifyFindsADamagedLedgerInUse overwrites a page of a ledger that a store has open.
+func TestVerifyFindsADamagedLedgerInUse(t *testing.T) {
+	root := t.TempDir()
+	s := open(t, root, Options{})
+	for i := range 200 { // more than fit in one page
+		mustAppend(t, s, numbered(fmt.Sprintf("d/log-with-a-long-name-%03d", i), alice, 1, 1, 10))
+	}
+	mustCommit(t, s)
+	text, err := os.ReadFile(filepath.Join(root, ledgerName))
+	must(t, err)
+	pageSize := os.Getpagesize()
+	for at := 2 * pageSize; at < len(text); at += pageSize { // pages that are in use, and not
+		copy(text[at+16:], make([]byte, 16)) // its first element
+	}
+	must(t, os.WriteFile(filepath.Join(root, ledgerName), text, 0o600))
+	v, err := Verify(t.Context(), root)
+	if err == nil && len(v.Problems) == 0 {
+		t.Errorf("nothing was found: %+v", v)
+	}
+	s.dismiss() // it is damaged, and can't be closed cleanly
+}
+
+func TestVerifyRefusesALaterLayout(t *testing.T) {
+	root := t.TempDir()
+	s := open(t, root, Options{})
+	must(t, s.ledger.db.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketMeta).Put(keyVersion, []byte{layoutVersion + 1})
+	}), s.Close())
+	if _, err := Verify(t.Context(), root); !errors.Is(err, ErrVersion) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestAScribeMayStartWhileFilesAreVerified opens the root once its ledger was read.
+func TestAScribeMayStartWhileFilesAreVerified(t *testing.T) {
+	root := t.TempDir()
+	s := open(t, root, Options{})
+	mustAppend(t, s, numbered("d/a", alice, 1, 1, 10))
+	must(t, s.Close())
+	v := &verifier{Verification: &Verification{Path: root}, known: map[string]struct{}{}}
+	must(t, v.open())
+	defer v.close()
+	s = open(t, root, Options{Policy: Policy{MaxSize: 20}})
+	mustAppend(t, s, numbered("d/a", alice, 2, 9, 10))
+	mustCommit(t, s)
+	must(t, v.log(t.Context(), "d/a"))
+	if !v.InUse || len(v.Problems) > 0 {
+		t.Errorf("%+v", v.Verification)
+	}
+}

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,36 +45,56 @@ func (v *verifier) readLedger() error {
 }
 
 // readChanging reads which logs there are from a ledger that a Scribe writes to. Pages of the newest state may be used for
-// another one while they are read. What was not readable once is tried again, and what was readable once is remembered.
-func (v *verifier) readChanging() (err error) {
+// another one while they are read. What was not readable once is tried again, and what was readable once is remembered; what
+// is not readable again and again, for the same reason, is damaged.
+func (v *verifier) readChanging() error {
+	var last []Finding
+	same := 0
 	for range attempts {
-		var tree *bolttree.File
-		if tree, err = v.tree(); err == nil {
-			v.Producers, v.Problems = 0, []Finding{}
-			torn := false
-			tree.Walk(v.record, func(string, error) { torn = true }, string(bucketMeta), string(bucketLogs), string(bucketProducers))
-			if v.Logs = len(v.entries); !torn && len(v.Problems) == 0 {
-				return nil
-			}
+		tree, err := v.tree()
+		if err != nil {
+			return err
 		}
+		v.Producers, v.Problems = 0, []Finding{}
+		bad := func(bucket string, err error) { v.problem(ledgerName, "bucket %q: %v", bucket, err) }
+		tree.Walk(v.record, bad, string(bucketMeta), string(bucketLogs), string(bucketProducers))
+		v.Logs = len(v.entries)
+		if same++; !slices.Equal(v.Problems, last) {
+			same = 1
+		}
+		if len(v.Problems) == 0 || same == stable {
+			return nil
+		}
+		last = v.Problems
 		time.Sleep(pauseBetween)
 	}
-	if err == nil {
-		v.Problems = []Finding{}
-		v.note(ledgerName, "the Scribe changes it too fast to be read as a whole: some logs may be missing here")
-	}
-	return err
+	v.Problems = []Finding{}
+	v.note(ledgerName, "the Scribe changes it too fast to be read as a whole: some logs may be missing here")
+	return nil
 }
 
-// tree returns the ledger's newest state.
-func (v *verifier) tree() (*bolttree.File, error) {
-	info, err := v.ledger.Stat()
+// tree returns the ledger's newest state. The error wraps ErrDamaged, or ErrVersion if another release has written it.
+func (v *verifier) tree() (tree *bolttree.File, err error) {
+	for range attempts {
+		var info os.FileInfo
+		if info, err = v.ledger.Stat(); err != nil {
+			return nil, err
+		}
+		if tree, err = bolttree.Open(v.ledger, info.Size()); err == nil {
+			break
+		}
+		err = fmt.Errorf("ledger %s: %w: %w", v.ledger.Name(), ErrDamaged, err)
+		if !v.InUse {
+			break
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	tree, err := bolttree.Open(v.ledger, info.Size())
-	if err != nil {
-		return nil, fmt.Errorf("ledger %s: %w: %w", v.ledger.Name(), ErrDamaged, err)
+	if e, ok := tree.Get(string(bucketMeta), keyVersion); ok {
+		if version, err := e.Value(); err == nil && (len(version) != 1 || version[0] != layoutVersion) {
+			return nil, fmt.Errorf("ledger %s: %w: layout %x, this release reads %d", v.ledger.Name(), ErrVersion, version, layoutVersion)
+		}
 	}
 	return tree, nil
 }
@@ -106,29 +129,34 @@ func (v *verifier) record(bucket string, e bolttree.Element) {
 	}
 }
 
-// original returns what the ledger knows of a rotated file.
+// original returns what the ledger knows of a rotated file. Pages of a ledger that a Scribe writes to may be used for others
+// while they are read.
 func (v *verifier) original(log string, stamp int64) original {
 	if !v.InUse {
 		return v.records[log][stamp]
 	}
+	for range stable {
+		if f, err := v.readFileRecord(fileKey(log, stamp)); err == nil {
+			return f.original()
+		}
+	}
+	return original{}
+}
+
+func (v *verifier) readFileRecord(key []byte) (f fileRecord, err error) {
 	tree, err := v.tree()
 	if err != nil {
-		return original{}
+		return f, err
 	}
-	key := fileKey(log, stamp)
 	record, ok := tree.Get(string(bucketFiles), key)
 	if !ok {
-		return original{} // it was rotated, or its page used for others, a moment ago
+		return f, errors.New("there is none")
 	}
 	value, err := record.Value()
 	if err != nil {
-		return original{}
+		return f, err
 	}
-	f, err := decodeFile(key, value)
-	if err != nil {
-		return original{}
-	}
-	return f.original()
+	return decodeFile(key, value)
 }
 
 func (v *verifier) fileRecord(key, value []byte) error {
