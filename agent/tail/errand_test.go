@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -408,5 +409,92 @@ func TestInodeOfAFileThatIsToBeRead(t *testing.T) {
 	s.commits.Wait()
 	if len(l.generations) != 3 || l.generations[1].name != f.path("app.log.1") {
 		t.Errorf("%d generations stood at %s, want 3, the second of them at app.log.1", len(l.generations), l.path)
+	}
+}
+
+// TestInodeOfAFileThatIsLookedFor rotates while a source that has just started finds out whether the rest of a deleted file
+// is in one that nobody has seen. The file that is rotated then has the inode of the deleted one, which is not let go yet, or
+// which was queued again, because a file that is to be read waits for it.
+func TestInodeOfAFileThatIsLookedFor(t *testing.T) {
+	for _, letGo := range []bool{false, true} {
+		t.Run(fmt.Sprintf("let go=%v", letGo), func(t *testing.T) {
+			f := newFixture(t, "app.log*")
+			f.cfg.Sections[0].Log = "app"
+			s, deleted, waits := f.lookedForBesideItsInode()
+			l, r := deleted.lineage, &reader{source: s}
+			r.read(t.Context(), waits)
+			s.release(waits, false)
+			r.read(t.Context(), deleted)
+			f.shift(2)
+			if letGo {
+				s.release(deleted, false)
+			}
+			s.handleKick(t.Context())
+			s.commits.Wait()
+			f.wantsGenerations(l, "app.log.3", "app.log.2", "app.log.1", "app.log")
+		})
+	}
+}
+
+// lookedForBesideItsInode returns a source after its first scan, with two generations that the caller holds: one that is no
+// more, and one at app.log.2 that has grown since. At app.log.1 is a file that nobody has seen, and at app.log one that has
+// the inode of the first.
+func (f *fixture) lookedForBesideItsInode() (s *Source, deleted, grown *generation) {
+	a, b := lines("a", 0, 200), lines("b", 0, 200)
+	f.write("app.log", a)
+	f.up()
+	f.wants("app", a)
+	f.rename("app.log", "app.log.1")
+	f.write("app.log", b)
+	f.wants("app", a+b)
+	f.down()
+
+	f.rename("app.log.1", "deleted") // else the file system itself may give its inode to another file
+	f.write("app.log", "more b\n")
+	f.rename("app.log", "app.log.2")
+	f.write("app.log.1", "c\n")
+	f.write("app.log", "d\n")
+	old, err := statPath(f.path("deleted"))
+	f.check(err)
+	d, err := statPath(f.path("app.log"))
+	f.check(err)
+	f.cfg.stat = func(path string) (fileStat, error) {
+		st, err := statPath(path)
+		if err == nil && st.identity == d.identity {
+			st.inode = old.inode
+		}
+		return st, err
+	}
+	s, err = New(f.cfg)
+	f.check(err)
+	f.t.Cleanup(func() {
+		for e := s.opened.Front(); e != nil; e = e.Next() {
+			e.Value.(*descriptor).Close()
+		}
+	})
+	s.scan(context.Background())
+	s.commits.Wait()
+	for len(s.ready) > 0 {
+		if g := s.next(); g.inside != nil {
+			deleted = g
+		} else {
+			grown = g
+		}
+	}
+	if deleted == nil || grown == nil || grown.name != f.path("app.log.2") {
+		f.t.Fatal("the deleted file is not looked for, or the rest of app.log.2 is not to be read")
+	}
+	return s, deleted, grown
+}
+
+// wantsGenerations compares where the lineage's generations are, from the oldest to the newest.
+func (f *fixture) wantsGenerations(l *lineage, names ...string) {
+	f.t.Helper()
+	var got []string
+	for _, g := range l.generations {
+		got = append(got, filepath.Base(g.name))
+	}
+	if !slices.Equal(got, names) {
+		f.t.Errorf("the generations of %s are at %q, want %q", l.path, got, names)
 	}
 }
