@@ -34,7 +34,7 @@ type LogReport struct {
 	Stored  *time.Time `json:"stored,omitempty"` // when the oldest block was stored
 	Dropped uint64     `json:"dropped"`          // lines dropped because the spool was full, since it was made
 	Aside   uint64     `json:"set_aside"`        // lines in the quarantine, since it was made
-	Damaged uint64     `json:"quarantined"`      // those of them that were damaged
+	Damaged uint64     `json:"damaged"`          // those of them that were damaged
 	Refused uint64     `json:"refused"`          // those of them that no Scribe takes
 	Lost    uint64     `json:"lost"`             // lines from Oldest on of which there is no sound block
 }

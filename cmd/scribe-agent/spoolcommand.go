@@ -116,7 +116,7 @@ func writeLogs(b *strings.Builder, r *spool.Report) {
 		return
 	}
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\nlog\tlines\tbytes\toldest line\tnext line\tsince\tdropped\tquarantined\trefused\tlost")
+	fmt.Fprintln(t, "\nlog\tlines\tbytes\toldest line\tnext line\tsince\tdropped\tdamaged\trefused\tlost")
 	for _, l := range r.Logs {
 		since := "-"
 		if l.Stored != nil {
