@@ -19,6 +19,10 @@ import (
 //
 // A compressed file whose plain one is a generation in this run holds nothing else, whenever it was begun. When it is complete
 // the plain one is removed, maybe after that was read to its end; so it is noted while both are there.
+//
+// Whether an unknown file is old can't be one question, as what it is compared with differs: for a path with known
+// generations the oldest of them (floor), where there is none the last run (unseen), for what was lost of one generation
+// that one (writtenBefore), whose copies may be older than the last run, and compressed since (madeWhileDown).
 
 // unseen says whether a sibling that is not known came to be after the last run with this spool had seen all there was.
 // One that is compressed must be older than this run: later ones are made of files that were read.
@@ -57,6 +61,41 @@ func (s *Source) findTwins(name string) {
 			s.twins[st.inode] = true
 		}
 	}
+}
+
+// floor is when a lineage's oldest known generation was last written, and born; zero if there is none.
+type floor struct{ written, born int64 }
+
+// above says whether what is in a sibling was last written before that; which can't be told if the clock was set back since.
+// A file that was born before that was written before, too; but a compressed one is younger than what is in it.
+func (f floor) above(sib sibling) bool {
+	if time.Now().UnixNano() < f.written {
+		return false
+	}
+	return sib.stat.mtime < f.written || !sib.packed() && sib.stat.born != 0 && sib.stat.born < f.born
+}
+
+func (s *Source) floorOf(l *lineage) floor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range l.generations {
+		if g.ordinal > 0 { // others were there before the path was first seen
+			l.floor = floor{written: g.mtime, born: g.id.born}
+			if g.id.born > g.mtime { // what is in a compressed file is older than the file
+				l.floor.born = 0
+			}
+			break
+		}
+	}
+	return l.floor
+}
+
+// writtenBefore says whether what is in a compressed file was last written before mtime. Some tools keep mere seconds.
+func writtenBefore(sib sibling, mtime int64) bool {
+	if sib.stat.mtime%int64(time.Second) == 0 {
+		mtime -= mtime % int64(time.Second)
+	}
+	return sib.stat.mtime < mtime
 }
 
 // expect makes the lineage of which a new file is the rotated first generation, if it was made and rotated while nothing

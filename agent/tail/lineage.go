@@ -217,7 +217,7 @@ func (s *Source) sift(ctx context.Context, l *lineage, siblings []sibling) []sib
 			known = append(known, knownSibling{g, sib})
 		case s.lineages[sib.path] != nil, s.nearerThan(l, sib.path): // another lineage's
 		case (sib.packed() || floor.written == 0) && !s.unseen(sib), s.independent(sib):
-		case floor.above(sib.stat) && !(sib.packed() && sib.stat.mtime >= floor.written):
+		case floor.above(sib):
 		case !slices.ContainsFunc(missed, func(m sibling) bool { return m.stat.inode == sib.stat.inode }):
 			missed = append(missed, sib)
 		}
@@ -232,32 +232,6 @@ func (s *Source) sift(ctx context.Context, l *lineage, siblings []sibling) []sib
 	}
 	slices.SortStableFunc(missed, oldestFirst)
 	return missed
-}
-
-// floor is when a lineage's oldest known generation was last written, and born; zero if there is none.
-type floor struct{ written, born int64 }
-
-// above says whether a file was last written, or born, before that; which can't be told if the clock was set back since.
-func (f floor) above(st fileStat) bool {
-	if time.Now().UnixNano() < f.written {
-		return false
-	}
-	return st.mtime < f.written || st.born != 0 && st.born < f.born
-}
-
-func (s *Source) floorOf(l *lineage) floor {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, g := range l.generations {
-		if g.ordinal > 0 { // others were there before the path was first seen
-			l.floor = floor{written: g.mtime, born: g.id.born}
-			if g.id.born > g.mtime { // what is in a compressed file is older than the file
-				l.floor.born = 0
-			}
-			break
-		}
-	}
-	return l.floor
 }
 
 // nearerThan says whether path is rather a rotated name of another lineage: app-1-20260101.log is one of app-1.log, and

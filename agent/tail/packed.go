@@ -338,14 +338,6 @@ func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []si
 	return false
 }
 
-// writtenBefore says whether what is in a compressed file was last written before mtime. Some tools keep mere seconds.
-func writtenBefore(sib sibling, mtime int64) bool {
-	if sib.stat.mtime%int64(time.Second) == 0 {
-		mtime -= mtime % int64(time.Second)
-	}
-	return sib.stat.mtime < mtime
-}
-
 func (s *Source) sayRemoved(g *generation, name string) {
 	s.log.Info("file was removed, and another one has its content; reading what was not read yet out of that",
 		"path", g.path, "log", g.log, "file", name, "position", g.position)
