@@ -134,6 +134,30 @@ func TestRotationOrder(t *testing.T) {
 	}
 }
 
+// TestRotationOrderWithinOneTick sorts files of which the times tell nothing but when some of them were compressed.
+func TestRotationOrderWithinOneTick(t *testing.T) {
+	const tick = 1e9
+	plain := func(suffix string) sibling {
+		return sibling{path: "app.log" + suffix, suffix: suffix, stat: fileStat{identity: identity{born: tick}, mtime: tick}}
+	}
+	compressed := func(suffix string, at int64) sibling {
+		return sibling{path: "app.log" + suffix + ".gz", suffix: suffix, stat: fileStat{identity: identity{born: at}, mtime: tick}}
+	}
+	for _, ordered := range [][]sibling{
+		{compressed(".11", 7*tick), compressed(".10", 6*tick), plain(".9"), plain(".2"), compressed(".1", 5*tick)},
+		{compressed("-20260101T000000.001", 2*tick), plain("-20260101T000000.002"), plain("-20260101T000000.003")},
+	} {
+		shuffled := slices.Clone(ordered)
+		slices.Reverse(shuffled)
+		slices.SortStableFunc(shuffled, oldestFirst)
+		for i := range ordered {
+			if shuffled[i].path != ordered[i].path {
+				t.Errorf("place %d has %s, want %s", i, shuffled[i].path, ordered[i].path)
+			}
+		}
+	}
+}
+
 func TestCheckpointGolden(t *testing.T) {
 	c := checkpoint{
 		id: identity{inode: inode{dev: 0x0801, ino: 0x123456}, born: 0x17f0000000000001}, position: 4096,

@@ -78,8 +78,12 @@ func (x siblingsByInode) of(id identity) (sib sibling, found bool) {
 }
 
 // oldestFirst orders siblings as they were written. The clock of modification times is coarse, so that files that were
-// rotated in quick succession may share one: then the name decides.
+// rotated in quick succession may share one: then the name decides. A compressed file has the time of what is in it, but was
+// born when it was compressed.
 func oldestFirst(a, b sibling) int {
+	if a.packed() || b.packed() {
+		a.stat.born = 0
+	}
 	if c := compareTimes(a.stat, b.stat); c != 0 {
 		return c
 	}
