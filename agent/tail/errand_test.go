@@ -498,3 +498,39 @@ func (f *fixture) wantsGenerations(l *lineage, names ...string) {
 		f.t.Errorf("the generations of %s are at %q, want %q", l.path, got, names)
 	}
 }
+
+// TestInodeOfAFileWhoseCheckpointIsOnItsWay deletes a file while its first checkpoint is being stored. Two files come after
+// it, of which the first has its inode, before that is done.
+func TestInodeOfAFileWhoseCheckpointIsOnItsWay(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", "one\n")
+	s, _ := f.scanned()
+	l := s.lineages[f.path("app.log")]
+	stored := make(chan struct{})
+	f.spool.do(func() { f.spool.blocked = stored })
+	f.shift(0)
+	s.settle(t.Context(), l)
+	deleted := l.current
+	f.rename("app.log", "deleted") // else the file system itself may give its inode to another file
+	f.write("app.log", "two\n")
+	two, err := statPath(f.path("app.log"))
+	f.check(err)
+	s.cfg.stat = func(path string) (fileStat, error) {
+		st, err := statPath(path)
+		if err == nil && st.identity == two.identity {
+			st.inode = deleted.id.inode
+		}
+		return st, err
+	}
+	s.settle(t.Context(), l)
+	f.shift(1)
+	s.settle(t.Context(), l)
+	close(stored)
+	s.commits.Wait()
+	s.poll(t.Context(), now())
+	for len(s.errands.queue) > 0 {
+		s.runErrand(t.Context())
+	}
+	s.commits.Wait()
+	f.wantsGenerations(l, "app.log.2", "app.log.1", "app.log")
+}

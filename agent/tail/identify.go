@@ -3,6 +3,7 @@ package tail
 import (
 	"context"
 	"path/filepath"
+	"slices"
 
 	"github.com/logscribe/logscribe/spool"
 )
@@ -34,6 +35,25 @@ func (s *Source) identify(ctx context.Context, path string, st fileStat) *genera
 		s.erase(ctx, g)
 	}
 	return nil
+}
+
+// unclear says whether a file at a path or beside it can't be told yet from one that is no more: it has the inode
+// of a generation that has a checkpoint on its way to the spool, under the key that the file's own would have.
+func (s *Source) unclear(at *fileStat, siblings []sibling) bool {
+	if at != nil && s.onItsWay(*at) {
+		return true
+	}
+	return slices.ContainsFunc(siblings, func(sib sibling) bool { return s.onItsWay(sib.stat) })
+}
+
+func (s *Source) onItsWay(st fileStat) bool {
+	g := s.byInode[st.inode]
+	if g == nil || g.id.same(st.identity) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return g.inflight && !g.dead
 }
 
 // erase removes the checkpoint of a generation that was dropped, unless its key is that of another one already.

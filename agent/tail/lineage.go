@@ -78,6 +78,10 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 		l.folderTime = telling(st.mtime)
 	}
 	at, siblings := s.collect(l)
+	if l.waiting = s.unclear(at, siblings); l.waiting {
+		s.settleLater(l)
+		return
+	}
 	beside := byInode(siblings)
 	l.waiting = s.lookingInside(ctx, l, siblings, beside)
 	if l.waiting {
