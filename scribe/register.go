@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
 	"strconv"
@@ -117,11 +118,18 @@ func (r *registration) register(ctx context.Context, m mediator) (time.Duration,
 	return max(time.Duration(response.AgainAfterMs)*time.Millisecond, registerRetryMin), nil
 }
 
-// epoch returns the epoch in which lines for the log are written, or an error if they are for another Scribe. What comes without one, not through a mediator, is
-// taken by a Scribe on its own; a registered one asks whether it owns the log, so that no two Scribes write it.
+// maxEpoch bounds the epochs: they grow by one with each change of owner, and must never overflow.
+const maxEpoch = math.MaxInt64
+
+// epoch returns the epoch in which lines for the log are written, or an error if they are for another Scribe. What comes
+// without one, not through a mediator, is taken by a Scribe on its own; a registered one asks whether it owns the log, so
+// that no two Scribes write it.
 func (s *Scribe) epoch(ctx context.Context, log, owner string, claimed uint64) (uint64, error) {
 	if owner != "" && owner != s.id {
 		return 0, status.Errorf(codes.FailedPrecondition, "log %q is for Scribe %s, and this is %s", log, owner, s.id)
+	}
+	if claimed > maxEpoch {
+		return 0, status.Errorf(codes.InvalidArgument, "log %q: epoch %d is none that a mediator gives", log, claimed)
 	}
 	if claimed != 0 || s.registry == nil {
 		return claimed, nil

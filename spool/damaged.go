@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/logscribe/logscribe/internal/boltfile"
 )
@@ -32,6 +33,13 @@ func ParseRemedy(s string) (Remedy, error) {
 
 // openDamaged applies the remedy to a file that could not be opened because of the damage, and opens it again.
 func openDamaged(d writable, path string, o Options, damage error) (*writer, error) {
+	if file, err := os.Open(path); err == nil {
+		err = checkForeign(file)
+		file.Close()
+		if err != nil {
+			return nil, openError(path, err)
+		}
+	}
 	switch o.WhenDamaged {
 	case RepairDamaged:
 		report, err := Repair(path)

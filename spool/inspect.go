@@ -65,10 +65,7 @@ func inspect(file *os.File, inUse bool) (*survey, error) {
 		return nil, err
 	}
 	s, err := surveyRecords(file, info.Size(), true)
-	if err != nil {
-		return nil, err
-	}
-	if len(s.problems) > 0 {
+	if err != nil || len(s.problems) > 0 {
 		return surveyFile(file, true)
 	}
 	s.readHeads()

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -100,13 +101,17 @@ func (s *survey) problem(err error) {
 }
 
 // surveyFile reads all of the file, and if salvage is set looks in all of it for what is damaged. The error wraps
-// ErrVersion where a later release wrote it, and ErrDamaged where nothing can be read of it.
+// ErrVersion where a later release wrote it, ErrForeign where another program did, and ErrDamaged where nothing can be
+// read of it.
 func surveyFile(file *os.File, salvage bool) (*survey, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
 	}
 	s, err := surveyRecords(file, info.Size(), true)
+	if err != nil || len(s.problems) > 0 {
+		err = cmp.Or(checkForeign(file), err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -102,7 +102,7 @@ func checkMode(needed fs.FileMode) func(string) error {
 		mode, err := parseMode(text)
 		switch {
 		case err != nil:
-			return fmt.Errorf("bad mode %q: write three or four octal digits such as 0640", text)
+			return fmt.Errorf("bad mode %q: write permissions, three octal digits or a zero and three, such as 0640", text)
 		case mode&needed != needed:
 			return fmt.Errorf("bad mode %q: the Scribe itself needs %04o", text, needed)
 		}

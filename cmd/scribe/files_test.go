@@ -63,7 +63,7 @@ func TestMistakesAboutFiles(t *testing.T) {
 		{[]string{"-store", "gzip"}, "", `-store: bad value "gzip": use plain or zstd`},
 		{[]string{"-compress", "xz"}, "", `-compress: bad value "xz": use none, zstd or gzip`},
 		{[]string{"-file-mode", "0440"}, "", `-file-mode: bad mode "0440": the Scribe itself needs 0600`},
-		{[]string{"-dir-mode", "rwx"}, "", `-dir-mode: bad mode "rwx": write three or four octal digits such as 0640`},
+		{[]string{"-dir-mode", "rwx"}, "", `-dir-mode: bad mode "rwx": write permissions, three octal digits or a zero and three, such as 0640`},
 		{[]string{"-owner", "no-such-user"}, "", `owner: this host knows no "no-such-user"`},
 		{nil, "[[log]]\nsize = \"1MB\"", "scribe.toml:1: this [[log]] has no match"},
 		{nil, "[[log]]\nmatch = \"web/[\"", `scribe.toml:2: match: bad pattern "web/["`},

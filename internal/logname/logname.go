@@ -46,7 +46,8 @@ func Check(name string) error {
 		return bad("it is an absolute path; names are relative to the Scribe's root")
 	}
 	elements := strings.Split(name, "/")
-	for _, e := range elements {
+	for i, e := range elements {
+		folder := i < len(elements)-1
 		switch {
 		case e == "":
 			return bad("it has an empty element")
@@ -56,14 +57,24 @@ func Check(name string) error {
 			return bad(fmt.Sprintf("an element is longer than %d bytes", MaxElement))
 		case strings.ContainsFunc(e, unicode.IsControl):
 			return bad("it has a control character")
-		case rotated.MatchString(strings.TrimSuffix(e, Extension)):
+		case rotated.MatchString(withoutExtensions(e)):
 			return bad("it looks like a rotated file of another log")
+		case folder && withoutExtensions(e) != e:
+			return bad(fmt.Sprintf("the folder %q is named like the file of another log", e))
 		}
 	}
 	if elements[0] == StateDir {
 		return bad(StateDir + " is the Scribe's own folder")
 	}
 	return nil
+}
+
+// withoutExtensions returns a name without the extensions that files of logs have.
+func withoutExtensions(name string) string {
+	for _, extension := range Compressed {
+		name = strings.TrimSuffix(name, extension)
+	}
+	return strings.TrimSuffix(name, Extension)
 }
 
 // Join returns the name of the log filename in the folder dir, which may be empty. It does not check it.

@@ -22,6 +22,7 @@ func (f fileRecord) original() original {
 
 var (
 	errChanged   = errors.New("its bytes are not those that were written: something else has changed it, or the disk")
+	errSentSo    = errors.New("it does not end in a newline: its last frame was sent like that, by a client that breaks the protocol")
 	errNoNewline = errors.New("it does not end in a newline: something else has cut or changed it")
 )
 
@@ -58,6 +59,8 @@ func (v *verifier) check(ctx context.Context, file, extension string, limit int6
 		return fmt.Errorf("it holds %d bytes, %d were written: something else has changed it", written.bytes, want.size)
 	case want.known && want.sum.known && written.crc != want.sum.crc:
 		return errChanged
+	case text.last != '\n' && want.known && want.sum.known:
+		return errSentSo
 	case text.last != '\n':
 		return errNoNewline
 	}
