@@ -23,13 +23,34 @@ import (
 // that follow it are of what was written later, between truncations that nobody saw; they are read in full.
 //
 // A truncation of a file of which nothing was read yet leaves no trace in it. So the conductor looks for copies whenever
-// such a file has changed, too.
+// such a file has changed, too. It may be copied and truncated again before it is read; so what it began with before the
+// conductor looked is noted, and must still be there after its first bytes were read.
 
-// cutShort has the conductor decide about a file that no longer holds what was read of it; the caller holds it.
-func (s *Source) cutShort(g *generation) {
+// beginning is what a file began with at some time.
+type beginning struct {
+	size       int64 // of the file; 0 if nothing is known
+	head, tail probe // of that many bytes
+}
+
+// beginningOf returns what is in the file up to that size, if it can be read.
+func beginningOf(f handle, size int64) beginning {
+	head, tail, err := probes(f, size)
+	if err != nil {
+		return beginning{}
+	}
+	return beginning{size: size, head: head, tail: tail}
+}
+
+// cutShort has the conductor decide about a file that no longer holds what was read of it, or of which nothing was read;
+// the caller holds it, and says what the file begins with if that matters.
+func (s *Source) cutShort(g *generation, begins beginning) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g.checked = 0
+	g.checked, g.vetted = 0, false
+	s.begins[g] = begins
+	if begins.size == 0 || g.dead {
+		delete(s.begins, g)
+	}
 	if g.inflight {
 		g.more = true // to be found again when the spool has what was read
 		return
@@ -74,19 +95,18 @@ func (s *Source) resolve(ctx context.Context, g *generation) {
 			continue
 		}
 		c, err := s.continuation(g, sib)
-		switch {
-		case hasMoved(err):
+		if hasMoved(err) {
 			s.again(g)
 			return
-		case c != nil:
-			s.restart(ctx, g, c, s.later(g, unknown, c.id.inode))
+		}
+		if c != nil {
+			s.restartBehind(ctx, g, c, unknown)
 			return
 		}
 	}
-	if s.lookInto(g, unknown) {
-		return
+	if !s.lookInto(g, unknown) {
+		s.restartBehind(ctx, g, nil, unknown)
 	}
-	s.restart(ctx, g, nil, s.later(g, unknown, inode{}))
 }
 
 // again has resolve look once more, because a file was renamed under its hands.
@@ -117,15 +137,10 @@ func hasMoved(err error) bool { return errors.Is(err, errMoved) || errors.Is(err
 
 // begin decides about a file of which nothing was read: whether there are copies of what was in it before.
 func (s *Source) begin(ctx context.Context, g *generation, at *fileStat, unknown []sibling) {
-	var missed []sibling
-	for _, sib := range s.later(g, unknown, inode{}) {
-		switch same, _, err := s.compare(g, sib, sib.stat.size); {
-		case hasMoved(err):
-			s.again(g)
-			return
-		case !same: // else it is a copy of what is in the file now
-			missed = append(missed, sib)
-		}
+	missed, err := s.later(g, unknown, inode{})
+	if hasMoved(err) {
+		s.again(g)
+		return
 	}
 	if len(missed) > 0 || at != nil && at.size < g.grown {
 		s.restart(ctx, g, nil, missed)
@@ -143,16 +158,23 @@ func (s *Source) begin(ctx context.Context, g *generation, at *fileStat, unknown
 // later returns those of the siblings, oldest first, that hold what was in g later than what was read: those behind the
 // copy that has that inode, if they were last written no earlier than what was read, and if g is at its path still. Of
 // compressed ones it returns only those that were made while nothing was running, be it of copies that had been seen. A
-// file that may just as well be independent is not among them.
-func (s *Source) later(g *generation, siblings []sibling, behind inode) []sibling {
+// file that may just as well be independent is not among them, nor is a copy of what is in g now: g will be truncated
+// next, or has all these lines. The error says with hasMoved that there was a rename meanwhile.
+func (s *Source) later(g *generation, siblings []sibling, behind inode) (later []sibling, err error) {
 	i := slices.IndexFunc(siblings, func(sib sibling) bool { return sib.stat.inode == behind })
-	var later []sibling
 	for _, sib := range siblings[i+1:] {
-		if s.follows(g, sib) {
+		if !s.follows(g, sib) {
+			continue
+		}
+		same, _, err := s.compare(g, sib, sib.stat.size)
+		if hasMoved(err) {
+			return nil, err
+		}
+		if !same {
 			later = append(later, sib)
 		}
 	}
-	return later
+	return later, nil
 }
 
 // follows says whether sib, which nobody has seen, may hold what was in g later than what was read.
@@ -230,6 +252,23 @@ func (s *Source) successor(g *generation, sib sibling) *generation {
 	}
 }
 
+// restartBehind is restart, where the copies of what nobody has seen are to be found among the unknown siblings.
+func (s *Source) restartBehind(ctx context.Context, g, copied *generation, unknown []sibling) {
+	var behind inode
+	if copied != nil {
+		behind = copied.id.inode
+	}
+	missed, err := s.later(g, unknown, behind)
+	if hasMoved(err) {
+		s.mu.Lock()
+		g.sought = false
+		s.mu.Unlock()
+		s.again(g)
+		return
+	}
+	s.restart(ctx, g, copied, missed)
+}
+
 // restart has a truncated file read from its beginning, after the copy of what it has lost, if there is one, and after
 // the copies of what nobody has seen of it.
 func (s *Source) restart(ctx context.Context, g, copied *generation, missed []sibling) {
@@ -245,7 +284,8 @@ func (s *Source) restart(ctx context.Context, g, copied *generation, missed []si
 	}
 	s.mu.Lock()
 	s.sayRestartLocked(g, copied, len(missed))
-	g.truncated, g.sought, g.begun = false, false, 0
+	g.truncated, g.sought, g.begun, g.vetted = false, false, 0, false
+	delete(s.begins, g)
 	g.position, g.committed, g.seen, g.cleared, g.grown = 0, 0, 0, 0, 0
 	g.head, g.tail, g.within, g.held, g.unsaved = probe{}, probe{}, line.State{}, false, 0
 	if last := l.generations[len(l.generations)-1]; len(found) > 0 && (last == g || len(missed) > 0) {

@@ -52,7 +52,7 @@ type generation struct {
 	failing bool // the last open or read failed
 
 	truncated bool // it no longer holds what was read of it; the conductor decides before it is read again
-	vetted    bool // copies were looked for a moment ago, and the file may be looked into once, though it is unread
+	vetted    bool // copies were looked for since it began as Source.begins says
 	sought    bool // candidates were looked into once
 	orphaned  bool // its inode is another file's by now
 	proven    bool // it was read to its end since New

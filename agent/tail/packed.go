@@ -237,7 +237,7 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 	case g.truncated && c != nil:
 		_, siblings := s.collect(l)
 		unknown, _ := s.unknownOf(ctx, l, siblings)
-		s.restart(ctx, g, c, s.later(g, unknown, c.id.inode))
+		s.restartBehind(ctx, g, c, unknown)
 	case g.truncated:
 		s.resolve(ctx, g)
 	case c != nil:

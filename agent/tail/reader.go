@@ -2,6 +2,7 @@ package tail
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -53,7 +54,7 @@ func (r *reader) read(ctx context.Context, g *generation) (again bool) {
 	switch {
 	case errors.Is(err, errTruncated):
 		s.budget.Release(max(want, minWeight))
-		s.cutShort(g)
+		s.cutShort(g, beginning{})
 		return false
 	case err != nil:
 		s.budget.Release(max(want, minWeight))
@@ -77,7 +78,7 @@ func (r *reader) look(ctx context.Context, g *generation) (f handle, st fileStat
 	}
 	f, err := s.descriptor(ctx, g)
 	if errors.Is(err, errTruncated) {
-		s.cutShort(g)
+		s.cutShort(g, beginning{})
 		return nil, st, false
 	}
 	if ctx.Err() != nil {
@@ -94,8 +95,12 @@ func (r *reader) look(ctx context.Context, g *generation) (f handle, st fileStat
 	}
 	st = statOf(info)
 	s.note(g, st)
-	if st.size < g.position || g.position == 0 && s.unvetted(g, st) {
-		s.cutShort(g)
+	if st.size < g.position {
+		s.cutShort(g, beginning{})
+		return nil, st, false
+	}
+	if g.position == 0 && s.unvetted(g, st) {
+		s.cutShort(g, beginningOf(f, st.size))
 		return nil, st, false
 	}
 	return f, st, true
@@ -142,16 +147,43 @@ func telling(mtime int64) int64 {
 func (s *Source) unvetted(g *generation, st fileStat) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	vetted := g.vetted
-	g.vetted = false
+	vetted := g.vetted && (st.size == 0 || s.begins[g].size > 0)
+	if st.size == 0 {
+		g.vetted = false // this was one look, which finds nothing to read; what comes and goes before the next leaves no trace
+	}
 	return st.size < g.grown || g.away.IsZero() && !vetted && st.mtime != g.begun
+}
+
+// unchanged says whether what was just read of a file is what stood there when it was looked at before: what was before
+// the position then, or if there was nothing, what it began with when copies were last looked for.
+func (s *Source) unchanged(f handle, g *generation, before []byte) (bool, error) {
+	if g.position > 0 {
+		buf := probeBuffers.Get().(*[headSize]byte)
+		defer probeBuffers.Put(buf)
+		n, err := f.ReadAt(buf[:len(before)], g.position-int64(len(before)))
+		if err == io.EOF {
+			err = nil
+		}
+		return bytes.Equal(buf[:n], before), err
+	}
+	s.mu.Lock()
+	home, vetted, begun, begins := g.away.IsZero(), g.vetted, g.begun, s.begins[g]
+	s.mu.Unlock()
+	if !home {
+		return true, nil
+	}
+	if vetted && begins.size > 0 {
+		return verify(f, begins.size, begins.head, begins.tail)
+	}
+	info, err := f.Stat()
+	return err == nil && statOf(info).mtime == begun, err
 }
 
 // whole records that a file held what was read of it when st was taken.
 func (s *Source) whole(g *generation, st fileStat) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if g.away.IsZero() {
+	if g.away.IsZero() && st.size > 0 { // the time of an empty file may be that of a truncation, which comes after the copy
 		g.mtime = max(g.mtime, st.mtime)
 	}
 	if lost := g.grown - st.size; lost > 0 { // cut off behind the position
@@ -201,7 +233,8 @@ func (r *reader) room(n int) []byte {
 var errTruncated = errors.New("the file was truncated")
 
 // chunk reads up to want bytes from the position on, together with the bytes of the tail probe before it: if these are
-// not what they were, the file was truncated and written anew, however long it is.
+// not what they were, the file was truncated and written anew, however long it is. That may have happened in the middle
+// of the read, too; so they must still be there after it.
 func (r *reader) chunk(f handle, g *generation, want int64) ([]byte, error) {
 	before := int(g.tail.size)
 	buf := r.room(before + int(want))
@@ -211,6 +244,11 @@ func (r *reader) chunk(f handle, g *generation, want int64) ([]byte, error) {
 	}
 	if n < before || !g.tail.matches(buf[:before]) {
 		return nil, errTruncated
+	}
+	if _, compressed := f.(*packedFile); n > before && !compressed {
+		if ok, err := r.source.unchanged(f, g, buf[:before]); err != nil || !ok {
+			return nil, cmp.Or(err, errTruncated)
+		}
 	}
 	return buf[before:n], nil
 }
@@ -234,7 +272,7 @@ func (r *reader) deliver(ctx context.Context, g *generation, f handle, data []by
 		b.recycle()
 		s.budget.Release(b.weight)
 		if err == io.EOF { // cut short since the read
-			s.cutShort(g)
+			s.cutShort(g, beginning{})
 			return false
 		}
 		s.failedRead(g, err)
@@ -351,6 +389,9 @@ type advance struct {
 func (s *Source) advance(ctx context.Context, g *generation, b *batch, a advance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if g.position == 0 {
+		delete(s.begins, g)
+	}
 	g.seen = g.position + int64(a.seen)
 	g.position += int64(a.used)
 	g.head, g.tail, g.within, g.held = a.head, a.tail, a.within, a.held

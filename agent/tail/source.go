@@ -59,8 +59,9 @@ type Source struct {
 	work          sync.Cond // signalled when ready grows
 	ready         []*generation
 	stopping      bool
-	failures      map[*generation]instant // when the last open or read failed, of those that are failing
-	opened        *list.List              // of *descriptor, most recently used first
+	failures      map[*generation]instant   // when the last open or read failed, of those that are failing
+	begins        map[*generation]beginning // of those of which nothing was read, before copies were last looked for
+	opened        *list.List                // of *descriptor, most recently used first
 	filtered      map[string]line.Counts
 	registrations []registration // oldest first; while there is one, a registrar runs
 	searched      []*generation  // their name leads to another file or to none
@@ -87,7 +88,7 @@ func New(cfg Config) (*Source, error) {
 		lineages: map[string]*lineage{}, byInode: map[inode]*generation{}, byName: map[string]*generation{},
 		devices: map[uint64]bool{}, copies: map[inode]*generation{}, twins: map[inode]bool{},
 		aliases: map[*generation]string{}, missing: map[*generation]instant{}, failures: map[*generation]instant{},
-		opened: list.New(), filtered: map[string]line.Counts{},
+		begins: map[*generation]beginning{}, opened: list.New(), filtered: map[string]line.Counts{},
 		stopped: make(chan struct{}), reconfigurations: make(chan reconfiguration), errands: errands{of: map[*lineage]*errand{}},
 	}
 	s.work.L = &s.mu

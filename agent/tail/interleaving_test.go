@@ -1,0 +1,200 @@
+package tail
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+)
+
+// byHand works as the goroutines of a source do, one step of one of them at a time.
+type byHand struct {
+	*Source
+	reader reader
+	t      *testing.T
+}
+
+func (f *fixture) byHand(t *testing.T) *byHand {
+	s, _ := f.scanned()
+	h := &byHand{Source: s, reader: reader{source: s}, t: t}
+	t.Cleanup(func() {
+		s.commits.Wait()
+		for e := s.opened.Front(); e != nil; e = e.Next() {
+			e.Value.(*descriptor).Close()
+		}
+	})
+	h.run(nil)
+	return h
+}
+
+// step says whether there was something to do.
+func (h *byHand) step() bool {
+	h.commits.Wait()
+	h.mu.Lock()
+	ready, kicked := len(h.ready) > 0, len(h.searched)+len(h.ended) > 0
+	h.mu.Unlock()
+	switch {
+	case kicked:
+		h.handleKick(h.t.Context())
+	case ready:
+		g := h.next()
+		h.release(g, h.reader.read(h.t.Context(), g))
+	case len(h.errands.queue) > 0:
+		h.runErrand(h.t.Context())
+	}
+	h.commits.Wait()
+	return kicked || ready
+}
+
+// run goes on until there is nothing to do, or what was waited for is so.
+func (h *byHand) run(until func() bool) {
+	h.t.Helper()
+	for range 10_000 {
+		if until != nil && until() {
+			return
+		}
+		if !h.step() {
+			if until != nil {
+				h.t.Fatal("what was waited for did not come")
+			}
+			return
+		}
+	}
+	h.t.Fatal("there is no end")
+}
+
+// look has the source look at everything that there is, until it has read it all.
+func (h *byHand) look() {
+	h.t.Helper()
+	for range 3 {
+		h.scan(h.t.Context())
+		h.run(nil)
+	}
+}
+
+func (h *byHand) wants(f *fixture, want string) {
+	h.t.Helper()
+	h.look()
+	if got := f.spool.log("app"); got != want {
+		h.t.Errorf("log is wrong\n got %s\nwant %s", excerpt(got, want), excerpt(want, got))
+	}
+}
+
+// TestCopyTruncateBeforeTheFirstRead copies and truncates a file between the look for copies and the first read.
+func TestCopyTruncateBeforeTheFirstRead(t *testing.T) {
+	for _, glob := range []string{"app.log", "app.log*"} {
+		for _, more := range []int{0, 10, 40} { // lines that follow; the same content is more than one of the old, or less
+			t.Run(fmt.Sprintf("%s %d", glob, more), func(t *testing.T) {
+				f := newFixture(t, glob).real()
+				f.write("app.log", "")
+				h := f.byHand(t)
+				g := h.lineages[f.path("app.log")].current
+				f.write("app.log", lines("a", 0, 20))
+				h.enqueue(g)
+				h.run(func() bool { return g.vetted })
+				f.copyTruncate("app.log", "app.log.1")
+				f.write("app.log", lines("b", 0, more))
+				h.wants(f, lines("a", 0, 20)+lines("b", 0, more))
+			})
+		}
+	}
+}
+
+// TestEmptyFileIsLookedIntoAfterItsTruncation has a truncation come between the look for copies, which found none, and a
+// look at the file: its time is then that of the truncation, which is later than that of the copy.
+func TestEmptyFileIsLookedIntoAfterItsTruncation(t *testing.T) {
+	for _, glob := range []string{"app.log", "app.log*"} {
+		t.Run(glob, func(t *testing.T) {
+			f := newFixture(t, glob).real()
+			ago := func(name string, d time.Duration) {
+				f.check(os.Chtimes(f.path(name), time.Time{}, time.Now().Add(-d)))
+			}
+			f.write("app.log", "")
+			ago("app.log", 5*time.Second)
+			h := f.byHand(t)
+			g := h.lineages[f.path("app.log")].current
+			ago("app.log", 4*time.Second)
+			h.enqueue(g)
+			h.run(func() bool { return g.vetted })
+			f.write("app.log", lines("a", 0, 20))
+			f.copyTruncate("app.log", "app.log.1")
+			ago("app.log.1", 3*time.Second)
+			ago("app.log", 2*time.Second)
+			h.run(nil)
+			f.write("app.log", lines("b", 0, 10))
+			h.wants(f, lines("a", 0, 20)+lines("b", 0, 10))
+		})
+	}
+}
+
+// torn is a file that changes in the middle of a read.
+type torn struct {
+	handle
+	change func()
+}
+
+func (f *torn) ReadAt(buf []byte, offset int64) (int, error) {
+	if f.change == nil {
+		return f.handle.ReadAt(buf, offset)
+	}
+	n, err := f.handle.ReadAt(buf[:len(buf)/2], offset)
+	if err != nil {
+		return n, err
+	}
+	f.change()
+	f.change = nil
+	m, err := f.handle.ReadAt(buf[n:], offset+int64(n))
+	return n + m, err
+}
+
+// TestTruncationInTheMiddleOfARead gives the reader the first half of what was asked from before a truncation, and the
+// other half from what was written after it.
+func TestTruncationInTheMiddleOfARead(t *testing.T) {
+	for _, read := range []int{0, 20} {
+		t.Run(fmt.Sprintf("%d lines before", read), func(t *testing.T) {
+			f := newFixture(t, "app.log").real()
+			f.write("app.log", lines("a", 0, read))
+			h := f.byHand(t)
+			g := h.lineages[f.path("app.log")].current
+			f.write("app.log", lines("a", read, 50))
+			h.enqueue(g)
+			h.run(func() bool { return read > 0 || g.vetted })
+			h.run(func() bool { return len(h.ready) > 0 })
+			h.next()
+			file, st, ok := h.reader.look(t.Context(), g)
+			if !ok {
+				t.Fatal("the file can't be read")
+			}
+			halves := &torn{handle: file, change: func() {
+				f.copyTruncate("app.log", "app.log.1")
+				f.write("app.log", lines("b", 0, 100))
+			}}
+			if data, err := h.reader.chunk(halves, g, st.size-g.position); err != errTruncated {
+				t.Errorf("%d bytes were read, and the error is %v", len(data), err)
+			}
+			h.cutShort(g, beginning{})
+			h.release(g, false)
+			h.wants(f, lines("a", 0, 50)+lines("b", 0, 100))
+		})
+	}
+}
+
+// TestCopyBeforeTheTruncation starts a source between the copy and the truncation, when an older copy holds the rest of
+// what was read: the newer one is of what is in the file still.
+func TestCopyBeforeTheTruncation(t *testing.T) {
+	everyGlob(t, func(t *testing.T, f *fixture) {
+		f.write("app.log", lines("a", 0, 50))
+		f.up()
+		f.wants("app", lines("a", 0, 50))
+		f.down()
+		f.write("app.log", lines("a", 50, 60))
+		f.copyTruncate("app.log", "app.log.2")
+		f.write("app.log", lines("b", 0, 100))
+		f.copyFile("app.log", "app.log.1")
+		f.up()
+		f.wantsOnly(lines("a", 0, 60) + lines("b", 0, 100))
+		f.check(os.Truncate(f.path("app.log"), 0))
+		f.write("app.log", lines("c", 0, 10))
+		f.wantsOnly(lines("a", 0, 60) + lines("b", 0, 100) + lines("c", 0, 10))
+	})
+}
