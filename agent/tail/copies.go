@@ -64,19 +64,19 @@ func (s *Source) cutShort(g *generation, begins beginning) {
 func (s *Source) resolve(ctx context.Context, g *generation) {
 	l := g.lineage
 	at, siblings := s.collect(l)
-	if s.lookingInside(ctx, l, siblings, byInode(siblings)) {
-		return // lookedInto comes back to this
-	}
-	unknown, unclear := s.unknownOf(ctx, l, siblings)
-	if g.dead {
-		return // its inode was given to one of these
-	}
-	if unclear {
+	if s.occupierOf(nil, siblings) != nil {
 		s.mu.Lock()
 		g.truncated = false // to be found again
 		s.mu.Unlock()
 		s.schedule(g, now().Add(s.cfg.PollInterval))
 		return
+	}
+	if s.lookingInside(ctx, l, siblings, byInode(siblings)) {
+		return // lookedInto comes back to this
+	}
+	unknown := s.unknownOf(ctx, l, siblings)
+	if g.dead {
+		return // its inode was given to one of these
 	}
 	if at == nil || !at.identity.same(g.id) {
 		s.mu.Lock()
@@ -194,21 +194,15 @@ func (s *Source) follows(g *generation, sib sibling) bool {
 	return !s.independent(sib) && sib.stat.mtime >= written
 }
 
-// unknownOf returns the siblings that are no generations and that belong to no nearer lineage, oldest first. It is unclear
-// whether there are more as long as one has the inode of a generation of which something is on the way to the spool.
-func (s *Source) unknownOf(ctx context.Context, l *lineage, siblings []sibling) (unknown []sibling, unclear bool) {
+// unknownOf returns the siblings that are no generations and that belong to no nearer lineage, oldest first.
+func (s *Source) unknownOf(ctx context.Context, l *lineage, siblings []sibling) (unknown []sibling) {
 	for _, sib := range siblings {
-		if s.lineages[sib.path] != nil || s.nearerThan(l, sib.path) {
-			continue
-		}
-		g := s.identify(ctx, sib.path, sib.stat)
-		unclear = unclear || g != nil && !g.id.same(sib.stat.identity)
-		if g == nil {
+		if s.lineages[sib.path] == nil && !s.nearerThan(l, sib.path) && s.identify(ctx, sib.path, sib.stat) == nil {
 			unknown = append(unknown, sib)
 		}
 	}
 	slices.SortStableFunc(unknown, oldestFirst)
-	return unknown, unclear
+	return unknown
 }
 
 // continuation returns the generation that sib would be as the copy of what g has lost, nil if it is no copy of that.
@@ -338,7 +332,7 @@ func (s *Source) isCut(g *generation, beside siblingsByInode) bool {
 // waitingForCut says whether a generation other than the one at the path was truncated, and it is not known yet whether
 // its content is in one of the files that nobody has seen.
 func (s *Source) waitingForCut(ctx context.Context, l *lineage, siblings []sibling, beside siblingsByInode, home *generation) bool {
-	if unknown, unclear := s.unknownOf(ctx, l, siblings); len(unknown) == 0 && !unclear {
+	if len(s.unknownOf(ctx, l, siblings)) == 0 {
 		return false
 	}
 	s.mu.Lock()

@@ -2,7 +2,6 @@ package tail
 
 import (
 	"context"
-	"slices"
 	"time"
 )
 
@@ -28,7 +27,6 @@ type errands struct {
 	of    map[*lineage]*errand
 	timer *time.Timer // runs while there is one; nil before the first
 	rest  time.Time   // until then none is run
-	later []*lineage  // to be settled from the next poll on
 }
 
 // errandShare is the part of the conductor's time that errands may take: 1/errandShare.
@@ -64,13 +62,6 @@ func (s *Source) settleSoon(l *lineage) *errand {
 	}
 	e.asked = now()
 	return e
-}
-
-// settleLater has a lineage settled when some time has passed, because something is on its way to the spool.
-func (s *Source) settleLater(l *lineage) {
-	if !slices.Contains(s.errands.later, l) {
-		s.errands.later = append(s.errands.later, l)
-	}
 }
 
 // lookSoon is look for those who need not know at once.

@@ -3,12 +3,12 @@ package tail
 import (
 	"context"
 	"path/filepath"
-	"slices"
 
 	"github.com/logscribe/logscribe/spool"
 )
 
-// identify returns the known generation that is the file of st at path, or nil if the file is new.
+// identify returns the known generation that is the file of st at path, or nil if the file is new. As long as the file's
+// inode is occupied it returns the occupier; so whoever decides about the file waits for the end of that first.
 func (s *Source) identify(ctx context.Context, path string, st fileStat) *generation {
 	g := s.byInode[st.inode]
 	if g == nil {
@@ -16,8 +16,8 @@ func (s *Source) identify(ctx context.Context, path string, st fileStat) *genera
 	}
 	s.mu.Lock()
 	dead := g.dead
-	// Its inode can't have been given to another file. One that is to be read may yet have to be opened.
-	pinned := g.file != nil || g.inflight || g.state != idle && g.inside == nil && g.id.same(st.identity)
+	// Its inode can't have been given to another file; or it is to be read, and may yet have to be opened.
+	pinned := g.file != nil || g.occupiesLocked() || g.state != idle && g.inside == nil && g.id.same(st.identity)
 	known := path == g.name || path == g.path
 	s.mu.Unlock()
 	switch {
@@ -37,23 +37,65 @@ func (s *Source) identify(ctx context.Context, path string, st fileStat) *genera
 	return nil
 }
 
-// unclear says whether a file at a path or beside it can't be told yet from one that is no more: it has the inode
-// of a generation that has a checkpoint on its way to the spool, under the key that the file's own would have.
-func (s *Source) unclear(at *fileStat, siblings []sibling) bool {
-	if at != nil && s.onItsWay(*at) {
-		return true
-	}
-	return slices.ContainsFunc(siblings, func(sib sibling) bool { return s.onItsWay(sib.stat) })
-}
-
-func (s *Source) onItsWay(st fileStat) bool {
+// occupier returns the closed generation that had the inode of this other, newer file, if something of it is still on the
+// way to the spool: its checkpoint would take the place of that of the file. Until that has come to an end nobody may say
+// what the file is.
+func (s *Source) occupier(st fileStat) *generation {
 	g := s.byInode[st.inode]
-	if g == nil || g.id.same(st.identity) {
-		return false
+	if g == nil {
+		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return g.inflight && !g.dead
+	if g.id.same(st.identity) || !g.occupiesLocked() {
+		return nil
+	}
+	return g
+}
+
+// occupiesLocked says whether a closed generation keeps its inode from another file. The worker that holds one which was
+// given up may have a batch of it in hand.
+func (g *generation) occupiesLocked() bool {
+	return !g.dead && g.file == nil && (g.inflight || g.givenUp && g.state == held)
+}
+
+// occupierOf returns one of those of what is at a path, nil if nothing is, and of the siblings.
+func (s *Source) occupierOf(at *fileStat, siblings []sibling) *generation {
+	if at != nil {
+		if g := s.occupier(*at); g != nil {
+			return g
+		}
+	}
+	for _, sib := range siblings {
+		if g := s.occupier(sib.stat); g != nil {
+			return g
+		}
+	}
+	return nil
+}
+
+// postpone has a lineage settled when that generation occupies no inode any more.
+func (s *Source) postpone(l *lineage, occupier *generation) {
+	l.waiting = true
+	s.postponed[l] = occupier
+}
+
+// settlePostponed has those lineages settled whose time has come. A file without a lineage a scan finds again.
+func (s *Source) settlePostponed() {
+	for l, g := range s.postponed {
+		s.mu.Lock()
+		occupied := g.occupiesLocked()
+		s.mu.Unlock()
+		if occupied {
+			continue
+		}
+		delete(s.postponed, l)
+		if l == nil {
+			s.scanSoon()
+		} else if s.lineages[l.path] == l {
+			s.settleSoon(l)
+		}
+	}
 }
 
 // erase removes the checkpoint of a generation that was dropped, unless its key is that of another one already.

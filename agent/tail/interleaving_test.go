@@ -3,6 +3,7 @@ package tail
 import (
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 )
@@ -197,4 +198,67 @@ func TestCopyBeforeTheTruncation(t *testing.T) {
 		f.write("app.log", lines("c", 0, 10))
 		f.wantsOnly(lines("a", 0, 60) + lines("b", 0, 100) + lines("c", 0, 10))
 	})
+}
+
+// TestInodeOfAFileWithABatchInFlight has a file bear the inode of one that was deleted and closed, and of which something
+// is on its way to the spool yet. Nobody may say what the new file is before that has come to an end.
+func TestInodeOfAFileWithABatchInFlight(t *testing.T) {
+	for _, at := range []string{"app.log.1", "app.log", "new.log", "new.log.1"} {
+		t.Run(at, func(t *testing.T) {
+			f := newFixture(t, "app.log", "web.log", "new.log").real()
+			f.cfg.Sections[0].Log = "app"
+			f.write("app.log", "one\n")
+			f.write("web.log", "web\n")
+			h := f.byHand(t)
+			h.wants(f, "one\nweb\n")
+			deleted := h.lineages[f.path("web.log")].current
+			h.mu.Lock()
+			deleted.inflight = true
+			file := h.dropLocked(deleted)
+			h.mu.Unlock()
+			file.Close()
+			f.rename("app.log", "app.log.2")
+			f.write("app.log.1", "two\n")
+			f.write("app.log", "three\n")
+			f.write("new.log.1", "four\n")
+			f.write("new.log", "five\n")
+			f.remove("web.log") // last, or the file system gives its inode to one of the others
+			h.cfg.stat = func(path string) (fileStat, error) {
+				st, err := statPath(path)
+				if path == f.path(at) && st.inode != deleted.id.inode {
+					st.inode, st.born = deleted.id.inode, deleted.id.born+1e9
+				}
+				return st, err
+			}
+			h.scan(t.Context())
+			if deleted.name == f.path(at) || h.byName[f.path(at)] == deleted {
+				t.Errorf("the file at %s was taken for the deleted one", at)
+			}
+			h.look()
+			if deleted.dead {
+				t.Error("the deleted one was dropped with a batch in flight")
+			}
+			h.mu.Lock()
+			h.committedLocked(deleted, deleted.position)
+			h.mu.Unlock()
+			h.settlePostponed()
+			h.look()
+			if g := h.byInode[deleted.id.inode]; g == deleted || g == nil || g.name != f.path(at) {
+				t.Errorf("the file at %s is not known", at)
+			}
+			names := map[string][]string{}
+			for _, l := range h.lineages {
+				for _, g := range l.generations {
+					names[l.path] = append(names[l.path], g.name)
+				}
+			}
+			want := []string{f.path("app.log.2"), f.path("app.log.1"), f.path("app.log")}
+			if got := names[f.path("app.log")]; !slices.Equal(got, want) {
+				t.Errorf("at app.log stood %v, want %v", got, want)
+			}
+			if got, want := names[f.path("new.log")], []string{f.path("new.log.1"), f.path("new.log")}; !slices.Equal(got, want) {
+				t.Errorf("at new.log stood %v, want %v", got, want)
+			}
+		})
+	}
 }

@@ -78,8 +78,8 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 		l.folderTime = telling(st.mtime)
 	}
 	at, siblings := s.collect(l)
-	if l.waiting = s.unclear(at, siblings); l.waiting {
-		s.settleLater(l)
+	if g := s.occupierOf(at, siblings); g != nil {
+		s.postpone(l, g)
 		return
 	}
 	beside := byInode(siblings)
@@ -385,9 +385,8 @@ func (s *Source) add(l *lineage, name string, st fileStat) *generation {
 
 // discover makes a lineage's first generation, after those that were rotated away before. These are not read, unless they
 // came while nothing was running; but they must be known, or else they would be taken for generations that were missed.
-func (s *Source) discover(ctx context.Context, l *lineage, st fileStat) []*generation {
+func (s *Source) discover(ctx context.Context, l *lineage, st fileStat, siblings []sibling) []*generation {
 	var found []*generation
-	siblings := s.siblingsOf(l.path, time.Second) // those before its time; thousands may be found within a second
 	slices.SortStableFunc(siblings, oldestFirst)
 	for _, sib := range siblings {
 		if s.lineages[sib.path] != nil || sectionOf(s.sections, sib.path) != nil || s.identify(ctx, sib.path, sib.stat) != nil {

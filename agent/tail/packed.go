@@ -236,8 +236,7 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 	case g.dead, found < 0 && !g.sought: // once more, then
 	case g.truncated && c != nil:
 		_, siblings := s.collect(l)
-		unknown, _ := s.unknownOf(ctx, l, siblings)
-		s.restartBehind(ctx, g, c, unknown)
+		s.restartBehind(ctx, g, c, s.unknownOf(ctx, l, siblings))
 	case g.truncated:
 		s.resolve(ctx, g)
 	case c != nil:
@@ -292,7 +291,7 @@ func (s *Source) lookingInside(ctx context.Context, l *lineage, siblings []sibli
 			continue
 		}
 		if unknown == nil {
-			unknown, _ = s.unknownOf(ctx, l, siblings)
+			unknown = s.unknownOf(ctx, l, siblings)
 		}
 		switch {
 		case g.dead: // its inode is that of one of them
@@ -323,7 +322,7 @@ func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []si
 	if opening || opened {
 		return !opened
 	}
-	unknown, _ := s.unknownOf(ctx, g.lineage, siblings)
+	unknown := s.unknownOf(ctx, g.lineage, siblings)
 	i := slices.IndexFunc(unknown, func(sib sibling) bool { return sib.packed() && !writtenBefore(sib, g.mtime) })
 	switch {
 	case g.dead:

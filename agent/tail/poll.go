@@ -93,10 +93,7 @@ func (s *Source) schedule(g *generation, due instant) {
 // poll looks at all generations that are due.
 func (s *Source) poll(ctx context.Context, now instant) {
 	s.closeSurplus()
-	for _, l := range s.errands.later {
-		s.settleSoon(l)
-	}
-	s.errands.later = nil
+	s.settlePostponed()
 	for len(s.polls) > 0 && !s.polls[0].due.After(now) {
 		g := heap.Pop(&s.polls).(*generation)
 		s.mu.Lock()

@@ -191,7 +191,12 @@ func (s *Source) applyUnknown(ctx context.Context, unknown []*match) {
 			continue // a second name of a file that was new a moment ago
 		}
 		l.scan = s.scans.number
-		all := s.discover(ctx, l, m.stat)
+		siblings := s.siblingsOf(l.path, time.Second) // those before its time; thousands may be found within a second
+		if g := s.occupierOf(nil, siblings); g != nil {
+			s.postpone(l, g)
+			continue
+		}
+		all := s.discover(ctx, l, m.stat, siblings)
 		found = append(found, all...)
 		g := all[len(all)-1]
 		if m.passed && s.skip(g, m.stat) {
@@ -245,6 +250,10 @@ func (s *Source) onlyNew(ctx context.Context, matches []*match) []*match {
 func (s *Source) isNew(ctx context.Context, path string) (fileStat, bool) {
 	st, err := s.cfg.stat(path)
 	if err != nil || !st.regular {
+		return st, false
+	}
+	if g := s.occupier(st); g != nil {
+		s.postponed[nil] = g
 		return st, false
 	}
 	g := s.identify(ctx, path, st)

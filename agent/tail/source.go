@@ -36,24 +36,25 @@ type Source struct {
 	reconfigurations chan reconfiguration // Reconfigure sends, the conductor receives
 
 	// The conductor's alone.
-	since    int64          // up to when the last run had seen all; see active.go
-	started  int64          // when this run began
-	twins    map[inode]bool // compressed files begun before that of which the plain one was a generation
-	dropped  bool           // a generation was forgotten since the last scan
-	first    bool           // no scan was done yet with this spool
-	resumed  *resumed       // what is known besides checkpoints; nil unless the first scan is still to come after a loss
-	lineages map[string]*lineage
-	byInode  map[inode]*generation
-	byName   map[string]*generation  // by present name, and by the name behind a link
-	devices  map[uint64]bool         // those of the checkpoints that were loaded
-	copies   map[inode]*generation   // new files that hold the beginning of a known one
-	missing  map[*generation]instant // since when no name leads to it and no descriptor is open
-	aliases  map[*generation]string  // the names behind links at paths
-	folders  folderCache
-	polls    pollHeap
-	watch    *watcher // nil if there is none
-	scans    scanState
-	errands  errands
+	since     int64          // up to when the last run had seen all; see active.go
+	started   int64          // when this run began
+	twins     map[inode]bool // compressed files begun before that of which the plain one was a generation
+	dropped   bool           // a generation was forgotten since the last scan
+	first     bool           // no scan was done yet with this spool
+	resumed   *resumed       // what is known besides checkpoints; nil unless the first scan is still to come after a loss
+	lineages  map[string]*lineage
+	byInode   map[inode]*generation
+	byName    map[string]*generation   // by present name, and by the name behind a link
+	devices   map[uint64]bool          // those of the checkpoints that were loaded
+	copies    map[inode]*generation    // new files that hold the beginning of a known one
+	missing   map[*generation]instant  // since when no name leads to it and no descriptor is open
+	postponed map[*lineage]*generation // what can't be settled while that one occupies an inode; nil for files without a lineage
+	aliases   map[*generation]string   // the names behind links at paths
+	folders   folderCache
+	polls     pollHeap
+	watch     *watcher // nil if there is none
+	scans     scanState
+	errands   errands
 
 	mu            sync.Mutex
 	work          sync.Cond // signalled when ready grows
@@ -88,7 +89,7 @@ func New(cfg Config) (*Source, error) {
 		lineages: map[string]*lineage{}, byInode: map[inode]*generation{}, byName: map[string]*generation{},
 		devices: map[uint64]bool{}, copies: map[inode]*generation{}, twins: map[inode]bool{},
 		aliases: map[*generation]string{}, missing: map[*generation]instant{}, failures: map[*generation]instant{},
-		begins: map[*generation]beginning{}, opened: list.New(), filtered: map[string]line.Counts{},
+		postponed: map[*lineage]*generation{}, begins: map[*generation]beginning{}, opened: list.New(), filtered: map[string]line.Counts{},
 		stopped: make(chan struct{}), reconfigurations: make(chan reconfiguration), errands: errands{of: map[*lineage]*errand{}},
 	}
 	s.work.L = &s.mu
