@@ -19,12 +19,17 @@ import (
 // written between the end of the copy and the truncation is in no file any more.
 //
 // A copy has the right bytes before the position. One that was complete before the last of these were written is
-// shorter, and is known by its beginning, and by its time: it was last written no later than the file was. The copies
+// shorter, and is known by its beginning, and by its time: it was last written no later than the file was, but for
+// writeTime. The copies
 // that follow it are of what was written later, between truncations that nobody saw; they are read in full.
 //
 // A truncation of a file of which nothing was read yet leaves no trace in it. So the conductor looks for copies whenever
 // such a file has changed, too. It may be copied and truncated again before it is read; so what it began with before the
 // conductor looked is noted, and must still be there after its first bytes were read.
+
+// writeTime is how long a write may take. A file gets the time of the beginning of a write; and a copy that ends in the
+// middle of it, where a page is full, a later one.
+const writeTime = time.Second
 
 // beginning is what a file began with at some time.
 type beginning struct {
@@ -221,7 +226,7 @@ func (s *Source) continuation(g *generation, sib sibling) (*generation, error) {
 	}
 	if s.copies[sib.stat.inode] != g { // else it was compared with the file while that was whole
 		begins, err := probeAt(f, 0, int64(g.head.size))
-		if err != nil || begins != g.head || sib.stat.mtime > g.mtime {
+		if err != nil || begins != g.head || sib.stat.mtime > g.mtime+int64(writeTime) {
 			return nil, err
 		}
 	}

@@ -200,6 +200,29 @@ func TestCopyBeforeTheTruncation(t *testing.T) {
 	})
 }
 
+// TestCopyThatEndsInTheMiddleOfAWrite is of a copy that has a part of a line, whose rest was read before the truncation.
+// The file's time is that of the beginning of the write, and the copy's a later one.
+func TestCopyThatEndsInTheMiddleOfAWrite(t *testing.T) {
+	everyGlob(t, func(t *testing.T, f *fixture) {
+		f.write("app.log", lines("a", 0, 200)+"a li")
+		f.up()
+		f.wants("app", lines("a", 0, 200))
+		f.down()
+		f.copyFile("app.log", "app.log.1")
+		f.write("app.log", "ne 200\n")
+		st, err := statPath(f.path("app.log"))
+		f.check(err)
+		f.check(os.Chtimes(f.path("app.log.1"), time.Time{}, time.Unix(0, st.mtime).Add(writeTime/2)))
+		f.up()
+		f.wants("app", lines("a", 0, 201))
+		f.down()
+		f.check(os.Truncate(f.path("app.log"), 0))
+		f.write("app.log", lines("b", 0, 3))
+		f.up()
+		f.wantsOnly(lines("a", 0, 201) + lines("b", 0, 3))
+	})
+}
+
 // TestInodeOfAFileWithABatchInFlight has a file bear the inode of one that was deleted and closed, and of which something
 // is on its way to the spool yet. Nobody may say what the new file is before that has come to an end.
 func TestInodeOfAFileWithABatchInFlight(t *testing.T) {
