@@ -523,6 +523,9 @@ func TestInodeOfAFileWhoseCheckpointIsOnItsWay(t *testing.T) {
 		return st, err
 	}
 	s.settle(t.Context(), l)
+	if !l.waiting {
+		t.Error("the new file was taken for the deleted one")
+	}
 	f.shift(1)
 	s.settle(t.Context(), l)
 	close(stored)
@@ -533,4 +536,8 @@ func TestInodeOfAFileWhoseCheckpointIsOnItsWay(t *testing.T) {
 	}
 	s.commits.Wait()
 	f.wantsGenerations(l, "app.log.2", "app.log.1", "app.log")
+	s.poll(t.Context(), now())
+	if len(s.errands.queue) > 0 {
+		t.Error("the path is to be settled once more")
+	}
 }
