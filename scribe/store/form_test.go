@@ -303,7 +303,7 @@ func TestFileOfBeforeAndFrames(t *testing.T) {
 			mustAppend(t, s, zipped(1, 10, 50))
 			mustCommit(t, s)
 			crash(t, s)
-			s = open(t, root, framed)
+			open(t, root, framed)
 			wantLines(t, root, tc.want+lines(alice, 1, 10, 50))
 		})
 	}
