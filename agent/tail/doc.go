@@ -44,7 +44,7 @@
 //
 // A file that was rotated away before its path was first seen is read if it was made since the source last looked around
 // (active.go), and a file is at its path again. One that was compressed as well is read only if all of that happened while
-// nothing was running.
+// nothing was running, or between two looks at a path of which files are known (missed.go).
 //
 // A file with a rotated name (app.log.1) that holds nothing but the beginning of app.log counts as a copy of it, and is not
 // read as long as that is so. Where the truncated file itself is gone before its truncation was noticed, and less than 1 KiB
@@ -67,6 +67,7 @@
 //	watch.go, poll.go, sweep.go          events, regular looks at known files, forgetting those that are gone
 //	lineage.go, identify.go, rotation.go which file at which name is which generation
 //	copies.go, packed.go, active.go      copies, compressed files, and which files are old
+//	missed.go                            files that were compressed between two looks
 //	deleted.go, losses.go                the end of deleted files, and what is lost
 //	stat.go, probe.go, checkpoint.go     what a file is known by, and how it is stored
 //	generation.go, order.go              the state of one file, and who must wait for whom

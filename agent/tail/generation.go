@@ -133,6 +133,7 @@ type lineage struct {
 
 	settled    instant // when its files were last accounted for
 	folderTime int64   // the folder's modification time before that; 0 if that tells nothing
+	seen       int64   // when all that had stood at the path was known, by the clock of file times; 0 if not yet in this run
 
 	// Guarded by Source.mu.
 	generations []*generation // oldest first, without those that are dead

@@ -49,12 +49,14 @@ func (s *Source) look(ctx context.Context, l *lineage) {
 
 // atHome says whether the current generation is at the lineage's path still, and notes how it is.
 func (s *Source) atHome(l *lineage) bool {
+	stamp := fileClock()
 	st, err := s.cfg.stat(l.path)
 	if err != nil || !st.regular {
 		return false
 	}
 	g := s.currentIs(l, st)
 	if g != nil {
+		l.sawHome(stamp)
 		s.named(g, l.path, st)
 	}
 	return g != nil
@@ -74,6 +76,7 @@ func (s *Source) currentIs(l *lineage, st fileStat) *generation {
 // now, which came and went since the last look, and what is at the path.
 func (s *Source) settle(ctx context.Context, l *lineage) {
 	l.settled = now()
+	stamp := fileClock()
 	if st, err := statPath(l.folder()); err == nil {
 		l.folderTime = telling(st.mtime)
 	}
@@ -93,6 +96,11 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 	}
 	l.waiting = s.waitingForCut(ctx, l, siblings, beside, home)
 	if l.waiting {
+		return
+	}
+	if home != nil && home == l.current {
+		delete(s.glimpses, l) // nothing was rotated
+	} else if l.waiting = s.glimpsing(ctx, l, siblings, beside); l.waiting {
 		return
 	}
 	missed := s.sift(ctx, l, siblings)
@@ -116,6 +124,8 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 	case at != nil && s.byInode[at.inode] == nil: // or it is among the siblings, and was renamed between two looks
 		found = append(found, s.add(l, l.path, *at))
 	}
+	l.sawHome(stamp)
+	delete(s.glimpses, l)
 	s.register(ctx, found)
 	for _, g := range found {
 		s.enqueue(g)
@@ -220,7 +230,7 @@ func (s *Source) sift(ctx context.Context, l *lineage, siblings []sibling) []sib
 		case g != nil:
 			known = append(known, knownSibling{g, sib})
 		case s.lineages[sib.path] != nil, s.nearerThan(l, sib.path): // another lineage's
-		case (sib.packed() || floor.written == 0) && !s.unseen(sib), s.independent(sib):
+		case sib.packed() && !s.cameUnseen(l, sib), !sib.packed() && floor.written == 0 && !s.unseen(sib), s.independent(sib):
 		case floor.above(sib):
 		case !slices.ContainsFunc(missed, func(m sibling) bool { return m.stat.inode == sib.stat.inode }):
 			missed = append(missed, sib)
@@ -387,6 +397,7 @@ func (s *Source) add(l *lineage, name string, st fileStat) *generation {
 // came while nothing was running; but they must be known, or else they would be taken for generations that were missed.
 func (s *Source) discover(ctx context.Context, l *lineage, st fileStat, siblings []sibling) []*generation {
 	var found []*generation
+	l.sawHome(fileClock())
 	slices.SortStableFunc(siblings, oldestFirst)
 	for _, sib := range siblings {
 		if s.lineages[sib.path] != nil || sectionOf(s.sections, sib.path) != nil || s.identify(ctx, sib.path, sib.stat) != nil {

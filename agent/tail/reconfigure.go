@@ -69,6 +69,7 @@ func (s *Source) redirect() {
 		if l.section = sections[l]; l.section == nil {
 			s.uncoverLocked(l)
 			delete(s.lineages, path)
+			delete(s.glimpses, l)
 			continue
 		}
 		l.log = logs[l]

@@ -50,6 +50,7 @@ type Source struct {
 	missing   map[*generation]instant  // since when no name leads to it and no descriptor is open
 	postponed map[*lineage]*generation // what can't be settled while that one occupies an inode; nil for files without a lineage
 	aliases   map[*generation]string   // the names behind links at paths
+	glimpses  map[*lineage]*glimpse    // see missed.go
 	folders   folderCache
 	polls     pollHeap
 	watch     *watcher // nil if there is none
@@ -67,6 +68,7 @@ type Source struct {
 	registrations []registration // oldest first; while there is one, a registrar runs
 	searched      []*generation  // their name leads to another file or to none
 	ended         []*generation  // dead or dormant since a moment ago
+	glimpsed      []*lineage     // it is known what is in their compressed files since a moment ago
 	losses        []Loss         // see Losses
 	activeAt      time.Time      // all that there was by then is known
 	activeStamp   int64          // activeAt by the clock of file times
@@ -89,7 +91,7 @@ func New(cfg Config) (*Source, error) {
 		lineages: map[string]*lineage{}, byInode: map[inode]*generation{}, byName: map[string]*generation{},
 		devices: map[uint64]bool{}, copies: map[inode]*generation{}, twins: map[inode]bool{},
 		aliases: map[*generation]string{}, missing: map[*generation]instant{}, failures: map[*generation]instant{},
-		postponed: map[*lineage]*generation{}, begins: map[*generation]beginning{}, opened: list.New(), filtered: map[string]line.Counts{},
+		postponed: map[*lineage]*generation{}, glimpses: map[*lineage]*glimpse{}, begins: map[*generation]beginning{}, opened: list.New(), filtered: map[string]line.Counts{},
 		stopped: make(chan struct{}), reconfigurations: make(chan reconfiguration), errands: errands{of: map[*lineage]*errand{}},
 	}
 	s.work.L = &s.mu
@@ -246,8 +248,8 @@ func (s *Source) searchLocked(g *generation) {
 // handleKick looks for the files that a worker did not find, and forgets those that have ended.
 func (s *Source) handleKick(ctx context.Context) {
 	s.mu.Lock()
-	searched, ended := s.searched, s.ended
-	s.searched, s.ended = nil, nil
+	searched, ended, glimpsed := s.searched, s.ended, s.glimpsed
+	s.searched, s.ended, s.glimpsed = nil, nil, nil
 	s.mu.Unlock()
 	for _, g := range ended {
 		switch {
@@ -257,6 +259,11 @@ func (s *Source) handleKick(ctx context.Context) {
 			s.mu.Lock()
 			g.ordinal = 0 // as in its checkpoint
 			s.mu.Unlock()
+		}
+	}
+	for _, l := range glimpsed {
+		if s.lineages[l.path] == l {
+			s.settle(ctx, l)
 		}
 	}
 	for _, g := range searched {

@@ -1,0 +1,171 @@
+package tail
+
+import (
+	"context"
+	"os"
+	"slices"
+	"time"
+)
+
+// A file may come to a path, be rotated away, and be compressed between two looks at that path: they are further apart than
+// usual where the process was stopped for some time. The compressed file that is left must be told from those that hold what
+// was read. It can only have been made since the last look that found the newest generation at the path. Of the generations
+// that were known, those that have no name any more may have been compressed since, too; so what is in the file is compared
+// with what was read of them. That means to decompress it, so that another goroutine does it, while the lineage waits.
+//
+// What was there at such a look already is accounted for, and never read later: its lines would come after newer ones.
+
+// glimpse finds out which compressed siblings of a lineage hold what nobody has read.
+type glimpse struct {
+	unread map[identity]bool // what is known of them; the goroutine writes it while it runs
+	busy   bool              // the goroutine runs; guarded by Source.mu
+}
+
+// trace is what tells whether a compressed file was made of a generation.
+type trace struct {
+	position   int64
+	head, tail probe
+	file       *os.File // nil if it is closed; others may close it
+}
+
+// sawHome notes that the newest generation was at the lineage's path at that time of the file clock, which may be set back.
+func (l *lineage) sawHome(stamp int64) {
+	if stamp > l.seen || fileClock() < l.seen {
+		l.seen = stamp
+	}
+}
+
+// cameUnseen says whether a compressed sibling that is not known holds what is still to be read. Before the first look of
+// this run that is what came while nothing was running.
+func (s *Source) cameUnseen(l *lineage, sib sibling) bool {
+	g := s.glimpses[l]
+	return g != nil && g.unread[sib.stat.identity] || l.seen == 0 && s.unseen(sib)
+}
+
+// mayBeMissed says whether a compressed sibling that is not known may have come and been compressed since the last look.
+// Where the file system has no times of birth that can't be told.
+func (s *Source) mayBeMissed(l *lineage, sib sibling) bool {
+	if !sib.packed() {
+		return false
+	}
+	from := l.seen
+	if from == 0 {
+		if from = s.since; s.first || s.madeBefore(sib.stat) {
+			return false
+		}
+	}
+	made := sib.stat.born
+	return made != 0 && made >= from && !writtenBefore(sib, from) && !s.twins[sib.stat.inode] && !s.independent(sib)
+}
+
+// glimpsing says whether it must first be found out what is in compressed siblings that may have been missed.
+func (s *Source) glimpsing(ctx context.Context, l *lineage, siblings []sibling, beside siblingsByInode) bool {
+	g := s.glimpses[l]
+	if g == nil {
+		g = &glimpse{unread: map[identity]bool{}}
+	}
+	s.mu.Lock()
+	busy := g.busy
+	s.mu.Unlock()
+	if busy {
+		return true
+	}
+	if !slices.ContainsFunc(siblings, func(sib sibling) bool { return s.mayBeMissed(l, sib) }) {
+		return false
+	}
+	unknown := s.unknownOf(ctx, l, siblings)
+	files := slices.DeleteFunc(unknown, func(sib sibling) bool {
+		_, known := g.unread[sib.stat.identity]
+		return known || !s.mayBeMissed(l, sib)
+	})
+	if len(files) == 0 {
+		return false
+	}
+	s.glimpses[l] = g
+	g.busy = true
+	traces := s.tracesOf(l, beside)
+	s.commits.Go(func() { s.glimpse(ctx, l, g, files, traces) })
+	return true
+}
+
+// tracesOf returns what is known of the generations that may have been compressed since the last look.
+func (s *Source) tracesOf(l *lineage, beside siblingsByInode) []trace {
+	seen := instantOf(time.Unix(0, l.seen))
+	s.mu.Lock()
+	generations := slices.Clone(l.generations)
+	s.mu.Unlock()
+	var traces []trace
+	for _, g := range generations {
+		if _, found := beside.of(g.id); found || l.seen != 0 && s.missing[g].Before(seen) && !s.missing[g].IsZero() {
+			continue
+		}
+		if name, _ := s.find(g); name != "" {
+			continue
+		}
+		s.mu.Lock()
+		t := trace{position: g.position, head: g.head, tail: g.tail}
+		if g.file != nil {
+			t.file, _ = g.file.handle.(*os.File)
+		}
+		s.mu.Unlock()
+		traces = append(traces, t)
+	}
+	return traces
+}
+
+// glimpse looks into the files, and has the lineage settled then. A file that bears another name by now is looked for anew.
+func (s *Source) glimpse(ctx context.Context, l *lineage, g *glimpse, files []sibling, traces []trace) {
+	for _, sib := range files {
+		unread, err := s.isUnread(ctx, sib, traces)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case hasMoved(err):
+			continue
+		case err != nil:
+			s.log.Error("compressed file can't be read, and is left out; it may hold lines that were never read", "path", l.path, "file", sib.path, "err", err)
+		case unread:
+			s.log.Info("file was rotated and compressed before anybody could read it; reading what is in it", "path", l.path, "file", sib.path)
+		}
+		g.unread[sib.stat.identity] = unread && err == nil
+	}
+	s.mu.Lock()
+	g.busy = false
+	s.glimpsed = append(s.glimpsed, l)
+	s.kick()
+	s.mu.Unlock()
+}
+
+// isUnread says whether a compressed file holds anything, and was made of none of those generations.
+func (s *Source) isUnread(ctx context.Context, sib sibling, traces []trace) (bool, error) {
+	f, err := s.openSibling(sib)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	defer context.AfterFunc(ctx, func() { f.Close() })()
+	p := &packedFile{raw: f}
+	if p.measure(); p.size == 0 {
+		return false, nil
+	}
+	for _, t := range traces {
+		if is, err := t.isIn(p); is || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// isIn says whether the file was made of the generation.
+func (t trace) isIn(p *packedFile) (bool, error) {
+	if t.file != nil { // what was written to it since it was compressed is there alone
+		head, tail, err := probes(t.file, p.size)
+		if err == nil {
+			return verify(p, p.size, head, tail)
+		}
+	}
+	if t.head.size == 0 { // it was not read, and nothing but its size is known
+		return t.position == p.size, nil
+	}
+	return verify(p, t.position, t.head, t.tail)
+}

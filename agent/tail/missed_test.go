@@ -1,0 +1,76 @@
+package tail
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+)
+
+// freezable makes the source of the fixture one that can be kept from looking at files for some time, as if the process
+// was stopped. It returns the functions that do that and that end it.
+func (f *fixture) freezable() (freeze, thaw func()) {
+	var running sync.RWMutex
+	f.cfg.stat = func(path string) (fileStat, error) {
+		running.RLock()
+		defer running.RUnlock()
+		return statPath(path)
+	}
+	return running.Lock, running.Unlock
+}
+
+// TestCompressedWhileStopped: while a source that runs looks at nothing, files come, are rotated away and compressed. They
+// are read in their place, and not again, and the file that had been read is not read out of what it is compressed to.
+func TestCompressedWhileStopped(t *testing.T) {
+	for _, c := range []struct{ packed, dated, late bool }{{}, {packed: true}, {packed: true, dated: true}, {packed: true, late: true}} {
+		t.Run(fmt.Sprintf("packed=%v,dated=%v,late=%v", c.packed, c.dated, c.late), func(t *testing.T) {
+			everyGlob(t, func(t *testing.T, f *fixture) {
+				freeze, thaw := f.freezable()
+				f.write("app.log", lines("old", 0, 50))
+				f.up()
+				f.wants("app", lines("old", 0, 50))
+				freeze()
+				want := lines("old", 0, 60)
+				f.write("app.log", lines("old", 50, 60))
+				writer, err := os.OpenFile(f.path("app.log"), os.O_APPEND|os.O_WRONLY, 0)
+				f.check(err)
+				defer writer.Close()
+				f.rename("app.log", "app.log-01")
+				if c.packed {
+					f.pack("app.log-01", "app.log-01.gz")
+				}
+				if c.late { // it is in the deleted file alone
+					_, err := writer.WriteString(lines("old", 60, 70))
+					f.check(err)
+					want += lines("old", 60, 70)
+				}
+				if c.dated { // some tools leave the time when they compress
+					now := time.Now()
+					f.check(os.Chtimes(f.path("app.log-01.gz"), now, now))
+				}
+				for i := range 3 {
+					time.Sleep(2 * clockTick)
+					name := fmt.Sprintf("app.log-%02d", i+2)
+					f.write("app.log", lines(name, 0, 50))
+					f.rename("app.log", name)
+					if i < 2 {
+						f.pack(name, name+".gz")
+					}
+					want += lines(name, 0, 50)
+				}
+				time.Sleep(2 * clockTick)
+				f.write("app.log", lines("new", 0, 50))
+				want += lines("new", 0, 50)
+				thaw()
+				f.wants("app", want) // it may take long to the next scan, as this one took long
+				f.down()
+				f.up()
+				f.wantsOnly(want)
+				f.rename("app.log", "app.log-05")
+				f.write("app.log", lines("newer", 0, 50))
+				f.wantsOnly(want + lines("newer", 0, 50))
+			})
+		})
+	}
+}
