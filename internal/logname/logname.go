@@ -46,8 +46,7 @@ func Check(name string) error {
 		return bad("it is an absolute path; names are relative to the Scribe's root")
 	}
 	elements := strings.Split(name, "/")
-	for i, e := range elements {
-		folder := i < len(elements)-1
+	for _, e := range elements {
 		switch {
 		case e == "":
 			return bad("it has an empty element")
@@ -59,8 +58,6 @@ func Check(name string) error {
 			return bad("it has a control character")
 		case rotated.MatchString(withoutExtensions(e)):
 			return bad("it looks like a rotated file of another log")
-		case folder && withoutExtensions(e) != e:
-			return bad(fmt.Sprintf("the folder %q is named like the file of another log", e))
 		}
 	}
 	if elements[0] == StateDir {
