@@ -303,9 +303,9 @@ func (s *Source) named(g *generation, name string, st fileStat) {
 	delete(s.missing, g)
 	s.mu.Lock()
 	g.links = st.links
-	if g.ordinal == 0 || g.lineage == nil {
+	if g.ordinal == 0 || g.lineage == nil || g.dormant && g.lineage.waiting {
 		s.mu.Unlock()
-		return
+		return // an older one may be looked for, and must wake first; then the path is settled anew
 	}
 	changed := s.changedLocked(g, st, now())
 	if name == g.path {

@@ -123,6 +123,36 @@ func TestCompressedUnread(t *testing.T) {
 	}
 }
 
+// TestUnreadFilesWaitForCompressedOnes has files of which nothing was read follow on compressed ones, one of which must be
+// looked for first: they must not be read before it is known where the others are.
+func TestUnreadFilesWaitForCompressedOnes(t *testing.T) {
+	everyGlob(t, func(t *testing.T, f *fixture) {
+		f.cfg.chunk, f.cfg.MaxLine = 300, 100
+		f.write("app.log", lines("a", 0, 50))
+		f.up()
+		f.wants("app", lines("a", 0, 50))
+		full := make(chan struct{})
+		f.spool.do(func() { f.spool.blocked, f.spool.full = full, true })
+		f.write("app.log", lines("a", 50, 90))
+		want := lines("a", 0, 90)
+		for i, name := range []string{"b", "c", "d", "e"} {
+			f.rename("app.log", fmt.Sprint("app.log-2026010", i))
+			f.write("app.log", lines(name, 0, 30))
+			want += lines(name, 0, 30)
+			f.known(i + 2)
+			f.scans(2)
+		}
+		f.down()
+		f.pack("app.log-20260100", "app.log-20260100.gz") // read in part
+		f.pack("app.log-20260101", "app.log-20260101.gz") // not read, as those behind it
+		f.pack("app.log-20260102", "app.log-20260102.gz")
+		f.spool.do(func() { f.spool.blocked = nil })
+		close(full)
+		f.up()
+		f.wantsOnly(want)
+	})
+}
+
 // known waits until the spool knows of so many files.
 func (f *fixture) known(n int) {
 	f.t.Helper()
