@@ -114,3 +114,30 @@ func TestStopCountsWhatDeletedFilesLose(t *testing.T) {
 		t.Errorf("losses: %+v", losses)
 	}
 }
+
+// TestClosingFileThatGrewIsReadOn has a stop find a deleted file that was written to since its reader took its size.
+func TestClosingFileThatGrewIsReadOn(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", "one\n")
+	s, _ := f.scanned()
+	g := s.next()
+	t.Cleanup(func() { g.file.Close() })
+	r := &reader{source: s}
+	r.read(t.Context(), g)
+	s.commits.Wait()
+	f.write("app.log", "two\n")
+	f.remove("app.log")
+	if left := s.deletedUnread(); len(left) != 1 {
+		t.Fatalf("%d deleted files have lines", len(left))
+	}
+	s.mu.Lock()
+	g.links, g.closing = 0, true
+	s.mu.Unlock()
+	if again := r.settle(t.Context(), g, true); !again || g.file == nil {
+		t.Error("it was let go with a line that was not read")
+	}
+	s.whole(g, fileStat{size: 4})
+	if lost := s.Stats().LostBytes; lost != 0 {
+		t.Errorf("%d bytes are called lost", lost)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -346,7 +347,10 @@ func TestFileSeenUnderTwoNamesInOneLook(t *testing.T) {
 	f.rename("app.log", "app.log.1")
 	f.write("app.log", "two\n")
 	name, turns := "app.log", 0
+	var mu sync.Mutex // workers look, too
 	f.cfg.stat = func(path string) (fileStat, error) {
+		mu.Lock()
+		defer mu.Unlock()
 		if path != f.path("app.log") || turns > 30 {
 			return statPath(path)
 		}

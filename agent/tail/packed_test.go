@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -151,6 +152,39 @@ func TestUnreadFilesWaitForCompressedOnes(t *testing.T) {
 		f.up()
 		f.wantsOnly(want)
 	})
+}
+
+// TestCompressedBetweenAnyTwoLooks rotates and compresses a file, of which a part was read before, between any two looks at
+// its path after a start.
+func TestCompressedBetweenAnyTwoLooks(t *testing.T) {
+	for look := range 8 {
+		t.Run(fmt.Sprint(look), func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, "app.log")
+			f.write("app.log", lines("a", 0, 50))
+			f.up()
+			f.wants("app", lines("a", 0, 50))
+			f.down()
+			f.write("app.log", lines("a", 50, 90))
+			var mu sync.Mutex
+			looks := 0
+			f.cfg.stat = func(path string) (fileStat, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if path == f.path("app.log") {
+					if looks == look {
+						f.rename("app.log", "app.log.1")
+						f.pack("app.log.1", "app.log.1.gz")
+						f.write("app.log", lines("b", 0, 30))
+					}
+					looks++
+				}
+				return statPath(path)
+			}
+			f.up()
+			f.wantsOnly(lines("a", 0, 90) + lines("b", 0, 30))
+		})
+	}
 }
 
 // known waits until the spool knows of so many files.

@@ -186,6 +186,11 @@ func (s *Source) whole(g *generation, st fileStat) {
 	if g.away.IsZero() && st.size > 0 { // the time of an empty file may be that of a truncation, which comes after the copy
 		g.mtime = max(g.mtime, st.mtime)
 	}
+	if st.size < g.grown && g.file != nil { // or a stop has seen a deleted file grow since st was taken
+		if info, err := g.file.Stat(); err == nil && statOf(info).size >= g.grown {
+			return
+		}
+	}
 	if lost := g.grown - st.size; lost > 0 { // cut off behind the position
 		s.loseLocked(g, lostTruncated, lost, 0)
 	}
@@ -409,6 +414,12 @@ func (r *reader) settle(ctx context.Context, g *generation, atEnd bool) (again b
 	s := r.source
 	s.mu.Lock()
 	closing := g.closing && atEnd
+	if closing && g.file != nil { // it may have been deleted since its size was taken, and written to in between
+		if info, err := g.file.Stat(); err == nil && statOf(info).size > g.seen {
+			s.mu.Unlock()
+			return true
+		}
+	}
 	inflight := g.inflight || s.savedLocked(ctx, g, closing)
 	s.mu.Unlock()
 	if !closing || inflight {
