@@ -258,7 +258,7 @@ func newFixtureIn(t tb, dir string, globs ...string) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, dir: dir, spool: newSpool(), logged: &syncBuffer{}, patience: 20 * time.Second}
+	f := &fixture{t: t, dir: dir, spool: newSpool(), logged: &syncBuffer{}, patience: raced * 20 * time.Second}
 	for i, g := range globs {
 		globs[i] = filepath.Join(dir, g)
 	}
