@@ -51,7 +51,7 @@ func TestDeletedWhileSpoolIsFull(t *testing.T) {
 				if !f.eventually(func() bool { return f.deletedDescriptors() == 0 }) {
 					t.Fatalf("%d deleted files are open", f.deletedDescriptors())
 				}
-			} else if f.scans(20); f.deletedDescriptors() != n {
+			} else if f.scans(4); f.deletedDescriptors() != n {
 				t.Fatalf("%d deleted files are open, want %d", f.deletedDescriptors(), n)
 			}
 			f.spool.do(func() { f.spool.blocked = nil })
