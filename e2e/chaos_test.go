@@ -380,11 +380,12 @@ func round(t *testing.T, sh shape) tally {
 // TestChaos is the promise itself: whatever is killed, stopped or cut off, and whenever, each line that was written
 // arrives once, in order, byte for byte. With -chaos.duration it goes on through rounds of all shapes.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	seed := newSeed()
 	t.Logf("-chaos.seed=%d", seed)
 	if *chaosDuration == 0 {
 		result := round(t, shape{
-			seed: seed, duration: 15 * time.Second, kills: 30, scribes: 2, agents: 2, logs: 2, maxPause: 15 * time.Millisecond,
+			seed: seed, duration: 10 * time.Second, kills: 20, scribes: 2, agents: 2, logs: 2, maxPause: 15 * time.Millisecond,
 		})
 		if result.cutBack == 0 || result.backlog == 0 {
 			t.Log("this round was too kind: no kill has led to what a restart must mend")

@@ -70,6 +70,7 @@ func (c *cluster) copyTo(to, from string) {
 // TestClonedSpool clones the spool of an agent that has delivered some lines and was stopped with a backlog, and lets both
 // run at once.
 func TestClonedSpool(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, &normal)
 	mediator := c.addMediator()
 	c.addScribe(mediator, "-size", "200kB")
@@ -91,6 +92,7 @@ func TestClonedSpool(t *testing.T) {
 
 // TestClonedWhileItRuns clones the spool of an agent that is running, with a backlog, and goes on.
 func TestClonedWhileItRuns(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, &normal)
 	mediator := c.addMediator()
 	c.addScribe(mediator, "-size", "200kB")
@@ -132,6 +134,7 @@ func TestClonedWhileItRuns(t *testing.T) {
 
 // TestSpoolPutBackInPlace runs agents on a spool whose content was put back to an earlier state in between.
 func TestSpoolPutBackInPlace(t *testing.T) {
+	t.Parallel()
 	for name, lines := range map[string]int{"fewer new lines": 100, "more new lines": 9000} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, &normal)
@@ -153,6 +156,7 @@ func TestSpoolPutBackInPlace(t *testing.T) {
 
 // TestHugeLine pipes a line of 100 MiB between two others.
 func TestHugeLine(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, &normal)
 	scribe, _ := c.addScribe("", "-size", "-1")
 	text := append([]byte("before\n"), make([]byte, 100<<20)...)

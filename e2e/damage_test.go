@@ -11,6 +11,7 @@ import (
 
 // TestDamagedBlockInTheSpool flips a byte of a line in a spool with a backlog.
 func TestDamagedBlockInTheSpool(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, &normal)
 	spool, input := c.path("spool.db"), c.tagged("line", 20_000)
 	text, err := os.ReadFile(input)

@@ -16,6 +16,7 @@ import (
 // exit, nobody may flood its own log, and once there is room again everything must arrive. The long form keeps the disk
 // full for a minute.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	full := 4 * time.Second
 	if *long {
 		full = time.Minute
@@ -62,6 +63,7 @@ func TestFullDisk(t *testing.T) {
 // TestStartOnAFullDisk starts agents whose spool's disk is full: with a spool that was killed there, and with none. Both
 // must stay up, say so, and deliver all once there is room; and a clean stop must end the wait.
 func TestStartOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	for name, exists := range map[string]bool{"spool": true, "none": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

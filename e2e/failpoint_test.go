@@ -43,6 +43,7 @@ func failCases() []failCase {
 // must be in its files, and after the rest was sent again each line once. It must stay up while a failure lasts, and go on
 // by itself when that passes. A point that is not reached fails the test. The short form takes a sample.
 func TestFailpoints(t *testing.T) {
+	t.Parallel()
 	cases, seed := failCases(), newSeed()
 	t.Logf("-chaos.seed=%d", seed)
 	if !*long {

@@ -23,6 +23,7 @@ type refusal struct {
 
 // TestBadInput: whatever is wrong with what a user has typed is told in one line that names it.
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, &normal)
 	taken, err := net.Listen("tcp", freeAddr(t))
 	if err != nil {
@@ -152,6 +153,7 @@ func (c *cluster) holdSpool() string {
 
 // TestValidate: the command checks all, prints what would be tailed, and changes nothing.
 func TestValidate(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, &normal)
 	newAppended(t, c.path("web.log")).add(1)
 	agent := c.newAgent(freeAddr(t), []tailed{{paths: []string{c.path("*.log")}, log: "in/{stem}"}})

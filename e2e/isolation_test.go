@@ -11,6 +11,7 @@ import (
 // TestOneScribeDown: the logs of a Scribe that is down or hung wait, those of the other go on. After a new start of
 // the mediator every log has the owner that it had.
 func TestOneScribeDown(t *testing.T) {
+	t.Parallel()
 	for name, fail := range map[string]func(*proc){
 		"Killed":  (*proc).kill,
 		"Stopped": (*proc).stop,

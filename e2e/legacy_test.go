@@ -16,6 +16,7 @@ import (
 // TestDirectCalls: programs without an agent call the API of the original project, or Log, and have the lines in the
 // file when they get the answer.
 func TestDirectCalls(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, &normal)
 	mediator := c.addMediator()
 	c.addScribe(mediator)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -20,10 +21,17 @@ var (
 	long          = flag.Bool("long", false, "run the long forms: a million lines through standard input, stops longer than every timeout")
 )
 
+// testsPerCPU is how many tests run at once by default: most of their time they wait, for a program to be up again or a
+// disk to have room.
+const testsPerCPU = 3
+
 func TestMain(m *testing.M) {
 	if path := os.Getenv(spoolWriterEnv); path != "" {
 		fmt.Fprintln(os.Stderr, writeSpool(path, os.Stdout)) // it only ends with an error
 		os.Exit(1)
+	}
+	if err := flag.Set("test.parallel", fmt.Sprint(testsPerCPU*runtime.NumCPU())); err != nil { // the command line may say another number
+		panic(err)
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		for _, b := range []*build{&normal, &sabotaged} {

@@ -40,7 +40,7 @@ func oneLineEach(t *testing.T, feeders []*feeder, addr string) {
 // those of the long form.
 func TestManyLogs(t *testing.T) {
 	const maxOpen = 200
-	known, written := 5_000, 1_000
+	known, written := 3_000, 1_000
 	if *long {
 		known, written = 100_000, 10_000
 	}

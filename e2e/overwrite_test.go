@@ -17,6 +17,7 @@ import (
 // another spool over it. The agent may notice or not; if it does it must end with an error that says what to do, and
 // never crash or hang. The next start must do what when_damaged says.
 func TestSpoolOverwritten(t *testing.T) {
+	t.Parallel()
 	rounds := 20
 	if *long {
 		rounds = 200

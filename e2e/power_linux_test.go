@@ -43,6 +43,7 @@ func (o *outage) String() string {
 // killed and started again, with either store. After each cut it must find all lines whose receipt had been given, and after the others were
 // sent again each line once.
 func TestPowerLossScribe(t *testing.T) {
+	t.Parallel()
 	if !inOwnMounts(t, &normal) {
 		return
 	}
@@ -67,6 +68,7 @@ func TestPowerLossScribe(t *testing.T) {
 // TestFailingDisk has the disk of a Scribe under load refuse to write and to flush, from some instant on. The Scribe must stay
 // up, and acknowledge nothing that is not on the disk: after a loss of power all its receipts must be true.
 func TestFailingDisk(t *testing.T) {
+	t.Parallel()
 	if !inOwnMounts(t, &normal) {
 		return
 	}
@@ -107,6 +109,7 @@ func TestFailingDisk(t *testing.T) {
 // TestPowerLossFindsSabotage proves that the tests above can fail: without a sync that a promise rests on they find
 // the promise broken.
 func TestPowerLossFindsSabotage(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("not with -short")
 	}

@@ -20,6 +20,7 @@ import (
 // TestPowerLossSpool cuts the power of the disk of a spool that is written to. After each cut every line must be in it that
 // Append had stored and that was not settled, and its checkpoint must be that of its last line.
 func TestPowerLossSpool(t *testing.T) {
+	t.Parallel()
 	if !inOwnMounts(t) {
 		return
 	}
@@ -37,6 +38,7 @@ func TestPowerLossSpool(t *testing.T) {
 
 // TestPowerLossSpoolFindsSabotage proves that the test above can fail.
 func TestPowerLossSpoolFindsSabotage(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("not with -short")
 	}

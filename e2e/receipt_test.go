@@ -45,6 +45,7 @@ func (a *appended) expectation(log string) expectation {
 
 // TestReceiptLost cuts a wire after the Scribe has committed lines and sent their receipt, and before that arrives.
 func TestReceiptLost(t *testing.T) {
+	t.Parallel()
 	for name, wiring := range map[string]func(*cluster) (destination string, wire *proxy){
 		"AgentMediator": func(c *cluster) (string, *proxy) {
 			mediator := c.addMediator()

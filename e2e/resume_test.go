@@ -15,6 +15,7 @@ import (
 // operator or a disk may: each line must stand once all the same, and in its order. One of the logs is fed by two files,
 // and all files are rotated.
 func TestLostSpool(t *testing.T) {
+	t.Parallel()
 	for name, lose := range map[string]func(*lossy){
 		"Killed":  func(x *lossy) { x.agent().kill(); x.removeSpool() },
 		"Stopped": func(x *lossy) { x.agent().terminate(stopLimit); x.removeSpool() },
@@ -144,6 +145,7 @@ func (x *lossy) write(meanwhile func()) {
 
 // TestLostSpoolWithoutMediator has the Scribe in the agent's own process, or sends straight to one.
 func TestLostSpoolWithoutMediator(t *testing.T) {
+	t.Parallel()
 	for name, build := range map[string]func(*cluster, []tailed) *proc{
 		"Local": func(c *cluster, files []tailed) *proc {
 			c.roots = []string{c.path("local")}

@@ -10,6 +10,7 @@ import (
 // TestChaosFindsSabotage proves that the chaos test can fail: with a protection switched off it finds a loss or a
 // duplicate. The kills are those that the protection is for.
 func TestChaosFindsSabotage(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("not with -short")
 	}
@@ -24,6 +25,7 @@ func TestChaosFindsSabotage(t *testing.T) {
 		{sabotage.Joint, agents},
 	} {
 		t.Run(string(c.protection), func(t *testing.T) {
+			t.Parallel()
 			seed := newSeed()
 			began, kills := time.Now(), 0
 			for time.Since(began) < time.Minute {

@@ -56,6 +56,7 @@ func stdinLines() int {
 }
 
 func TestStdinLocal(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, &normal)
 	input, root := c.manyLines(stdinLines()), c.path("root")
 	agent := c.other("scribe-agent", "agent", "-local", root, "-log", "web/access", "-size", "10MB")
@@ -74,6 +75,7 @@ func TestStdinLocal(t *testing.T) {
 }
 
 func TestStdinThroughMediator(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, &normal)
 	input := c.manyLines(stdinLines())
 	mediator := c.addMediator()
@@ -95,6 +97,7 @@ func TestStdinThroughMediator(t *testing.T) {
 
 // TestStdinWithoutNewline is about the last line of an application that died in the middle of it.
 func TestStdinWithoutNewline(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, &normal)
 	input, root := c.path("input"), c.path("root")
 	if err := os.WriteFile(input, []byte("whole\r\n\x00half"), 0o600); err != nil {
@@ -113,6 +116,7 @@ func TestStdinWithoutNewline(t *testing.T) {
 
 // TestStdinMediatorDown: what can't be delivered in time is told, kept, and delivered by the next start.
 func TestStdinMediatorDown(t *testing.T) {
+	t.Parallel()
 	const lines = 5000
 	c := newCluster(t, &normal)
 	input, spool, nobody := c.manyLines(lines), c.path("spool.db"), freeAddr(t)
@@ -139,6 +143,7 @@ func TestStdinMediatorDown(t *testing.T) {
 // TestStdinKilled: an agent that is killed loses nothing of what it has spooled, and the next start with the same spool
 // delivers it.
 func TestStdinKilled(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, &normal)
 	input, kept, nobody := c.manyLines(20_000), c.path("spool.db"), freeAddr(t)
 	agent := c.other("scribe-agent", "agent", "-mediator", nobody, "-log", "web/access", "-spool", kept)
@@ -178,6 +183,7 @@ func linesIn(t *testing.T, path string) int64 {
 
 // TestStdinThroughKills: the agent lives, and all else dies again and again.
 func TestStdinThroughKills(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, &normal)
 	input := c.manyLines(50_000)
 	text, err := os.ReadFile(input)
@@ -219,6 +225,7 @@ func lastLine(text string) string {
 
 // TestStdinOneLine is a cron job, whose every run is an agent of its own on the same spool.
 func TestStdinOneLine(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, &normal)
 	mediator := c.addMediator()
 	_, root := c.addScribe(mediator)

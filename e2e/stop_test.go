@@ -53,6 +53,7 @@ func (b *busy) writesOn(n int) {
 // TestStopped suspends a program, as a debugger, an overloaded host or a frozen virtual machine does, with its
 // connections open. The short form is longer than a health check, the long one than every timeout there is.
 func TestStopped(t *testing.T) {
+	t.Parallel()
 	stop := 7 * time.Second
 	if *long {
 		stop = 50 * time.Second
@@ -75,6 +76,7 @@ func TestStopped(t *testing.T) {
 
 // TestCleanStop: SIGTERM ends each program soon and cleanly, though its peer is dead and there is a backlog.
 func TestCleanStop(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ program, peer string }{
 		{"agent1", "mediator"},
 		{"mediator", "agent1"},
@@ -98,6 +100,7 @@ func TestCleanStop(t *testing.T) {
 
 // TestCleanStopOfPipe: the agent stops though its input goes on.
 func TestCleanStopOfPipe(t *testing.T) {
+	t.Parallel()
 	for name, args := range map[string][]string{
 		"Local":        {"-local", "root"},
 		"MediatorDown": {"-mediator", freeAddr(t)},

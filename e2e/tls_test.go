@@ -76,6 +76,7 @@ func TestTLSWithoutMediator(t *testing.T) {
 
 // TestWrongTLS: an agent that does not get through says why, keeps its lines, and delivers them once it is set right.
 func TestWrongTLS(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		keys    func(ca, other *testpki.CA) []string
 		says    string // the agent

@@ -170,6 +170,7 @@ func TestCopyTruncateOfAFileThatWasEmpty(t *testing.T) {
 
 // What was read behind the end of the copy is in no copy, and must not make the copy look like another file.
 func TestCopyIsShorterThanWhatWasRead(t *testing.T) {
+	t.Parallel()
 	for _, down := range []bool{false, true} {
 		everyGlob(t, func(t *testing.T, f *fixture) { testShortCopy(t, f, down) })
 	}
@@ -196,6 +197,7 @@ func testShortCopy(t *testing.T, f *fixture, down bool) {
 
 // As long as a copy is being made it looks like a short file with the same lines.
 func TestCopyThatTakesLong(t *testing.T) {
+	t.Parallel()
 	everyGlob(t, func(t *testing.T, f *fixture) {
 		text := lines("a", 0, 100)
 		f.write("app.log", text)
@@ -214,6 +216,7 @@ func TestCopyThatTakesLong(t *testing.T) {
 
 // A spool that refuses keeps the source from reading, while copies are made and renamed.
 func TestCopyTruncateWhileSpoolIsFull(t *testing.T) {
+	t.Parallel()
 	everyGlob(t, func(t *testing.T, f *fixture) {
 		f.cfg.chunk, f.cfg.MaxLine = 200, 100
 		f.write("app.log", lines("a", 0, 50))
@@ -274,6 +277,7 @@ func TestFilesThatBeginAlike(t *testing.T) {
 // TestCopyTruncateUnderLoad has a writer that never waits. What is missing in the end must be in no file any more, and
 // nothing may come twice or out of order. A line that a copy cut off may come as it is.
 func TestCopyTruncateUnderLoad(t *testing.T) {
+	t.Parallel()
 	rounds, every, rate := 20, 40*time.Millisecond, 20_000
 	if *long {
 		rounds, every = 200, 2*time.Second

@@ -23,6 +23,7 @@ func (f *fixture) deletedDescriptors() int {
 
 // With a spool that refuses, deleted files keep their lines for as long as the operator wants, and no longer.
 func TestDeletedWhileSpoolIsFull(t *testing.T) {
+	t.Parallel()
 	for _, limit := range []time.Duration{0, 50 * time.Millisecond} {
 		t.Run(limit.String(), func(t *testing.T) {
 			const n = 300 // more than may wait for the spool
@@ -80,6 +81,7 @@ func TestDeletedWhileSpoolIsFull(t *testing.T) {
 
 // A clean stop is the last chance of a deleted file's lines, also of one without an end.
 func TestStopDeliversDeletedFiles(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, "*.log")
 	f.cfg.chunk, f.cfg.MaxLine = 200, 100
 	f.up()
@@ -99,6 +101,7 @@ func TestStopDeliversDeletedFiles(t *testing.T) {
 
 // What a clean stop can't deliver is counted.
 func TestStopCountsWhatDeletedFilesLose(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, "*.log")
 	f.write("app.log", "one\n")
 	f.up()

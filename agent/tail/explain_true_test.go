@@ -15,6 +15,7 @@ import (
 
 // TestExplainIsTrue asks about files, lets the source run, and compares what has come of each of them with what was said.
 func TestExplainIsTrue(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		globs   string // of the section, or of several parted by |

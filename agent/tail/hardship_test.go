@@ -21,6 +21,7 @@ import (
 
 // A source that stops in the middle of a file, which is then rotated twice, goes on at the exact byte.
 func TestRotationWhileDownInTheMiddleOfAFile(t *testing.T) {
+	t.Parallel()
 	everyGlob(t, func(t *testing.T, f *fixture) {
 		f.cfg.chunk, f.cfg.MaxLine = 500, 100
 		f.spool.lottery = true
@@ -42,6 +43,7 @@ func TestRotationWhileDownInTheMiddleOfAFile(t *testing.T) {
 
 // A path that came and was rotated away while nothing was running is read; what is older is not.
 func TestNewPathIsRotatedWhileDown(t *testing.T) {
+	t.Parallel()
 	everyGlob(t, func(t *testing.T, f *fixture) {
 		f.write("other.log", "x\n")
 		f.up()
@@ -175,6 +177,7 @@ func (s *countingSpool) ends(text string) bool {
 
 // Many files are renamed all the time while the spool is slower than their writers.
 func TestManyRotationsWithASlowSpool(t *testing.T) {
+	t.Parallel()
 	files, rounds, every, perRound := 50, 6, 60*time.Millisecond, 120
 	if *long {
 		rounds, every, perRound = 100, 300*time.Millisecond, 600
@@ -213,6 +216,7 @@ func TestManyRotationsWithASlowSpool(t *testing.T) {
 
 // Files of equal heads, and files that grow byte by byte, are told apart.
 func TestManyFilesWithEqualHeads(t *testing.T) {
+	t.Parallel()
 	n := 200
 	if *long {
 		n = 1000

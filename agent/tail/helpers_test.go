@@ -11,6 +11,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,8 +27,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if err := flag.Set("rapid.checks", "25"); err != nil { // the command line may say another number
-		panic(err)
+	// The command line may say other numbers. Tests wait most of their time, so that more of them run at once than there are
+	// processors.
+	for name, value := range map[string]int{"rapid.checks": 25, "test.parallel": 3 * runtime.NumCPU()} {
+		if err := flag.Set(name, strconv.Itoa(value)); err != nil {
+			panic(err)
+		}
 	}
 	goleak.VerifyTestMain(m)
 }

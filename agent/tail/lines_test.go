@@ -271,6 +271,7 @@ func TestLargeEvent(t *testing.T) {
 
 // TestPrefixIsBounded: a batch does not grow with what is put before its lines.
 func TestPrefixIsBounded(t *testing.T) {
+	t.Parallel()
 	f := withRules(newFixture(t, "app.log"), line.Rules{Prefix: strings.Repeat("p", 500)})
 	largest := 0
 	f.write("app.log", strings.Repeat("\n", 100_000))

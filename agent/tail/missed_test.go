@@ -23,6 +23,7 @@ func (f *fixture) freezable() (freeze, thaw func()) {
 // TestCompressedWhileStopped: while a source that runs looks at nothing, files come, are rotated away and compressed. They
 // are read in their place, and not again, and the file that had been read is not read out of what it is compressed to.
 func TestCompressedWhileStopped(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ packed, dated, late bool }{{}, {packed: true}, {packed: true, dated: true}, {packed: true, late: true}} {
 		t.Run(fmt.Sprintf("packed=%v,dated=%v,late=%v", c.packed, c.dated, c.late), func(t *testing.T) {
 			everyGlob(t, func(t *testing.T, f *fixture) {

@@ -17,6 +17,7 @@ import (
 // TestModel does at random what writers, rotators and operators do, and compares every log with all that was written to
 // its files, byte for byte.
 func TestModel(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m := newModel(t)
 		t.Repeat(map[string]func(*rapid.T){

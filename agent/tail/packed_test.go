@@ -41,6 +41,7 @@ func (f *fixture) pack(from, to string) {
 
 // The rest of a file that was rotated and compressed while nothing was running comes out of the compressed file.
 func TestCompressedWhileDown(t *testing.T) {
+	t.Parallel()
 	for _, ext := range []string{".gz", ".zst"} {
 		t.Run(ext, func(t *testing.T) {
 			everyGlob(t, func(t *testing.T, f *fixture) {
@@ -73,6 +74,7 @@ func TestCompressedWhileDown(t *testing.T) {
 
 // Files that were found while the spool was full, and of which nothing was read before they were compressed.
 func TestCompressedUnread(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ down, reuse bool }{{true, false}, {true, true}, {false, false}} {
 		t.Run(fmt.Sprintf("down=%v,reuse=%v", c.down, c.reuse), func(t *testing.T) {
 			everyGlob(t, func(t *testing.T, f *fixture) {
@@ -127,6 +129,7 @@ func TestCompressedUnread(t *testing.T) {
 // TestUnreadFilesWaitForCompressedOnes has files of which nothing was read follow on compressed ones, one of which must be
 // looked for first: they must not be read before it is known where the others are.
 func TestUnreadFilesWaitForCompressedOnes(t *testing.T) {
+	t.Parallel()
 	everyGlob(t, func(t *testing.T, f *fixture) {
 		f.cfg.chunk, f.cfg.MaxLine = 300, 100
 		f.write("app.log", lines("a", 0, 50))
@@ -268,6 +271,7 @@ func TestCompressedAfterTheNextFileCame(t *testing.T) {
 // A file is being compressed when the source starts, which reads it under its own name. What it is compressed to was begun
 // before that start, and yet holds nothing new.
 func TestCompressedWhileStarting(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"app.log", "app.log.1"} {
 		for _, complete := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s,complete=%v", name, complete), func(t *testing.T) {
@@ -355,6 +359,7 @@ func TestCollectWhileAFileIsCompressed(t *testing.T) {
 
 // Copies that the source had looked at, and not yet read when it stopped.
 func TestCompressedCopiesUnread(t *testing.T) {
+	t.Parallel()
 	everyGlob(t, func(t *testing.T, f *fixture) {
 		f.cfg.chunk, f.cfg.MaxLine, f.cfg.Grace = 300, 100, 10*time.Millisecond
 		f.cfg.Sections = append(f.cfg.Sections, f.section("other", "other"))

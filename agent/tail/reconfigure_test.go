@@ -195,6 +195,7 @@ func TestReconfigureAfterTheEnd(t *testing.T) {
 // TestReconfigureModel changes the sections at random while files are written, rotated and deleted, and the source is
 // restarted. Each line must come once, and those of one file that go to one log in their order.
 func TestReconfigureModel(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m := newModel(t)
 		m.f.patience = 10 * time.Second

@@ -71,6 +71,7 @@ func (f *fixture) loseSpool(r remembering, since int64) {
 
 // TestResumeGoesOnBehindEveryBlock loses the spool of files that were rotated, after each number of delivered blocks.
 func TestResumeGoesOnBehindEveryBlock(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, "app.log*")
 	f.cfg.Sections[0].Log = "app"
 	f.cfg.CarryCheckpoints = true

@@ -147,6 +147,7 @@ func (r *rotating) check(logs ...string) {
 // TestReconfigureBetweenRotations changes the sections again and again, and has files rotated between any two looks of the
 // source at a name. Each line must come once.
 func TestReconfigureBetweenRotations(t *testing.T) {
+	t.Parallel()
 	rounds := 10
 	if *long {
 		rounds = 500

@@ -12,6 +12,7 @@ import (
 
 // TestRotationUnderLoad has a writer that never waits, and renames its file all the time.
 func TestRotationUnderLoad(t *testing.T) {
+	t.Parallel()
 	for _, crash := range []bool{false, true} {
 		for _, glob := range []string{"app.log", "app.log*"} {
 			t.Run(fmt.Sprintf("crash=%v %s", crash, glob), func(t *testing.T) {

@@ -3,6 +3,7 @@ package tail
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,8 +11,14 @@ import (
 
 // both runs the test with events and polls, and with polls alone.
 func both(t *testing.T, test func(t *testing.T, f *fixture), globs ...string) {
-	t.Run("watched", func(t *testing.T) { test(t, newFixture(t, append([]string(nil), globs...)...)) })
-	t.Run("polled", func(t *testing.T) { test(t, newFixture(t, append([]string(nil), globs...)...).blind()) })
+	t.Run("watched", func(t *testing.T) {
+		t.Parallel()
+		test(t, newFixture(t, slices.Clone(globs)...))
+	})
+	t.Run("polled", func(t *testing.T) {
+		t.Parallel()
+		test(t, newFixture(t, slices.Clone(globs)...).blind())
+	})
 }
 
 func TestAppend(t *testing.T) {
@@ -53,6 +60,7 @@ func TestUnfinishedLineWaits(t *testing.T) {
 }
 
 func TestLongUnfinishedLineGrows(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, "*.log")
 	f.up()
 	want := ""
@@ -258,6 +266,7 @@ func TestSpoolFails(t *testing.T) {
 }
 
 func TestStopsWhileSpoolIsFull(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, "*.log")
 	f.cfg.chunk = 1 << 20
 	for _, n := range []string{"a", "b", "c", "d"} {
