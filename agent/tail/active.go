@@ -117,29 +117,42 @@ func (s *Source) expect(path string, st fileStat) {
 	}
 }
 
-// sawAll records that all that there was when a scan began is known now.
+// sight is a time up to which all that there was is known.
+type sight struct {
+	at    time.Time
+	stamp int64 // at by the clock of file times
+}
+
+// sawAll records that all that there was when a scan began is known now, or will be once what is queued is stored: were the
+// time stored before that, a crash would leave files that are older and yet unknown.
 func (s *Source) sawAll(ctx context.Context) {
+	saw := sight{at: s.scans.began, stamp: s.scans.stamp}
 	s.mu.Lock()
-	if s.looking > 0 {
-		s.mu.Unlock()
-		return // what compressed files hold is not known yet
-	}
-	s.activeAt, s.activeStamp = s.scans.began, s.scans.stamp
-	active := s.activeLocked()
+	looking := s.looking > 0 // what compressed files hold is not known yet
 	s.mu.Unlock()
+	if looking {
+		return
+	}
 	if s.dropped {
 		s.dropped = false
-		s.register(ctx, nil, active)
+		s.register(ctx, nil, saw.checkpoint())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.registrations); n > 0 {
+		s.registrations[n-1].saw = saw
+	} else {
+		s.saw = saw
 	}
 }
 
-// activeLocked returns the checkpoint that says up to when all was seen. Its value is
+// checkpoint says up to when all was seen. Its value is
 //
 //	offset  width  meaning
 //	0       1      version of this layout, 1
 //	1       8      nanoseconds since 1970, big-endian; missing in what the first releases wrote
-func (s *Source) activeLocked() spool.Checkpoint {
-	return spool.Checkpoint{Key: startedKey, Value: binary.BigEndian.AppendUint64([]byte{1}, uint64(s.activeStamp))}
+func (saw sight) checkpoint() spool.Checkpoint {
+	return spool.Checkpoint{Key: startedKey, Value: binary.BigEndian.AppendUint64([]byte{1}, uint64(saw.stamp))}
 }
 
 // loadActive takes the stored value; nil at the very first start.
@@ -149,5 +162,5 @@ func (s *Source) loadActive(value []byte) {
 	if len(value) == 9 {
 		s.since = min(s.since, int64(binary.BigEndian.Uint64(value[1:])))
 	}
-	s.activeAt, s.activeStamp = time.Unix(0, s.since), s.since
+	s.saw = sight{at: time.Unix(0, s.since), stamp: s.since}
 }

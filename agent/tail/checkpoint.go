@@ -12,7 +12,7 @@ const CheckpointPrefix = "file/"
 // Keys of the source's checkpoints in the spool.
 const (
 	keyPrefix  = CheckpointPrefix
-	startedKey = keyPrefix + "started" // present once the first scan is done; its value is one byte, 1
+	startedKey = keyPrefix + "started" // present once the first scan is done; its value is that of a sight
 )
 
 // checkpoint is how far one generation of a file has been read. Its key is file/<device>-<inode>, both in hexadecimal,

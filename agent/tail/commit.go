@@ -106,7 +106,7 @@ func (s *Source) letGo(ctx context.Context, g *generation) {
 		c.ordinal = 0
 		b.Checkpoints = []spool.Checkpoint{{Key: checkpointKey(g.id.inode), Value: c.encode()}}
 	} else {
-		b.Checkpoints = []spool.Checkpoint{{Key: checkpointKey(g.id.inode)}, s.activeLocked()}
+		b.Checkpoints = []spool.Checkpoint{{Key: checkpointKey(g.id.inode)}, s.saw.checkpoint()}
 	}
 	g.inflight, g.ending = true, true
 	s.commits.Add(1)

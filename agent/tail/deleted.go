@@ -10,7 +10,7 @@ import (
 // A deleted file exists for as long as its descriptor is open, and so does the space that it takes. So it is let go at
 // its end, or when the operator's limit is over; and a clean stop is the last chance for its lines.
 
-// lastChance is how long a clean stop waits for the lines of deleted files.
+// lastChance is how long a clean stop waits for the lines of deleted files, and for the first checkpoints of new ones.
 const lastChance = 500 * time.Millisecond
 
 // giveUpLocked finds out whether a deleted file with unread lines has had its time. It is closed then, and ends when nothing
@@ -66,10 +66,11 @@ func (s *Source) endGivenUp(ctx context.Context, g *generation) {
 	}
 }
 
-// farewell gives deleted files their last chance. What can't be delivered by then is lost when the descriptors close.
+// farewell gives deleted files their last chance, and those that were just found: who is rotated away before the next start
+// must be known by then. The lines of deleted files that can't be delivered in time are lost when the descriptors close.
 func (s *Source) farewell() (left []*generation) {
 	limit := time.After(lastChance)
-	for left = s.deletedUnread(); len(left) > 0; left = s.deletedUnread() {
+	for left = s.deletedUnread(); len(left) > 0 || s.registering(); left = s.deletedUnread() {
 		s.mu.Lock()
 		for _, g := range left {
 			g.links, g.closing = 0, true
@@ -80,6 +81,7 @@ func (s *Source) farewell() (left []*generation) {
 		s.mu.Unlock()
 		select {
 		case <-limit:
+			s.sayUnknown()
 			return left
 		case <-time.After(5 * time.Millisecond):
 		}

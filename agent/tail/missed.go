@@ -82,7 +82,10 @@ func (s *Source) glimpsing(ctx context.Context, l *lineage, siblings []sibling, 
 		return false
 	}
 	s.glimpses[l] = g
+	s.mu.Lock()
 	g.busy = true
+	s.looking++
+	s.mu.Unlock()
 	traces := s.tracesOf(l, beside)
 	s.commits.Go(func() { s.glimpse(ctx, l, g, files, traces) })
 	return true

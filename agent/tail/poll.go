@@ -165,7 +165,7 @@ func (s *Source) takeLookLocked(g *generation, st fileStat, now instant) handle 
 		return nil
 	}
 	quiet := now.Sub(g.away) >= s.cfg.Grace && now.Sub(g.active) >= s.cfg.Grace
-	known := g.deleted.IsZero() || g.deleted.Before(instantOf(s.activeAt)) // what may have been made of it
+	known := g.deleted.IsZero() || g.deleted.Before(instantOf(s.saw.at)) // what may have been made of it
 	if quiet && known && g.settledLocked() >= st.size && g.quietLocked() && !g.failing {
 		g.closing = true
 		s.enqueueLocked(g)

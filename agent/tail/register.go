@@ -15,6 +15,7 @@ import (
 type registration struct {
 	found []*generation
 	more  []spool.Checkpoint
+	saw   sight // all that there was by then is known when this is stored; zero if nobody has said so
 }
 
 // maxRegistration bounds how many checkpoints go into the spool together, unless they must.
@@ -71,6 +72,26 @@ func (s *Source) registrar(ctx context.Context) {
 	}
 }
 
+// registering says whether something that was found is not stored yet.
+func (s *Source) registering() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.registrations) > 0
+}
+
+// sayUnknown tells what a stop leaves out of the spool.
+func (s *Source) sayUnknown() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	files := 0
+	for _, r := range s.registrations {
+		files += len(r.found)
+	}
+	if files > 0 {
+		s.log.Warn("the spool did not store in time that files were found; those that are rotated away before the next start may be taken for old ones, and not be read", "files", files)
+	}
+}
+
 // registered takes the first n registrations off the queue and lets the generations be read. It returns whether there are
 // more.
 func (s *Source) registered(n int) (more bool) {
@@ -84,6 +105,9 @@ func (s *Source) registered(n int) (more bool) {
 		for _, g := range r.found {
 			g.unregistered = false
 			s.committedLocked(g, g.committed)
+		}
+		if r.saw != (sight{}) {
+			s.saw = r.saw
 		}
 	}
 	return len(s.registrations) > 0

@@ -212,7 +212,7 @@ func (s *Source) applyUnknown(ctx context.Context, unknown []*match) {
 	if s.first {
 		s.first = false
 		s.mu.Lock()
-		more = append(more, s.activeLocked(), spool.Checkpoint{Key: resumedKey})
+		more = append(more, s.saw.checkpoint(), spool.Checkpoint{Key: resumedKey})
 		s.mu.Unlock()
 	}
 	s.register(ctx, found, more...)

@@ -70,9 +70,8 @@ type Source struct {
 	ended         []*generation  // dead or dormant since a moment ago
 	glimpsed      []*lineage     // it is known what is in their compressed files since a moment ago
 	losses        []Loss         // see Losses
-	activeAt      time.Time      // all that there was by then is known
-	activeStamp   int64          // activeAt by the clock of file times
-	looking       int            // generations whose rest is looked for in compressed files
+	saw           sight          // all that there was by then is known, and stored
+	looking       int            // generations whose rest is looked for in compressed files, and glimpses
 }
 
 // New checks the config and loads the checkpoints. The error names what is wrong.
@@ -169,8 +168,8 @@ func (s *Source) joinLocked(g *generation, l *lineage) {
 }
 
 // Run tails until ctx ends, and returns nil then, half a second later at most: deleted files get that long to be read to
-// their ends. At return no goroutine is left and all descriptors are closed. It may
-// be called once.
+// their ends, and new ones to become known to the spool. At return no goroutine is left and all descriptors are closed. It
+// may be called once.
 func (s *Source) Run(ctx context.Context) error {
 	defer close(s.stopped)
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx)) // ends later, for files that won't be there again
@@ -250,6 +249,7 @@ func (s *Source) handleKick(ctx context.Context) {
 	s.mu.Lock()
 	searched, ended, glimpsed := s.searched, s.ended, s.glimpsed
 	s.searched, s.ended, s.glimpsed = nil, nil, nil
+	s.looking -= len(glimpsed)
 	s.mu.Unlock()
 	for _, g := range ended {
 		switch {

@@ -14,7 +14,7 @@ import (
 func (s *Source) sweep(ctx context.Context) {
 	now := now()
 	s.mu.Lock()
-	active := s.activeAt
+	saw := s.saw.at
 	s.mu.Unlock()
 	beside := map[string]siblingsByInode{} // by path; of one path there may be thousands of generations
 	for _, g := range s.byInode {
@@ -31,7 +31,7 @@ func (s *Source) sweep(ctx context.Context) {
 		case s.stillThere(g, beside):
 		case missing.IsZero():
 			s.missing[g] = now
-		case now.Sub(missing) >= s.cfg.ForgetAfter && missing.Before(instantOf(active)) && mounted(g):
+		case now.Sub(missing) >= s.cfg.ForgetAfter && missing.Before(instantOf(saw)) && mounted(g):
 			s.forget(ctx, g)
 		}
 	}

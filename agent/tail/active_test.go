@@ -1,0 +1,159 @@
+package tail
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/logscribe/logscribe/spool"
+)
+
+// slowSpool takes some time for each Append, and gives up when the context ends before that.
+type slowSpool struct {
+	Spool
+	delay time.Duration
+}
+
+func (s slowSpool) Append(ctx context.Context, b spool.Batch) error {
+	select {
+	case <-time.After(s.delay):
+		return s.Spool.Append(ctx, b)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// TestStopRightAfterAFileWasFound stops a source before the first checkpoint of what it has found is stored. What is rotated
+// away after that must not be taken for something that was there before.
+func TestStopRightAfterAFileWasFound(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFixture(t, "app.log").blind()
+			if first {
+				f.write("app.log", lines("a", 0, 10))
+			}
+			f.cfg.Spool = slowSpool{f.spool, lastChance - time.Millisecond}
+			f.up()
+			f.scans(1)
+			f.down()
+			f.write("app.log", lines("a", 10, 20))
+			f.rename("app.log", "app.log.1")
+			f.write("app.log", lines("b", 0, 10))
+			f.up()
+			if first {
+				f.wantsOnly(lines("a", 0, 20) + lines("b", 0, 10))
+			} else {
+				f.wantsOnly(lines("a", 10, 20) + lines("b", 0, 10))
+			}
+		})
+	}
+}
+
+// stuckSpool never stores a first checkpoint of the path, and gives up when the context ends.
+type stuckSpool struct {
+	Spool
+	path string
+}
+
+func (s stuckSpool) Append(ctx context.Context, b spool.Batch) error {
+	for _, c := range b.Checkpoints {
+		if bytes.Contains(c.Value, []byte(s.path)) {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+	}
+	return s.Spool.Append(ctx, b)
+}
+
+// TestKilledBeforeAFileIsKnown finds a new file, and another one is forgotten before the checkpoint of the new one is stored.
+// What was rotated away after that must not be taken for something that was there before.
+func TestKilledBeforeAFileIsKnown(t *testing.T) {
+	f := newFixture(t, "app.log", "other.log")
+	f.write("other.log", "")
+	s, _ := f.scanned()
+	s.cfg.Spool = stuckSpool{f.spool, f.path("app.log")}
+	work, kill := context.WithCancel(t.Context())
+	time.Sleep(clockTick)
+	f.write("app.log", lines("a", 0, 10))
+	s.scan(work)
+	time.Sleep(clockTick)
+	f.forgets(s, work, "other.log")
+	kill()
+	s.commits.Wait()
+	f.rename("app.log", "app.log.1")
+	f.write("app.log", lines("b", 0, 10))
+	f.up()
+	f.wantsOnly(lines("a", 0, 10) + lines("b", 0, 10))
+}
+
+// forgets has a source that nobody runs forget a file, after another scan. That stores up to when it has seen all there was.
+func (f *fixture) forgets(s *Source, ctx context.Context, name string) {
+	f.t.Helper()
+	g := s.byName[f.path(name)]
+	f.remove(name)
+	s.scan(ctx)
+	s.forget(ctx, g)
+	if !f.eventually(func() bool {
+		return !slices.ContainsFunc(f.checkpoints(), func(c checkpoint) bool { return c.path == f.path(name) })
+	}) {
+		f.t.Fatalf("%s is not forgotten", name)
+	}
+}
+
+// TestKilledWhileAFileIsLookedInto has a file come, be rotated away and be compressed between two looks. Another one is forgotten
+// while it is found out what is in the compressed one, and then the source is killed.
+func TestKilledWhileAFileIsLookedInto(t *testing.T) {
+	f := newFixture(t, "app.log", "other.log")
+	f.write("other.log", "")
+	f.write("app.log", lines("a", 0, 10))
+	f.up()
+	f.wants("app", lines("a", 0, 10))
+	f.down()
+	work, kill := context.WithCancel(t.Context())
+	opening := make(chan struct{})
+	f.cfg.open = func(path string) (*os.File, error) {
+		if packed(path) {
+			<-opening
+		}
+		return openFile(path)
+	}
+	s, _ := f.scanned()
+	f.cfg.open, f.cfg.stat = nil, nil
+	time.Sleep(clockTick)
+	f.rename("app.log", "app.log.2")
+	f.write("app.log", lines("b", 0, 10))
+	f.pack("app.log", "app.log.1.gz")
+	f.write("app.log", lines("c", 0, 10))
+	s.scan(work)
+	time.Sleep(clockTick)
+	f.forgets(s, work, "other.log")
+	kill()
+	close(opening)
+	s.commits.Wait()
+	f.up()
+	f.wantsOnly(lines("a", 0, 10) + lines("b", 0, 10) + lines("c", 0, 10))
+}
+
+// TestStopSaysWhatIsUnknown has a spool that takes nothing: a stop does not wait for it for long, and says what that may cost.
+func TestStopSaysWhatIsUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, "app.log").blind()
+		f.write("app.log", lines("a", 0, 10))
+		f.cfg.Spool = slowSpool{f.spool, time.Hour}
+		f.up()
+		f.scans(1)
+		began := time.Now()
+		f.down()
+		if took := time.Since(began); took != lastChance {
+			t.Errorf("the stop took %v, want %v", took, lastChance)
+		}
+		if !strings.Contains(f.logged.String(), "files=1") {
+			t.Error("nothing was said")
+		}
+	})
+}
