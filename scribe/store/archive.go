@@ -6,9 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strings"
 	"sync"
-	"time"
 
 	"github.com/logscribe/logscribe/internal/logname"
 )
@@ -23,7 +21,7 @@ type rotatedFile struct {
 
 // name returns the path of the log's file below the root.
 func (f rotatedFile) name(log string) string {
-	return logname.Rotated(log, time.UnixMicro(f.stamp)) + f.extension
+	return rotatedName(log, f.stamp, f.extension)
 }
 
 // shelf holds the rotated files of one log, oldest first.
@@ -203,21 +201,4 @@ func (s *Store) removeTemporary(file string) {
 	if err := s.root.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.grumble("can't delete what an interrupted compression has left", "file", file, "error", err)
 	}
-}
-
-// temporarySuffix ends the name of a file that is being compressed.
-const temporarySuffix = ".tmp"
-
-// temporary returns the path of the temporary file from which the file becomes.
-func temporary(file string) string {
-	return path.Join(path.Dir(file), "."+path.Base(file)+temporarySuffix)
-}
-
-// fromTemporary is the reverse of temporary; it returns whether the file is a temporary one, and else its name.
-func fromTemporary(file string) (string, bool) {
-	base := path.Base(file)
-	if !strings.HasPrefix(base, ".") || !strings.HasSuffix(base, temporarySuffix) {
-		return file, false
-	}
-	return path.Join(path.Dir(file), base[1:len(base)-len(temporarySuffix)]), true
 }

@@ -2,11 +2,9 @@ package store
 
 import (
 	"cmp"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -14,20 +12,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/logscribe/logscribe/internal/failpoint"
 	"github.com/logscribe/logscribe/internal/logname"
-)
-
-// Compression is how rotated files are compressed.
-type Compression string
-
-// The compressions. Files compressed with them are read by the tools zstd and gzip.
-const (
-	Uncompressed Compression = "none" // as is ""
-	Zstd         Compression = "zstd"
-	Gzip         Compression = "gzip"
 )
 
 const (
@@ -41,17 +27,6 @@ const (
 	// pieceSize is how much it reads between looks at its context.
 	pieceSize = 256 << 10
 )
-
-// extension returns what the compression adds to a file's name, "" for none.
-func (c Compression) extension() string {
-	switch c {
-	case Zstd:
-		return ".zst"
-	case Gzip:
-		return ".gz"
-	}
-	return ""
-}
 
 // compressAll is the compressor goroutine. It compresses one file after the other, oldest first, at the lowest priority.
 func (s *Store) compressAll(ctx context.Context) {
@@ -151,7 +126,7 @@ func (s *Store) compress(ctx context.Context, j job) error {
 // finishOld removes the plain file if its compressed copy, which is there already, is whole: a crash came in between.
 // Copies that others have made may differ: then both stay.
 func (s *Store) finishOld(ctx context.Context, j job, source io.Reader, copied string) error {
-	sum, err := digestOf(reader{ctx, source})
+	sum, err := tallyOf(reader{ctx, source})
 	if err != nil {
 		return err
 	}
@@ -172,51 +147,39 @@ func (s *Store) syncCopy(name string) error {
 	return errors.Join(s.datasync(file), file.Close())
 }
 
-// digest tells the contents of files apart.
-type digest struct {
-	bytes int64
-	crc   uint32
-}
-
-func digestOf(r io.Reader) (digest, error) {
-	crc := crc32.New(castagnoli)
-	n, err := io.CopyBuffer(crc, r, make([]byte, pieceSize))
-	return digest{n, crc.Sum32()}, err
-}
-
-// pack writes the compressed source to a new file, which is synced when it returns, and returns the source's digest.
-func (s *Store) pack(ctx context.Context, source *os.File, temp string, with Compression) (digest, error) {
+// pack writes the compressed source to a new file, which is synced when it returns, and returns the source's tally.
+func (s *Store) pack(ctx context.Context, source *os.File, temp string, with Compression) (tally, error) {
 	info, err := source.Stat()
 	if err != nil {
-		return digest{}, err
+		return tally{}, err
 	}
 	if err := failpoint.Reach(failpoint.CompressCreate); err != nil {
-		return digest{}, err
+		return tally{}, err
 	}
 	file, err := s.openFile(temp, os.O_EXCL|os.O_WRONLY)
 	if err != nil {
-		return digest{}, err
+		return tally{}, err
 	}
 	defer file.Close()
 	out, err := encoder(&syncingWriter{file: file, sync: s.datasync}, with)
 	if err != nil {
-		return digest{}, err
+		return tally{}, err
 	}
-	sum, err := digestOf(io.TeeReader(reader{ctx, source}, out))
+	sum, err := tallyOf(io.TeeReader(reader{ctx, source}, out))
 	if err := errors.Join(err, out.Close()); err != nil {
-		return digest{}, err
+		return tally{}, err
 	}
 	if err := failpoint.Reach(failpoint.CompressSync); err != nil {
-		return digest{}, err
+		return tally{}, err
 	}
 	if err := s.datasync(file); err != nil {
-		return digest{}, err
+		return tally{}, err
 	}
 	return sum, s.root.Chtimes(temp, time.Time{}, info.ModTime())
 }
 
-// verify returns an error unless the compressed file is whole and becomes what the digest was made of.
-func (s *Store) verify(ctx context.Context, name, extension string, want digest) error {
+// verify returns an error unless the compressed file is whole and becomes what the tally is of.
+func (s *Store) verify(ctx context.Context, name, extension string, want tally) error {
 	file, err := s.root.Open(name)
 	if err != nil {
 		return err
@@ -227,7 +190,7 @@ func (s *Store) verify(ctx context.Context, name, extension string, want digest)
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	defer in.Close()
-	got, err := digestOf(in)
+	got, err := tallyOf(in)
 	if err == nil && got != want {
 		err = errors.New("it does not hold the same bytes")
 	}
@@ -238,7 +201,7 @@ func (s *Store) verify(ctx context.Context, name, extension string, want digest)
 }
 
 // replace verifies the compressed file and puts it in the place of the plain one.
-func (s *Store) replace(ctx context.Context, j job, sum digest, temp, target string) error {
+func (s *Store) replace(ctx context.Context, j job, sum tally, temp, target string) error {
 	if err := failpoint.Reach(failpoint.CompressVerify); err != nil {
 		return err
 	}
@@ -302,52 +265,4 @@ func (s *Store) exchange(plain, temp, target string) (int64, error) {
 		return 0, err
 	}
 	return packed.Size(), s.root.Remove(plain)
-}
-
-// encoder compresses in the goroutine that writes to it: others would have another priority.
-func encoder(w io.Writer, with Compression) (io.WriteCloser, error) {
-	if with == Gzip {
-		return gzip.NewWriter(w), nil
-	}
-	return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
-}
-
-func decoder(r io.Reader, extension string) (io.ReadCloser, error) {
-	if extension == Gzip.extension() {
-		return gzip.NewReader(r)
-	}
-	d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1))
-	if err != nil {
-		return nil, err
-	}
-	return d.IOReadCloser(), nil
-}
-
-// reader reads until its context ends.
-type reader struct {
-	ctx context.Context
-	io.Reader
-}
-
-func (r reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(p)
-}
-
-// syncingWriter syncs its file as it grows.
-type syncingWriter struct {
-	file     *os.File
-	sync     func(*os.File) error
-	unsynced int
-}
-
-func (w *syncingWriter) Write(p []byte) (int, error) {
-	n, err := w.file.Write(p)
-	if w.unsynced += n; err == nil && w.unsynced >= syncEvery {
-		w.unsynced = 0
-		err = w.sync(w.file)
-	}
-	return n, err
 }

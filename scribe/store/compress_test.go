@@ -400,7 +400,7 @@ func TestNoPlainFileIsReplacedInVain(t *testing.T) {
 func TestTheCompressorStopsInTheMiddleOfAFile(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(20*time.Millisecond, cancel)
-	if _, err := digestOf(reader{ctx, endless{}}); !errors.Is(err, context.Canceled) {
+	if _, err := tallyOf(reader{ctx, endless{}}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -89,7 +88,10 @@ func (s *Store) goneFiles(log string) (gone [][]byte, more bool, err error) {
 	if !present(Plain.active(log)) && !present(Frames.active(log)) {
 		return nil, false, nil
 	}
-	there := rotatedAmong(names, log)
+	there := map[int64]struct{}{}
+	for f := range rotatedAmong(names, log) {
+		there[f.stamp] = struct{}{}
+	}
 	for _, k := range keys {
 		_, stamp, _ := splitFileKey(k)
 		if _, ok := there[stamp]; ok {
@@ -146,22 +148,6 @@ func (l *ledger) removeFiles(keys [][]byte) error {
 		return fmt.Errorf("forget files: %w", err)
 	}
 	return nil
-}
-
-// rotatedAmong returns the times in those of the names, which are sorted, that are of the log's rotated files.
-func rotatedAmong(names []string, log string) map[int64]struct{} {
-	stamps := map[int64]struct{}{}
-	base := path.Base(log)
-	at, _ := slices.BinarySearch(names, base+"_")
-	for _, name := range names[at:] {
-		if !strings.HasPrefix(name, base+"_") {
-			break
-		}
-		if of, rotated, _, ok := logname.SplitRotated(name); ok && of == base {
-			stamps[rotated.UnixMicro()] = struct{}{}
-		}
-	}
-	return stamps
 }
 
 // staleMarks returns the keys of producer records, of the next ones from a key on, whose last commit came before that

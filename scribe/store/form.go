@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/internal/logname"
@@ -49,7 +48,7 @@ func (f Form) active(log string) string { return logname.Active(log) + f.extensi
 
 // rotated returns the path below the root of the file that a rotation at that time makes, in microseconds since 1970 UTC.
 func (f Form) rotated(log string, stamp int64) string {
-	return logname.Rotated(log, time.UnixMicro(stamp)) + f.extension()
+	return rotatedName(log, stamp, f.extension())
 }
 
 // TakesFrame says whether the store would write the block's payload to its log's file as it is. Then Append does not

@@ -71,6 +71,11 @@ type entry struct {
 	sum      checksum // of what is committed of the active file
 }
 
+// uncommitted says whether the log's rotated file comes from a rotation that is not committed.
+func (e entry) uncommitted(f rotatedFile) bool {
+	return f.stamp > e.rotated && f.stamp <= e.reserved && f.extension == e.form.extension()
+}
+
 const (
 	entryVersion = 3
 	markVersion  = 1

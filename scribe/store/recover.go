@@ -9,7 +9,6 @@ import (
 	"os"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -104,16 +103,9 @@ func (s *Store) list(dir string) ([]string, error) {
 // which are not committed.
 func uncommitted(name string, names []string, e entry) []int64 {
 	var stamps []int64
-	prefix := path.Base(name) + "_"
-	at, _ := slices.BinarySearch(names, prefix)
-	for _, file := range names[at:] {
-		if !strings.HasPrefix(file, prefix) {
-			break
-		}
-		log, t, extension, ok := logname.SplitRotated(file)
-		ours := ok && log == path.Base(name) && extension == e.form.extension()
-		if stamp := t.UnixMicro(); ours && stamp > e.rotated && stamp <= e.reserved {
-			stamps = append(stamps, stamp)
+	for f := range rotatedAmong(names, name) {
+		if e.uncommitted(f) {
+			stamps = append(stamps, f.stamp)
 		}
 	}
 	return stamps

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -112,7 +111,7 @@ func (v *verifier) log(ctx context.Context, name string) error {
 	var last []Finding
 	same := 0
 	for n := 1; ; n++ {
-		v.logOnce(ctx, name, v.entries[name])
+		v.logAsItIs(ctx, name, v.entries[name])
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -153,34 +152,25 @@ func (v *verifier) taken() bool {
 	return v.InUse
 }
 
-func (v *verifier) logOnce(ctx context.Context, name string, e entry) {
+func (v *verifier) logAsItIs(ctx context.Context, name string, e entry) {
 	names, err := v.list(logname.Dir(name))
 	if err != nil {
 		v.problem(logname.Dir(name), "the folder can't be read: %v", err)
 		return
 	}
 	var uncommitted []string // rotated since the last commit, oldest first
-	there := rotatedAmong(names, name)
-	prefix := path.Base(name) + "_"
-	from, _ := slices.BinarySearch(names, prefix)
-	for _, base := range names[from:] {
-		if !strings.HasPrefix(base, prefix) {
-			break
-		}
-		file := path.Join(logname.Dir(name), base)
-		log, at, extension, ok := logname.SplitRotated(file)
-		if !ok || log != name {
-			continue
-		}
-		v.known[file] = struct{}{}
-		if stamp := at.UnixMicro(); stamp > e.rotated && stamp <= e.reserved && extension == e.form.extension() {
+	there := map[int64]struct{}{}
+	for f := range rotatedAmong(names, name) {
+		file := f.name(name)
+		v.known[file], there[f.stamp] = struct{}{}, struct{}{}
+		if e.uncommitted(f) {
 			uncommitted = append(uncommitted, file)
 		} else {
-			v.rotated(ctx, file, extension, v.original(name, stamp))
+			v.checkRotated(ctx, file, f.extension, v.original(name, f.stamp))
 		}
 	}
 	v.missing(name, there)
-	v.active(ctx, name, e, uncommitted)
+	v.checkActive(ctx, name, e, uncommitted)
 }
 
 // missing looks for files that the ledger knows and that are gone. The oldest ones may have been deleted by retention.
@@ -221,9 +211,9 @@ func (v *verifier) list(dir string) ([]string, error) {
 	return v.names, nil
 }
 
-// active checks the file that holds what is committed of the log behind its last committed rotation: the active one, or
+// checkActive checks the file that holds what is committed of the log behind its last committed rotation: the active one, or
 // the first that was rotated since.
-func (v *verifier) active(ctx context.Context, name string, e entry, uncommitted []string) {
+func (v *verifier) checkActive(ctx context.Context, name string, e entry, uncommitted []string) {
 	file := e.form.active(name)
 	v.known[file] = struct{}{}
 	if len(uncommitted) > 0 {
@@ -259,7 +249,7 @@ func (v *verifier) active(ctx context.Context, name string, e entry, uncommitted
 		v.Unverified++
 	}
 	want := original{known: true, form: e.form, size: e.size, sum: e.sum}
-	if err := v.check(ctx, file, e.form.extension(), e.size, want); err != nil && ctx.Err() == nil {
+	if err := v.checkContent(ctx, file, e.form.extension(), e.size, want); err != nil && ctx.Err() == nil {
 		v.problem(file, "of what is committed in it: %v", err)
 	}
 }
@@ -271,8 +261,8 @@ func (v *verifier) uncommitted(file, what string) {
 	}
 }
 
-// rotated checks a file whose rotation is committed. Of one that an earlier release has rotated nothing is known.
-func (v *verifier) rotated(ctx context.Context, file, extension string, want original) {
+// checkRotated checks a file whose rotation is committed. Of one that an earlier release has rotated nothing is known.
+func (v *verifier) checkRotated(ctx context.Context, file, extension string, want original) {
 	info, err := v.root.Lstat(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -293,7 +283,7 @@ func (v *verifier) rotated(ctx context.Context, file, extension string, want ori
 			v.note(file, "the file that it was made of is still there: the compression was interrupted, and is ended by the next start")
 		}
 	}
-	if err := v.check(ctx, file, extension, math.MaxInt64, want); err != nil && ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := v.checkContent(ctx, file, extension, math.MaxInt64, want); err != nil && ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) {
 		v.problem(file, "%v", err)
 	}
 }

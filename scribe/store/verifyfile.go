@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 )
 
@@ -26,9 +25,9 @@ var (
 	errNoNewline = errors.New("it does not end in a newline: something else has cut or changed it")
 )
 
-// check reads the first limit bytes of a file, and returns an error if they are not what the ledger says, or hold no whole
+// checkContent reads the first limit bytes of a file, and returns an error if they are not what the ledger says, or hold no whole
 // lines. A file that was compressed after its rotation is held against what it unpacks to.
-func (v *verifier) check(ctx context.Context, file, extension string, limit int64, want original) error {
+func (v *verifier) checkContent(ctx context.Context, file, extension string, limit int64, want original) error {
 	f, err := v.root.Open(file)
 	if err != nil {
 		return err
@@ -65,20 +64,4 @@ func (v *verifier) check(ctx context.Context, file, extension string, limit int6
 		return errNoNewline
 	}
 	return nil
-}
-
-// tally counts what is written to it.
-type tally struct {
-	bytes int64
-	crc   uint32
-	last  byte
-}
-
-func (t *tally) Write(p []byte) (int, error) {
-	if len(p) > 0 {
-		t.bytes += int64(len(p))
-		t.crc = crc32.Update(t.crc, castagnoli, p)
-		t.last = p[len(p)-1]
-	}
-	return len(p), nil
 }
