@@ -27,8 +27,16 @@ type lane struct {
 // recovered says that the lane's owner has taken lines.
 func (l *lane) recovered(logger *slog.Logger) {
 	l.backoff.reset()
-	l.trouble.over(logger, "scribe", l.owner)
-	l.full.over(logger, "scribe", l.owner)
+	l.trouble.over(logger, l.scribe()...)
+	l.full.over(logger, l.scribe()...)
+}
+
+// scribe names the owner in the agent's own log, if it is known.
+func (l *lane) scribe() []any {
+	if l.owner == "" {
+		return nil
+	}
+	return []any{"scribe", l.owner}
 }
 
 // logState is a log that the shipper has heard of.

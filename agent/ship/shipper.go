@@ -206,13 +206,13 @@ func (s *Shipper) settle(ctx context.Context, from *lane, c *cursor, r *logscrib
 		}
 		s.more(c.log, owner)
 	case status.Code(err) == codes.Unavailable: // all logs of the owner wait
-		owner.trouble.report(s.logger, "a Scribe takes no lines: they wait in the spool", err, "log", c.log.name, "scribe", owner.owner)
+		owner.trouble.report(s.logger, "a Scribe takes no lines: they wait in the spool", err, append(owner.scribe(), "log", c.log.name)...)
 		s.queue(c.log, owner)
 		s.pauseLane(ctx, owner)
 	case status.Code(err) == codes.InvalidArgument && c.log.doubt.refused(s.spool.Queue(c.log.name).Oldest > c.queue.Oldest):
 		s.setAside(c, owner, fmt.Errorf("refused %d times: %s", maxRefusals, status.Convert(err).Message()))
 	case status.Code(err) == codes.ResourceExhausted:
-		owner.full.report(s.logger, "a Scribe's disk is full: lines wait in the spool", err, "log", c.log.name, "scribe", owner.owner)
+		owner.full.report(s.logger, "a Scribe's disk is full: lines wait in the spool", err, append(owner.scribe(), "log", c.log.name)...)
 		s.pauseLog(ctx, c.log, owner)
 	default: // this log alone waits
 		c.log.trouble.report(s.logger, "a log can't be shipped now: its lines wait in the spool", err, "log", c.log.name)
