@@ -111,6 +111,9 @@ func (v *victim) find(t testing.TB, path string) {
 		}
 	}
 	s.Close()
+	if report, err := spool.Verify(path); err != nil || len(report.Problems) > 0 {
+		t.Fatalf("before any damage: %v, %+v", err, report)
+	}
 	tree, err := bolttree.Open(bytes.NewReader(v.content), int64(len(v.content)))
 	if err != nil {
 		t.Fatal(err)

@@ -121,7 +121,12 @@ func TestSoundFilesAreSound(t *testing.T) {
 			t.Errorf("seed %d: %v", seed, problems)
 		}
 		got := map[string]map[string]string{}
+		before := map[string][]byte{}
 		f.Walk(func(bucket string, e bolttree.Element) {
+			if bytes.Compare(e.Key, before[bucket]) <= 0 {
+				t.Errorf("seed %d: %q follows on %q in %s", seed, e.Key, before[bucket], bucket)
+			}
+			before[bucket] = e.Key
 			if bytes.Equal(e.Key, e.Owner) != (bucket == "nested") {
 				t.Errorf("%q in %q of %s", e.Key, e.Owner, bucket)
 			}

@@ -74,10 +74,11 @@ func (f *File) in(b element, key []byte) (e element, ok bool) {
 	if root != 0 {
 		return f.find(root, key)
 	}
-	t := &tree{file: f, bad: func(error) {}}
-	t.leaf = func(_ []byte, _ *page, elements []element) { e, ok = search(elements, key) }
-	t.inline(nil, b)
-	return e, ok
+	leaf := f.readRef(ref{inline: b}, true)
+	if leaf.err != nil {
+		return element{}, false
+	}
+	return search(leaf.elements, key)
 }
 
 // find looks for the key from page id downwards.

@@ -27,7 +27,8 @@ func newTree(f *File) *tree { return &tree{file: f, used: newPageSet(f.pages())}
 
 // ref is what a page's parent says of it: its first key, and what its keys are below; nil for anything.
 type ref struct {
-	id           uint64
+	id           uint64  // 0 for a leaf within a bucket's value,
+	inline       element // which is that of this bucket
 	first, limit []byte
 	owner        []byte
 }
@@ -96,7 +97,13 @@ func (t *tree) readAll(refs []ref, depth int) []result {
 
 // readRef reads a page and its elements. Only a root may be empty.
 func (f *File) readRef(r ref, root bool) result {
-	p, err := f.readPage(r.id)
+	var p *page
+	var err error
+	if r.id == 0 && r.inline.size > 0 {
+		p, err = f.inlinePage(r.inline.value+bucketSize, r.inline.size-bucketSize)
+	} else {
+		p, err = f.readPage(r.id)
+	}
 	if err != nil {
 		return result{err: err}
 	}
@@ -146,36 +153,18 @@ func (t *tree) bucket(b element, visit func(bucket string, e Element)) {
 func (t *tree) open(buckets []element, inner bool) {
 	var refs []ref
 	for _, b := range buckets {
-		var owner []byte
-		if inner {
-			owner = b.key
-		}
 		root, err := t.file.bucketRoot(b)
-		switch {
-		case err != nil:
+		if err != nil {
 			t.bad(err)
-		case root != 0:
-			refs = append(refs, ref{id: root, owner: owner})
-		default:
-			t.inline(owner, b)
+			continue
 		}
+		r := ref{id: root, inline: b}
+		if inner {
+			r.owner = b.key
+		}
+		refs = append(refs, r)
 	}
 	t.descend(refs, 0)
-}
-
-// inline goes through a bucket's only leaf, which stands within its value.
-func (t *tree) inline(owner []byte, b element) {
-	p, err := t.file.inlinePage(b.value+bucketSize, b.size-bucketSize)
-	if err != nil {
-		t.bad(err)
-		return
-	}
-	elements, err := p.elements(nil, nil)
-	if err != nil {
-		t.bad(err)
-		return
-	}
-	t.leaf(owner, p, elements)
 }
 
 // bucketRoot returns the page of a bucket's root, 0 if its only leaf stands within its value.
