@@ -205,11 +205,14 @@ type item struct {
 
 // step copies some of what is not copied yet, and says whether more is left.
 func (c *compaction) step(from *boltfile.Sized) (more bool, err error) {
-	err = from.View(func(old *bolt.Tx) error { // the values are the old file's memory
+	err = from.View(func(old *bolt.Tx) error { // values of checkpoints are the old file's memory
 		var items []item
 		size := 0
 		for _, b := range c.buckets {
-			for item := range b.items(old.Bucket(b.name)) {
+			for item, err := range b.items(blocks{Bucket: old.Bucket(b.name), file: from}) {
+				if err != nil {
+					return err
+				}
 				items = append(items, item)
 				if size += len(item.key) + len(item.value) + itemOverhead; size >= copyStep {
 					more = true
@@ -220,25 +223,31 @@ func (c *compaction) step(from *boltfile.Sized) (more bool, err error) {
 				break
 			}
 		}
-		return c.update(int64(2*size), func(to *bolt.Tx) error { return put(to, items) })
+		return c.update(int64(2*size), func(to *bolt.Tx) error { return put(c.to, to, items) })
 	})
 	return more, errors.Join(err, c.to.Forget())
 }
 
 // items returns what is not copied yet, which counts as copied from then on.
-func (b *bucketCopy) items(from *bolt.Bucket) iter.Seq[item] {
-	return func(yield func(item) bool) {
-		stored := blocks{Bucket: from} // checkpoints are values, which it leaves as they are
+func (b *bucketCopy) items(from blocks) iter.Seq2[item, error] {
+	read := func(key, value []byte) (item, error) {
+		var err error
+		if value == nil { // others are checkpoints, or blocks of layout 1
+			value, err = from.read(nil, key, nil, maxRecord)
+		}
+		return item{b.name, key, value}, err
+	}
+	return func(yield func(item, error) bool) {
 		for key := range b.again {
 			delete(b.again, key)
-			if !yield(item{b.name, []byte(key), stored.Get([]byte(key))}) {
+			if !yield(read([]byte(key), from.Bucket.Get([]byte(key)))) {
 				return
 			}
 		}
 		c := from.Cursor()
 		for key, value := c.Seek(b.next); key != nil && !b.all; key, value = c.Next() {
 			b.next = append(append(b.next[:0], key...), 0)
-			if !yield(item{b.name, key, stored.record(key, value)}) {
+			if !yield(read(key, value)) {
 				return
 			}
 		}
@@ -247,7 +256,7 @@ func (b *bucketCopy) items(from *bolt.Bucket) iter.Seq[item] {
 }
 
 // put stores the items in the new file.
-func put(to *bolt.Tx, items []item) error {
+func put(file *boltfile.Sized, to *bolt.Tx, items []item) error {
 	for _, i := range items {
 		b := to.Bucket(i.bucket)
 		b.FillPercent = 0.9 // most keys come in order
@@ -256,7 +265,7 @@ func put(to *bolt.Tx, items []item) error {
 			Delete(key []byte) error
 		} = b
 		if bytes.Equal(i.bucket, bucketBlocks) {
-			into = blocks{b, ignore}
+			into = blocks{b, file, ignore}
 		}
 		var err error
 		if i.value == nil {
@@ -358,7 +367,7 @@ func (c *compaction) complete(from *boltfile.Sized, origin origin) error {
 			return err
 		}
 		return c.update(int64(2*size), func(to *bolt.Tx) error {
-			return errors.Join(put(to, items), copyMeta(to.Bucket(bucketMeta), old.Bucket(bucketMeta), origin))
+			return errors.Join(put(c.to, to, items), copyMeta(to.Bucket(bucketMeta), old.Bucket(bucketMeta), origin))
 		})
 	})
 }

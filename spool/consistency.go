@@ -80,7 +80,11 @@ func (s *Spool) checkQueues(h *holdings, blocks blocks) error {
 // checkLast returns an error if the log's last block reaches beyond its end. That a block is damaged is found when it is
 // read.
 func checkLast(log string, q queue, l *held, blocks blocks) error {
-	b, err := openRecord(log, &q, l.last, blocks.Get(blockKey(q.id, l.last)))
+	record, err := blocks.Get(blockKey(q.id, l.last))
+	if err != nil {
+		return err
+	}
+	b, err := openRecord(log, &q, l.last, record)
 	if end := l.last + uint64(b.Count); err == nil && end > q.next {
 		return fmt.Errorf("%w: log %q should end at line %d, and has line %d", ErrDamaged, log, q.next-1, end-1)
 	}

@@ -3,11 +3,13 @@ package spool
 import (
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/boltfile"
 )
 
 // TestRecordsThatContradictTheBlocks changes records of logs, with the right checksum, and keys of blocks.
@@ -70,22 +72,53 @@ func spoolOf(t *testing.T, path string, texts ...string) *Spool {
 // changeSpool changes the record of log "a", and the blocks.
 func changeSpool(t *testing.T, path string, change func(q *queue, b blocks) error) {
 	t.Helper()
-	db, err := bolt.Open(path, 0o600, nil)
+	db, err := boltfile.OpenSized(path, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = db.Update(func(tx *bolt.Tx) error {
+	err = db.Update(db.End(), func(tx *bolt.Tx) error {
 		queues := tx.Bucket(bucketQueues)
 		q, err := decodeQueue([]byte("a"), queues.Get([]byte("a")), block.Producer{})
 		if err != nil {
 			return err
 		}
-		if err := change(&q, blocks{tx.Bucket(bucketBlocks), ignore}); err != nil {
+		if err := change(&q, blocksOf(db, tx)); err != nil {
 			return err
 		}
 		return queues.Put([]byte("a"), encodeQueue("a", q))
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestBlocksOfEarlierReleases is about blocks whose buckets have no counter.
+func TestBlocksOfEarlierReleases(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool.db")
+	texts := []string{"small\n", strings.Repeat("x", 20_000) + "\n", strings.Repeat("y", 50_000) + "\n"}
+	spoolOf(t, path, texts...).Close()
+	changeSpool(t, path, func(_ *queue, b blocks) error {
+		return b.ForEachBucket(func(key []byte) error { return b.Bucket.Bucket(key).SetSequence(0) })
+	})
+	s, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if want := s.size(); s.queues["a"].bytes != uint64(want) || want < 70_000 {
+		t.Errorf("%d bytes, %d of them the log's", want, s.queues["a"].bytes)
+	}
+	read, _, err := s.Read(nil, nil, "a", 1, 1<<20)
+	if err != nil || len(read) != len(texts) {
+		t.Fatalf("%d blocks, %v", len(read), err)
+	}
+	for i := range read {
+		if lines, err := read[i].Lines(nil); err != nil || string(lines) != texts[i] {
+			t.Errorf("block %d: %d bytes, %v", i, len(lines), err)
+		}
+	}
+	s.Settle("a", 3)
+	if err := s.WaitEmpty(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -182,6 +182,9 @@ func TestDamagedSpool(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
+		if report, err := spool.Verify(path); err != nil || len(report.Problems) > 0 {
+			t.Errorf("%s: in the end: %v, %+v", what, err, report)
+		}
 		os.Remove(path)
 		if t.Failed() {
 			v.keep(t, damaged)

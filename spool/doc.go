@@ -39,7 +39,8 @@
 //	             "origin" -> origin record (see origin.go): where the file was when it was opened the last time
 //	queues       log name -> queue record (see queue.go): the log's number, its positions and producers, what it holds
 //	blocks       log number, 4 bytes, and first position, 8 bytes -> bucket of the block, in which the same key leads to
-//	             the block record (see blocks.go and record.go). In version 1 the record stood there itself.
+//	             the block record (see blocks.go and record.go). The bucket's counter tells the record's length (see
+//	             single.go of package bolttree); earlier releases left it 0. In version 1 the record stood there itself.
 //	checkpoints  key of the source -> value of the source
 //
 // Keys of the blocks of one log lie together and in order, so that reading a log's oldest blocks needs one seek and no
@@ -70,14 +71,17 @@
 //
 // # Damage
 //
-// A damaged block is found when it is read, and costs itself alone: the shipper has it set aside. Damage elsewhere is
-// found by Open: of bbolt's pages by package boltfile, of a log's record by its checksum and by the keys of its blocks.
+// A damaged block is found when it is read, and costs itself alone: the shipper has it set aside. So does damage to a page
+// that belongs to one block alone, as those of large ones do; if only what bbolt keeps there is damaged, it is made good, and
+// nothing is lost. Damage elsewhere is found by Open: of bbolt's pages by package boltfile, of a log's record by its checksum
+// and by the keys of its blocks.
+//
 // Repair then writes a new file of all that can be read. It reads without bbolt (see survey.go): the newest tree, and
 // where that has gaps all pages, byte by byte where nothing else is left of their structure. A block is kept only if its
 // checksum fits the place that it has by its key. Lines that are lost leave their positions empty; when their turn comes
 // they are counted as set aside. The new file has another origin, so that its new lines get a new producer.
 //
-// A page that is damaged while the file is open ends all transactions from then on: see Failed. So does a file that was
+// Another page that is damaged while the file is open ends all transactions from then on: see Failed. So does a file that was
 // cut, or over which another program has written, which shows in its headers: they are looked at before each transaction,
 // and once in a second. What stood in such a file is lost as far as it was overwritten, and that may include lines that
 // were stored a moment before.

@@ -29,11 +29,13 @@ func (t *transaction) dropOldest() error {
 			return nil
 		}
 		q := t.queue(log)
-		_, last := t.head(q)
+		last, err := t.headEnd(q)
+		if err != nil {
+			return err
+		}
 		t.drops = append(t.drops, dropped{log, q.oldest, last})
 		q.dropped += last - q.oldest + 1
-		q, err := t.removeHead(q, last)
-		if err != nil {
+		if q, err = t.removeHead(q, last); err != nil {
 			return err
 		}
 		t.changed[log] = q
@@ -138,10 +140,11 @@ func (h *heads) oldest(t *transaction) (log string, ok bool) {
 
 // storedAt returns when the queue's oldest block was stored; a damaged one is older than all others.
 func (t *transaction) storedAt(q queue) time.Time {
-	_, stored, err := decodeRecord(t.blocks.Get(blockKey(q.id, q.oldest)))
+	head, err := t.blocks.Head(blockKey(q.id, q.oldest))
 	if err != nil {
-		return time.Time{}
+		return time.Time{} // to remove it will say why
 	}
+	_, stored, _ := decodeHead(head)
 	return stored
 }
 

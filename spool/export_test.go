@@ -16,8 +16,7 @@ func DeleteRecords(t *testing.T, path string, numbers []int) {
 	defer db.Close()
 	err = db.Update(func(tx *bolt.Tx) error {
 		for _, n := range numbers {
-			stored := blocks{tx.Bucket(bucketBlocks), ignore}
-			if err := stored.Delete(blockKey(1, uint64(2*n-1))); err != nil {
+			if err := tx.Bucket(bucketBlocks).DeleteBucket(blockKey(1, uint64(2*n-1))); err != nil {
 				return err
 			}
 		}

@@ -54,9 +54,13 @@ func (s *Spool) SetAside(log string, position uint64, reason error) {
 // setAside removes the log's oldest block, once it stands in its file. After an error the block stays where it is.
 func (t *transaction) setAside(log string, a aside) error {
 	q := t.queue(log)
-	record, last := t.head(q)
-	if a.position < q.oldest || a.position > last || q.oldest == q.next {
-		return nil
+	last, err := t.headEnd(q)
+	if err != nil || a.position < q.oldest || a.position > last || q.oldest == q.next {
+		return err
+	}
+	record, err := t.blocks.Get(blockKey(q.id, q.oldest))
+	if err != nil {
+		return err
 	}
 	file, err := t.writeAside(log, &q, last, record, a.reason)
 	if err != nil {

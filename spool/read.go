@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -14,7 +13,7 @@ import (
 var ErrGap = errors.New("blocks are missing from the spool")
 
 // Read appends to blocks those of the log from the position from on, oldest first, until their payloads exceed maxBytes
-// or none is left; it reads at least one if there is one. It copies the payloads to buf, which it returns grown; the
+// or none is left; it reads at least one if there is one. It copies their records to buf, which it returns grown; the
 // blocks are valid until buf is used again. The block that holds the position comes whole. Blocks that follow each other
 // may have different producers.
 //
@@ -32,24 +31,25 @@ func (s *Spool) Read(blocks []block.Block, buf []byte, log string, from uint64, 
 	}
 	start, used := from, len(buf)
 	err := s.view(func(tx *bolt.Tx) error {
-		stored := blocksOf(tx)
+		stored := blocksOf(s.file, tx)
 		c := stored.Cursor()
-		key, value := seekBlock(stored, c, q.id, from)
+		key, value, err := seekBlock(stored, c, q.id, from)
+		if err != nil {
+			return err
+		}
 		for read := 0; from < q.next && read < maxBytes; key, value = c.Next() {
 			first, ok := keyPosition(key, q.id)
 			if !ok || first > from {
 				return s.missing(log, from)
 			}
-			record := stored.record(key, value)
-			s.file.WillRead(record) // at once, not page by page
-			b, err := openRecord(log, &q, first, record)
+			at := len(buf)
+			if buf, err = stored.read(buf, key, value, maxRecord); err != nil {
+				return err
+			}
+			b, err := openRecord(log, &q, first, buf[at:len(buf):len(buf)])
 			if err != nil {
 				return &BlockError{Log: log, Position: from, Err: err}
 			}
-			at := len(buf)
-			buf = append(buf, b.Payload...)
-			b.Payload = buf[at:len(buf):len(buf)]
-			b.Reached.Value = bytes.Clone(b.Reached.Value)
 			blocks = append(blocks, b)
 			read += len(b.Payload)
 			from = first + uint64(b.Count)
@@ -76,17 +76,22 @@ func (s *Spool) missing(log string, position uint64) error {
 
 // seekBlock moves the cursor to the block of log number id that holds the position, or to the next one. A damaged block may
 // hold it.
-func seekBlock(stored blocks, c *bolt.Cursor, id uint32, position uint64) (key, value []byte) {
+func seekBlock(stored blocks, c *bolt.Cursor, id uint32, position uint64) (key, value []byte, err error) {
 	key, value = c.Seek(blockKey(id, position))
 	if first, ok := keyPosition(key, id); ok && first == position {
-		return key, value
+		return key, value, nil
 	}
 	if key, value = c.Prev(); key != nil {
 		if first, ok := keyPosition(key, id); ok {
-			if b, _, err := decodeRecord(stored.record(key, value)); err != nil || first+uint64(b.Count) > position {
-				return key, value
+			head, err := stored.read(nil, key, value, recordHeader)
+			if err != nil {
+				return nil, nil, err
+			}
+			if b, _, err := decodeHead(head); err != nil || first+uint64(b.Count) > position {
+				return key, value, nil
 			}
 		}
 	}
-	return c.Seek(blockKey(id, position))
+	key, value = c.Seek(blockKey(id, position))
+	return key, value, nil
 }

@@ -83,9 +83,8 @@ func encodeRecord(buf []byte, b *block.Block, stored time.Time) []byte {
 	return append(buf, b.Payload...)
 }
 
-// decodeRecord returns the block in a record, without log, producer and first sequence, and when it was stored. The
-// payload and the checkpoint's value are part of the record's memory.
-func decodeRecord(value []byte) (b block.Block, stored time.Time, err error) {
+// decodeHead returns what the first recordHeader bytes of a record say of the block, and when it was stored.
+func decodeHead(value []byte) (b block.Block, stored time.Time, err error) {
 	if len(value) < recordHeader {
 		return block.Block{}, time.Time{}, fmt.Errorf("%w: a block record of %d bytes is too short", ErrDamaged, len(value))
 	}
@@ -97,14 +96,24 @@ func decodeRecord(value []byte) (b block.Block, stored time.Time, err error) {
 		Count:   binary.BigEndian.Uint32(value[2:]),
 		RawSize: binary.BigEndian.Uint32(value[6:]),
 		CRC:     binary.BigEndian.Uint32(value[10:]),
-		Payload: value[recordHeader:],
-	}
-	if value[0] == recordVersionCheckpoint {
-		if b.Payload, b.Reached, err = cutCheckpoint(b.Payload); err != nil {
-			return block.Block{}, time.Time{}, err
-		}
 	}
 	return b, recordTime(value), nil
+}
+
+// decodeRecord returns the block in a record, without log, producer and first sequence. The payload and the checkpoint's
+// value are part of the record's memory.
+func decodeRecord(value []byte) (block.Block, error) {
+	b, _, err := decodeHead(value)
+	if err != nil {
+		return block.Block{}, err
+	}
+	b.Payload = value[recordHeader:]
+	if value[0] == recordVersionCheckpoint {
+		if b.Payload, b.Reached, err = cutCheckpoint(b.Payload); err != nil {
+			return block.Block{}, err
+		}
+	}
+	return b, nil
 }
 
 // recordTime returns when the block was stored whose record begins with head.
@@ -138,7 +147,7 @@ func (q *queue) seat(b *block.Block, log string, position uint64) span {
 
 // openRecord returns the block in a record that begins at the position, as it is sent. It shares the record's memory.
 func openRecord(log string, q *queue, position uint64, record []byte) (block.Block, error) {
-	b, _, err := decodeRecord(record)
+	b, err := decodeRecord(record)
 	if err != nil {
 		return block.Block{}, err
 	}

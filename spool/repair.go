@@ -128,7 +128,7 @@ func (s *survey) writeBlocks(db *boltfile.DB) error {
 			for ; n < len(rest) && size < maxGroup; n++ {
 				size += rest[n].size
 			}
-			err := db.Update(func(tx *bolt.Tx) error { return s.copyBlocks(blocks{tx.Bucket(bucketBlocks), ignore}, l.id, rest[:n]) })
+			err := db.Update(func(tx *bolt.Tx) error { return s.copyBlocks(tx.Bucket(bucketBlocks), l.id, rest[:n]) })
 			if err != nil {
 				return err
 			}
@@ -138,13 +138,13 @@ func (s *survey) writeBlocks(db *boltfile.DB) error {
 	return nil
 }
 
-func (s *survey) copyBlocks(to blocks, id uint32, found []stored) error {
+func (s *survey) copyBlocks(to *bolt.Bucket, id uint32, found []stored) error {
 	for _, b := range found {
 		value := make([]byte, b.size)
 		if _, err := s.r.ReadAt(value, b.at); err != nil {
 			return err
 		}
-		if err := to.Put(blockKey(id, b.first), value); err != nil {
+		if err := boltfile.PutSingle(to, blockKey(id, b.first), value); err != nil {
 			return err
 		}
 	}

@@ -232,7 +232,7 @@ func (s *survey) carveAt(b []byte, id uint32, holes []hole) (candidate, bool) {
 		return candidate{}, false
 	}
 	record := b[keySize:min(len(b), keySize+maxRecord)]
-	d, when, err := decodeRecord(record)
+	d, err := decodeRecord(record)
 	if err != nil || !fits(holes, first, first+uint64(d.Count)) || d.RawSize > block.MaxRawSize {
 		return candidate{}, false
 	}
@@ -243,7 +243,7 @@ func (s *survey) carveAt(b []byte, id uint32, holes []hole) (candidate, bool) {
 		return candidate{}, false
 	}
 	size := len(record) - (longest - len(d.Payload))
-	return candidate{id, stored{first: first, count: d.Count, size: int64(size), stored: when}}, true
+	return candidate{id, stored{first: first, count: d.Count, size: int64(size), stored: recordTime(record)}}, true
 }
 
 // unaccounted returns the parts of the file that hold no sound block.

@@ -219,7 +219,7 @@ func (w *writer) load(h *holdings) error {
 		if err := w.loadQueues(tx.Bucket(bucketQueues)); err != nil {
 			return err
 		}
-		if err := w.checkQueues(h, blocksOf(tx)); err != nil {
+		if err := w.checkQueues(h, blocksOf(w.file, tx)); err != nil {
 			return err
 		}
 		return w.settleIdentity(tx.Bucket(bucketMeta), tx.Bucket(bucketQueues))

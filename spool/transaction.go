@@ -50,7 +50,8 @@ func (t *transaction) run(tx *bolt.Tx) error {
 
 func (t *transaction) apply(tx *bolt.Tx) error {
 	t.meta = tx.Bucket(bucketMeta)
-	t.blocks = blocks{tx.Bucket(bucketBlocks), t.writer.noteChanges(bucketBlocks)}
+	t.blocks = blocksOf(t.writer.file, tx)
+	t.blocks.changed = t.writer.noteChanges(bucketBlocks)
 	if err := t.remove(); err != nil {
 		return err
 	}
@@ -157,11 +158,13 @@ func (t *transaction) add(d *block.Draft, now time.Time) error {
 func (t *transaction) settle(log string, through uint64) error {
 	q := t.queue(log)
 	for q.oldest < q.next {
-		_, last := t.head(q)
+		last, err := t.headEnd(q)
+		if err != nil {
+			return err
+		}
 		if last > through {
 			break
 		}
-		var err error
 		if q, err = t.removeHead(q, last); err != nil {
 			return err
 		}
@@ -170,15 +173,18 @@ func (t *transaction) settle(log string, through uint64) error {
 	return nil
 }
 
-// head returns the record of the queue's oldest block and the last position in it. The record need not be sound, nor be
-// there: its block ends at the latest where the next one begins.
-func (t *transaction) head(q queue) (record []byte, last uint64) {
+// headEnd returns the last position in the queue's oldest block. That need not be sound, nor be there: it ends at the latest
+// where the next one begins.
+func (t *transaction) headEnd(q queue) (last uint64, err error) {
 	last = q.next - 1
 	c := t.blocks.Cursor()
 	key, value := c.Seek(blockKey(q.id, q.oldest))
 	if first, ok := keyPosition(key, q.id); ok && first == q.oldest {
-		record = t.blocks.record(key, value)
-		if b, _, err := decodeRecord(record); err == nil && b.Count > 0 {
+		head, err := t.blocks.read(nil, key, value, recordHeader)
+		if err != nil {
+			return 0, err
+		}
+		if b, _, err := decodeHead(head); err == nil && b.Count > 0 {
 			last = min(last, q.oldest+uint64(b.Count)-1)
 		}
 		key, _ = c.Next()
@@ -186,13 +192,13 @@ func (t *transaction) head(q queue) (record []byte, last uint64) {
 	if next, ok := keyPosition(key, q.id); ok {
 		last = min(last, next-1)
 	}
-	return record, last
+	return last, nil
 }
 
 // removeHead deletes the queue's oldest block, whose last position is last.
 func (t *transaction) removeHead(q queue, last uint64) (queue, error) {
 	key := blockKey(q.id, q.oldest)
-	n := uint64(len(t.blocks.Get(key)))
+	n := uint64(t.blocks.Size(key))
 	if err := t.blocks.Delete(key); err != nil {
 		return q, err
 	}

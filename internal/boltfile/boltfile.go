@@ -3,7 +3,8 @@
 // # Invariants
 //
 //   - bbolt gets no file that it would trip over: before it maps one, all its pages are checked (package bolttree), under
-//     the lock that keeps other processes away.
+//     the lock that keeps other processes away. Those of large values are, in a file opened by OpenSized, before bbolt
+//     looks at them: see single.go.
 //   - Where bbolt trips all the same, because a page changed while the file was open, the transaction ends in an error
 //     that wraps ErrDamaged, and so do all after it; nothing more is written to the file. So does one before which others
 //     have cut the file or written over its headers. Transactions under way may hang then: bbolt keeps its locks.
@@ -49,30 +50,43 @@ type Visitor func(bucket string, e bolttree.Element)
 
 // Open opens the file for this process alone, or makes it; when it returns, the file's name is durable. The error wraps
 // ErrLocked or ErrDamaged, or says what the system said.
-func Open(path string) (*DB, error) { return open(path, 0, nil) }
+func Open(path string) (*DB, error) { return OpenWith(path, 0) }
 
 // OpenWith is Open, and if the file is new it gets pages of that size, in bytes.
-func OpenWith(path string, pageSize int) (*DB, error) { return open(path, pageSize, nil) }
+func OpenWith(path string, pageSize int) (*DB, error) {
+	db, _, err := open(path, pageSize, inspection{singles: true})
+	return db, err
+}
 
-// open opens the file. A new one gets pages of that size, or if it is 0, of the system's.
-func open(path string, pageSize int, visit Visitor) (*DB, error) {
+// inspection is how a file is looked at before bbolt gets it.
+type inspection struct {
+	singles bool // the pages of singles are read too
+	visit   Visitor
+}
+
+func (i inspection) of(tree *bolttree.File) (free []uint64, err error) {
+	return tree.Sound(i.singles, i.visit)
+}
+
+// open opens the file. A new one, which it says, gets pages of that size, or if it is 0, of the system's.
+func open(path string, pageSize int, inspect inspection) (_ *DB, made bool, err error) {
 	file, err := Lock(path, true)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	made, err := prepare(file, visit)
+	made, err = prepare(file, inspect)
 	if err != nil {
-		return nil, errors.Join(err, file.Close())
+		return nil, false, errors.Join(err, file.Close())
 	}
 	if made {
 		// bbolt would leave a part of its first pages on a full disk.
 		if err := reserve(file, 4*int64(max(pageSize, os.Getpagesize()))); err != nil {
-			return nil, errors.Join(err, file.Close())
+			return nil, false, errors.Join(err, file.Close())
 		}
 	}
 	bdb, err := openBolt(file, pageSize)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	db := &DB{DB: bdb, file: file}
 	err = db.headers.note(file)
@@ -80,9 +94,9 @@ func open(path string, pageSize int, visit Visitor) (*DB, error) {
 		err = SyncFolder(path)
 	}
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, false, errors.Join(err, db.Close())
 	}
-	return db, nil
+	return db, made, nil
 }
 
 // openBolt hands the file to bbolt, which closes it also when it fails.
@@ -185,7 +199,7 @@ func SyncFolder(path string) error {
 }
 
 // prepare checks the file, and says whether bbolt will have to make its first pages.
-func prepare(file *os.File, visit Visitor) (made bool, err error) {
+func prepare(file *os.File, inspect inspection) (made bool, err error) {
 	info, err := file.Stat()
 	if err != nil {
 		return false, err
@@ -202,15 +216,21 @@ func prepare(file *os.File, visit Visitor) (made bool, err error) {
 	}
 	var free []uint64
 	if err == nil {
-		free, err = tree.Sound(visit)
+		free, err = inspect.of(tree)
+	}
+	if err == nil && !tree.HasFreeList() {
+		var written bool
+		if written, err = writeFreeList(file, tree, free); err != nil {
+			return false, err
+		}
+		if !written {
+			_, err = inspection{singles: true}.of(tree) // bbolt will look at all pages
+		}
 	}
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	if tree.HasFreeList() {
-		return false, nil
-	}
-	return false, writeFreeList(file, tree, free)
+	return false, nil
 }
 
 // maxFirstPages bounds the bytes of the first four pages of a file.

@@ -20,6 +20,8 @@ type Sized struct {
 	*DB
 	end      int64 // up to here the file has blocks on the disk
 	pageSize int64
+	unseen   bool   // there may be singles at whose pages nobody has looked
+	seen     []byte // the keys of those at which MendSome has looked are below
 }
 
 // maxFreelist is the number of free pages up to which each transaction stores their list. With it the file opens at
@@ -27,10 +29,10 @@ type Sized struct {
 const maxFreelist = 4096
 
 // OpenSized opens the file as Open does; a new one gets pages of that size, in bytes, or if it is 0, of the system's. It
-// extends the file by nothing, but gives it the blocks that it lacks within its length, if the disk has them. The
-// visitor may be nil.
+// extends the file by nothing, but gives it the blocks that it lacks within its length, if the disk has them. It does not
+// read the pages of singles. The visitor may be nil.
 func OpenSized(path string, pageSize int, visit Visitor) (*Sized, error) {
-	db, err := open(path, pageSize, visit)
+	db, made, err := open(path, pageSize, inspection{visit: visit})
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +41,7 @@ func OpenSized(path string, pageSize int, visit Visitor) (*Sized, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	db.AllocSize = 0 // bbolt asks for the pages that it needs, and no more
-	s := &Sized{DB: db, end: info.Size(), pageSize: int64(db.Info().PageSize)}
+	s := &Sized{DB: db, end: info.Size(), pageSize: int64(db.Info().PageSize), unseen: !made}
 	if err := allocate(db.file, 0, s.end); err != nil && !isFull(err) {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -49,7 +51,7 @@ func OpenSized(path string, pageSize int, visit Visitor) (*Sized, error) {
 // Update runs a transaction that may use the file up to the limit, in bytes, and free pages wherever they are.
 func (s *Sized) Update(limit int64, fn func(*bolt.Tx) error) error {
 	s.MaxSize = int(max(min(limit, s.end), s.pageSize))
-	s.NoFreelistSync = s.Free()/s.pageSize > maxFreelist
+	s.NoFreelistSync = !s.unseen && s.Free()/s.pageSize > maxFreelist
 	return s.DB.Update(fn)
 }
 
@@ -114,10 +116,6 @@ func (s *Sized) Extend(length int64) error {
 
 // PageSize returns the size of the file's pages in bytes.
 func (s *Sized) PageSize() int64 { return s.pageSize }
-
-// WillRead makes the system read p soon, a value of this file, without waiting for it. It may be called at any time
-// while p is valid.
-func (s *Sized) WillRead(p []byte) { readAhead(p) }
 
 // Disk returns the bytes that the file takes on its disk. It may be called at any time.
 func (s *Sized) Disk() (int64, error) {

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -53,16 +52,6 @@ func unmapPages(at, n uintptr) error {
 		return errno
 	}
 	return nil
-}
-
-// readAhead tells the system that the bytes of a mapping will be needed. It is advice: what it can't do is no error.
-func readAhead(p []byte) {
-	if len(p) == 0 {
-		return
-	}
-	at := uintptr(unsafe.Pointer(unsafe.SliceData(p)))
-	start := at &^ uintptr(os.Getpagesize()-1)
-	_, _, _ = unix.Syscall(unix.SYS_MADVISE, start, at-start+uintptr(len(p)), unix.MADV_WILLNEED)
 }
 
 func diskBytes(info fs.FileInfo) int64 {

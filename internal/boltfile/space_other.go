@@ -17,8 +17,6 @@ func punch(*os.File, int64, int64) error { return errors.ErrUnsupported }
 
 func unmapPages(uintptr, uintptr) error { return nil }
 
-func readAhead([]byte) {}
-
 func diskBytes(info fs.FileInfo) int64 { return info.Size() }
 
 // DiskFree returns the bytes that are free on the disk of the file at path; on this system it does not know.

@@ -8,13 +8,14 @@ import (
 // Check reads all pages of all trees, but not the values in them, and returns what is wrong: at most limit problems, in
 // the order of the trees. It calls visit, unless that is nil, for each element of each bucket, in the order of the keys.
 func (f *File) Check(limit int, visit func(bucket string, e Element)) []error {
-	problems, _ := f.check(limit, visit)
+	problems, _ := f.check(limit, true, visit)
 	return problems
 }
 
-// Sound returns the first problem that Check finds, and if there is none the pages that no tree uses, in their order.
-func (f *File) Sound(visit func(bucket string, e Element)) (free []uint64, err error) {
-	problems, used := f.check(1, visit)
+// Sound does what Check does, but unless singles is set it takes their pages for sound without reading them. It returns the
+// first problem, and if there is none the pages that no tree uses, in their order.
+func (f *File) Sound(singles bool, visit func(bucket string, e Element)) (free []uint64, err error) {
+	problems, used := f.check(1, singles, visit)
 	if len(problems) > 0 {
 		return nil, problems[0]
 	}
@@ -26,8 +27,9 @@ func (f *File) Sound(visit func(bucket string, e Element)) (free []uint64, err e
 	return free, nil
 }
 
-func (f *File) check(limit int, visit func(string, Element)) (problems []error, used pageSet) {
+func (f *File) check(limit int, singles bool, visit func(string, Element)) (problems []error, used pageSet) {
 	c := &check{tree: newTree(f), limit: limit}
+	c.tree.singles = singles
 	if visit == nil {
 		visit = func(string, Element) {}
 	}

@@ -60,15 +60,24 @@ func (f *File) readPage(id uint64) (*page, error) {
 	overflow := order.Uint32(p.head[12:])
 	p.pages = 1 + uint64(overflow)
 	p.extent = int64(p.pages) * size
-	switch own := order.Uint64(p.head); {
-	case own != id:
+	if own := order.Uint64(p.head); own != id {
 		return nil, p.damage("it calls itself page %d", own)
-	case id+p.pages > f.meta.Pages:
-		return nil, p.damage("it has %d pages, which reach beyond the last one, %d", p.pages, f.meta.Pages-1)
-	case p.at+p.extent > f.size:
-		return nil, p.damage("the file ends within it")
 	}
-	return p, nil
+	return p, p.within()
+}
+
+// within returns an error if the page has no place in the file.
+func (p *page) within() error {
+	last := p.file.meta.Pages - 1
+	switch {
+	case p.id < 2 || p.id > last:
+		return fmt.Errorf("page %d: there are pages 2 to %d only", p.id, last)
+	case p.id+p.pages-1 > last:
+		return p.damage("it has %d pages, which reach beyond the last one, %d", p.pages, last)
+	case p.at+p.extent > p.file.size:
+		return p.damage("the file ends within it")
+	}
+	return nil
 }
 
 // inlinePage reads the header of a leaf within a value of that length.

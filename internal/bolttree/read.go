@@ -67,7 +67,7 @@ func (f *File) Get(bucket string, key []byte) (Element, bool) {
 
 // in looks for the key in a bucket.
 func (f *File) in(b element, key []byte) (e element, ok bool) {
-	root, err := f.bucketRoot(b)
+	root, _, err := f.bucketHeader(b)
 	if err != nil {
 		return element{}, false
 	}

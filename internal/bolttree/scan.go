@@ -33,7 +33,7 @@ func (f *File) scan(bucket string, elements []element, sound bool, visit func(st
 			visit(bucket, Element{Key: e.key, At: e.value, Size: e.size, file: f}, sound)
 			continue
 		}
-		if root, err := f.bucketRoot(e); bucket != "" || err != nil || root != 0 {
+		if root, _, err := f.bucketHeader(e); bucket != "" || err != nil || root != 0 {
 			continue
 		}
 		p, err := f.inlinePage(e.value+bucketSize, e.size-bucketSize)

@@ -21,14 +21,17 @@ type tree struct {
 	// leaf is called with each leaf; owner is the key of the bucket of values that it belongs to, nil for others.
 	leaf func(owner []byte, p *page, elements []element)
 	bad  func(error) // a page that can't be read, and all below it
+	// singles says whether the pages of singles are read too. Otherwise they are taken for what they must be.
+	singles bool
 }
 
-func newTree(f *File) *tree { return &tree{file: f, used: newPageSet(f.pages())} }
+func newTree(f *File) *tree { return &tree{file: f, used: newPageSet(f.pages()), singles: true} }
 
 // ref is what a page's parent says of it: its first key, and what its keys are below; nil for anything.
 type ref struct {
 	id           uint64  // 0 for a leaf within a bucket's value,
 	inline       element // which is that of this bucket
+	single       *Single // set if the page need not be read
 	first, limit []byte
 	owner        []byte
 }
@@ -97,6 +100,9 @@ func (t *tree) readAll(refs []ref, depth int) []result {
 
 // readRef reads a page and its elements. Only a root may be empty.
 func (f *File) readRef(r ref, root bool) result {
+	if r.single != nil {
+		return f.single(*r.single)
+	}
 	var p *page
 	var err error
 	if r.id == 0 && r.inline.size > 0 {
@@ -153,7 +159,7 @@ func (t *tree) bucket(b element, visit func(bucket string, e Element)) {
 func (t *tree) open(buckets []element, inner bool) {
 	var refs []ref
 	for _, b := range buckets {
-		root, err := t.file.bucketRoot(b)
+		root, counter, err := t.file.bucketHeader(b)
 		if err != nil {
 			t.bad(err)
 			continue
@@ -162,25 +168,28 @@ func (t *tree) open(buckets []element, inner bool) {
 		if inner {
 			r.owner = b.key
 		}
+		if single, ok := AsSingle(b.key, root, counter, int64(t.file.meta.PageSize)); ok && inner && !t.singles {
+			r.single = &single
+		}
 		refs = append(refs, r)
 	}
 	t.descend(refs, 0)
 }
 
-// bucketRoot returns the page of a bucket's root, 0 if its only leaf stands within its value.
-func (f *File) bucketRoot(e element) (uint64, error) {
+// bucketHeader returns the page of a bucket's root, 0 if its only leaf stands within its value, and its counter.
+func (f *File) bucketHeader(e element) (root, counter uint64, err error) {
 	if e.size < bucketSize {
-		return 0, f.damage(e.value, "a bucket in %d bytes", e.size)
+		return 0, 0, f.damage(e.value, "a bucket in %d bytes", e.size)
 	}
 	var header [bucketSize]byte
 	if _, err := f.r.ReadAt(header[:], e.value); err != nil {
-		return 0, f.damage(e.value, "%w", err)
+		return 0, 0, f.damage(e.value, "%w", err)
 	}
-	root := order.Uint64(header[:])
+	root, counter = order.Uint64(header[:]), order.Uint64(header[8:])
 	if root != 0 && e.size != bucketSize {
-		return 0, f.damage(e.value, "a bucket's header has %d bytes", e.size)
+		return 0, 0, f.damage(e.value, "a bucket's header has %d bytes", e.size)
 	}
-	return root, nil
+	return root, counter, nil
 }
 
 // pageSet is a set of pages, a bit for each.
