@@ -8,10 +8,3 @@ type Batch struct {
 	Drafts      []block.Draft
 	Checkpoints []Checkpoint
 }
-
-// Checkpoint is how far a source has been read. To the spool, key and value are opaque; a source begins its keys with
-// its own prefix. A nil value removes the key.
-type Checkpoint struct {
-	Key   string
-	Value []byte
-}

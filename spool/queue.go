@@ -145,31 +145,3 @@ func (q *queue) check(log []byte) error {
 	}
 	return nil
 }
-
-// Queue is a snapshot of one log's state.
-//
-// Lines are named by their positions: a number that each line of a log gets when it is stored, from 1, and keeps. The
-// sequence that a line has for others follows from its position and its producer; in a spool that was never copied the
-// two are the same.
-type Queue struct {
-	Log    string
-	Oldest uint64 // the first position that is not settled; Next if all are
-	Next   uint64 // the position that the next line gets
-
-	// Producer is the identity that the oldest line has for others, and Sequence its number there.
-	Producer block.Producer
-	Sequence uint64
-	// Until is the first position that must not be sent yet: not before a receipt of the log has been acknowledged that
-	// came under the producer of the line there. A stream that only opens the log brings such a receipt.
-	Until uint64
-	// Held says that nothing may be sent until TakeAppended names the log again.
-	Held bool
-
-	Dropped     uint64 // lines dropped because the spool was full, since the spool was made
-	AsideBlocks uint64 // blocks set aside, since the spool was made
-	AsideLines  uint64 // lines in them
-	Refused     uint64 // those of them that no Scribe takes; the others were damaged
-}
-
-// Lines returns the number of lines that wait.
-func (q Queue) Lines() uint64 { return q.Next - q.Oldest }

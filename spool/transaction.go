@@ -100,15 +100,6 @@ func (t *transaction) remove() error {
 	return t.dropOldest()
 }
 
-func (w *writer) putCheckpoint(tx *bolt.Tx, c Checkpoint) error {
-	b := tx.Bucket(bucketCheckpoints)
-	w.noteChanges(bucketCheckpoints)([]byte(c.Key))
-	if c.Value == nil {
-		return b.Delete([]byte(c.Key))
-	}
-	return b.Put([]byte(c.Key), c.Value)
-}
-
 // queue returns the log's state as this transaction leaves it so far.
 func (t *transaction) queue(log string) queue {
 	if q, ok := t.changed[log]; ok {

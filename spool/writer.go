@@ -224,8 +224,7 @@ func (w *writer) transact(c task) (*transaction, error) {
 	}
 	t, err := w.try(c, limit)
 	if isFull(err) && w.file.MustMend() { // the list of free pages may be what has no room
-		for w.file.MustMend() && w.mendSome() == nil {
-		}
+		w.mendRest()
 		t, err = w.try(c, limit)
 	}
 	for n := w.need(c.group); isFull(err) && w.extendFor(c, n); n *= 2 {
@@ -246,27 +245,6 @@ func (w *writer) try(c task, limit int64) (*transaction, error) {
 		w.heads.reset() // they have followed what was not committed
 	}
 	return t, err
-}
-
-// mendStep is how many blocks are looked at at once: it bounds how long a batch waits.
-const mendStep = 64
-
-// mending returns a channel that is ready while the pages of blocks must be looked at.
-func (w *writer) mending() <-chan struct{} {
-	if !w.file.MustMend() || w.file.Broken() != nil {
-		return nil
-	}
-	return always
-}
-
-// mendSome looks at the pages of some blocks. The error is that of a file that turned out to be damaged.
-func (w *writer) mendSome() error {
-	mended, err := w.file.MendSome(bucketBlocks, mendStep)
-	w.noteFailure()
-	if mended > 0 {
-		w.logger.Warn("pages of the spool were damaged: their blocks are sent if that is all that is wrong with them", "path", w.path, "blocks", mended)
-	}
-	return err
 }
 
 // shows says whether the file shows a transaction that failed. Then what it wrote is whole, and only the last sync, of
