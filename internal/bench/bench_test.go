@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestOwnForms runs our own programs once in each form with few lines, and finds everything in the report.
+func TestOwnForms(t *testing.T) {
+	dir := t.TempDir()
+	file, picture := filepath.Join(dir, "report.json"), filepath.Join(dir, "plot.svg")
+	b, err := parse([]string{"-dir", dir, "-run", "copy|plain|rotated|zstd|latency", "-runs", "1", "-lines", "20000",
+		"-latency-lines", "5", "-idle", "10ms", "-json", file, "-svg", picture}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, progress strings.Builder
+	if err := b.main(t.Context(), &out, &progress); err != nil {
+		t.Fatalf("%v\n%s%s", err, progress.String(), out.String())
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r report
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range r.Forms {
+		names = append(names, f.Name)
+		for _, u := range f.Runs[0].Programs {
+			if u.CPU <= 0 || u.Peak <= 0 {
+				t.Errorf("%s: %+v cost nothing", f.Name, u)
+			}
+		}
+		if f.live() {
+			if l := f.Runs[0].Latency; l.P50 <= 0 || l.Max < l.P50 || f.Runs[0].Lines != 6 {
+				t.Errorf("%s: %+v", f.Name, f.Runs[0])
+			}
+		} else if f.Runs[0].Seconds <= 0 {
+			t.Errorf("%s took no time", f.Name)
+		}
+	}
+	if want := []string{"copy", "plain", "rotated", "zstd", "latency"}; !slices.Equal(names, want) {
+		t.Errorf("there are %v, want %v", names, want)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "logscribe-bench-*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	if _, err := os.Stat(picture); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestChosen(t *testing.T) {
+	forms := []form{{name: "plain", standard: true}, {name: "plain-more"}, {name: "copy", standard: true}}
+	for expression, want := range map[string]string{"": "plain copy", "plain": "plain", "plain.*": "plain plain-more", "copy|plain": "plain copy", "x": "", "(": ""} {
+		some, err := chosen(forms, expression)
+		var names []string
+		for _, f := range some {
+			names = append(names, f.name)
+		}
+		if got := strings.Join(names, " "); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: got %q, %v, want %q", expression, got, err, want)
+		}
+	}
+}
+
+func TestParse(t *testing.T) {
+	for _, args := range []string{"-runs 0", "-lines 0", "-nothing", "word", "-latency-lines -1"} {
+		if _, err := parse(strings.Fields(args), io.Discard); err == nil {
+			t.Errorf("%s: no error", args)
+		}
+	}
+}

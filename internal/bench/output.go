@@ -1,0 +1,160 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/logscribe/logscribe/internal/block"
+)
+
+// output is the files that the lines of a log arrive in: one, or rotated ones and then the active one, plain or of zstd
+// frames. It is not safe for concurrent use.
+type output struct {
+	dir, stem, ext string           // the active file is dir/stem+ext, the rotated ones dir/stem_…+ext
+	whole          map[string]int64 // bytes of the lines in each rotated file
+	frames         framed           // of the active file, if it is made of frames
+}
+
+func newOutput(active string) *output {
+	dir, name := filepath.Split(active)
+	stem, ext, _ := strings.Cut(name, ".")
+	return &output{dir: dir, stem: stem, ext: "." + ext, whole: map[string]int64{}}
+}
+
+func (o *output) active() string { return filepath.Join(o.dir, o.stem+o.ext) }
+
+// files returns the paths of all files that there are, in the order of their lines.
+func (o *output) files() ([]string, error) {
+	entries, err := os.ReadDir(o.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var rotated, active []string
+	for _, entry := range entries {
+		path := filepath.Join(o.dir, entry.Name())
+		switch {
+		case path == o.active():
+			active = append(active, path)
+		case strings.HasPrefix(entry.Name(), o.stem+"_") && strings.HasSuffix(entry.Name(), o.ext):
+			rotated = append(rotated, path)
+		}
+	}
+	slices.Sort(rotated)
+	return append(rotated, active...), nil
+}
+
+// size returns the bytes of all lines that have arrived. A file that is renamed meanwhile may be missed, and counts at the
+// next look.
+func (o *output) size() (int64, error) {
+	files, err := o.files()
+	if err != nil {
+		return 0, err
+	}
+	var sum int64
+	for _, path := range files {
+		n, known := o.whole[path]
+		if !known {
+			if n, err = o.linesSize(path); err != nil {
+				if errors.Is(err, fs.ErrNotExist) {
+					continue
+				}
+				return 0, err
+			}
+			if path != o.active() {
+				o.whole[path] = n
+			}
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+func (o *output) linesSize(path string) (int64, error) {
+	if strings.HasSuffix(path, ".zst") {
+		return o.frames.grow(path)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// framed is how far a file of zstd frames, which only grows, has been walked through.
+type framed struct {
+	end   int64 // of the last whole frame
+	lines int64 // bytes that the frames before it decode to
+}
+
+func (f *framed) grow(path string) (int64, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.NewSectionReader(file, f.end, 1<<40))
+	if err != nil {
+		return 0, err
+	}
+	for {
+		n, content, ok := block.Frame(text)
+		if !ok {
+			return f.lines, nil
+		}
+		f.end, f.lines, text = f.end+int64(n), f.lines+int64(content), text[n:]
+	}
+}
+
+// open returns a reader of all lines that have arrived.
+func (o *output) open() (io.ReadCloser, error) {
+	files, err := o.files()
+	if err != nil {
+		return nil, err
+	}
+	all := &chained{}
+	var readers []io.Reader
+	for _, path := range files {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, errors.Join(err, all.Close())
+		}
+		all.files = append(all.files, file)
+		if !strings.HasSuffix(path, ".zst") {
+			readers = append(readers, file)
+			continue
+		}
+		inflater, err := zstd.NewReader(file, zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return nil, errors.Join(err, all.Close())
+		}
+		all.inflaters = append(all.inflaters, inflater)
+		readers = append(readers, inflater)
+	}
+	all.Reader = io.MultiReader(readers...)
+	return all, nil
+}
+
+// chained reads files one after the other.
+type chained struct {
+	io.Reader
+	files     []*os.File
+	inflaters []*zstd.Decoder
+}
+
+func (c *chained) Close() error {
+	for _, inflater := range c.inflaters {
+		inflater.Close()
+	}
+	var err error
+	for _, file := range c.files {
+		err = errors.Join(err, file.Close())
+	}
+	return err
+}
