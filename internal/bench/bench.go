@@ -94,9 +94,15 @@ func (b *bench) runForm(ctx context.Context, f form) (found run, err error) {
 // String is for the progress.
 func (r run) String() string {
 	text := ""
-	if l := r.Latency; l != nil {
-		text = fmt.Sprintf("p50 %.2f ms, p99 %.2f ms", l.P50, l.P99)
-	} else {
+	switch {
+	case r.Latency != nil:
+		text = fmt.Sprintf("p50 %.2f ms, p99 %.2f ms", r.Latency.P50, r.Latency.P99)
+	case r.Load != nil:
+		text = r.Load.Doing
+		for _, p := range r.Load.Programs {
+			text += fmt.Sprintf(", %s %.1f %% of a core", p.Program, p.Percent)
+		}
+	default:
 		text = fmt.Sprintf("%.2f s", r.Seconds)
 	}
 	if r.Difference != (difference{}) {

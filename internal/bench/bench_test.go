@@ -14,8 +14,9 @@ import (
 func TestOwnForms(t *testing.T) {
 	dir := t.TempDir()
 	file, picture := filepath.Join(dir, "report.json"), filepath.Join(dir, "plot.svg")
-	b, err := parse([]string{"-dir", dir, "-run", "copy|plain|rotated|zstd|latency", "-runs", "1", "-lines", "20000",
-		"-latency-lines", "5", "-idle", "10ms", "-json", file, "-svg", picture}, io.Discard)
+	want := []string{"copy", "plain", "rotated", "zstd", "latency", "scale-4-2", "far", "backlog", "stream"}
+	b, err := parse([]string{"-dir", dir, "-run", strings.Join(want, "|"), "-runs", "1", "-lines", "20000",
+		"-latency-lines", "5", "-idle", "10ms", "-stream", "100ms", "-json", file, "-svg", picture}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,16 +40,29 @@ func TestOwnForms(t *testing.T) {
 				t.Errorf("%s: %+v cost nothing", f.Name, u)
 			}
 		}
-		if f.live() {
+		switch f.Name {
+		case "latency":
 			if l := f.Runs[0].Latency; l.P50 <= 0 || l.Max < l.P50 || f.Runs[0].Lines != 6 {
+				t.Errorf("%+v", f.Runs[0])
+			}
+		case "stream":
+			if l := f.Runs[0].Load; f.Runs[0].Lines != 1001 || len(l.Programs) != 3 {
+				t.Errorf("%+v", f.Runs[0])
+			}
+		default:
+			if f.Runs[0].Seconds <= 0 || f.Runs[0].Lines != 20000 || f.Runs[0].Bytes != r.Input.Bytes {
 				t.Errorf("%s: %+v", f.Name, f.Runs[0])
 			}
-		} else if f.Runs[0].Seconds <= 0 {
-			t.Errorf("%s took no time", f.Name)
 		}
 	}
-	if want := []string{"copy", "plain", "rotated", "zstd", "latency"}; !slices.Equal(names, want) {
+	if !slices.Equal(names, want) {
 		t.Errorf("there are %v, want %v", names, want)
+	}
+	if f := r.of("backlog"); f != nil && f.Runs[0].Spool <= 0 {
+		t.Error("the spool was not measured")
+	}
+	if len(r.of("scale-4-2").Runs[0].Programs) != 3 {
+		t.Errorf("%+v", r.of("scale-4-2").Runs[0].Programs)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "logscribe-bench-*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)

@@ -19,6 +19,13 @@ type difference struct {
 	Foreign    int `json:"foreign"`      // lines that were never written
 }
 
+func (d *difference) add(more difference) {
+	d.Missing += more.Missing
+	d.Repeated += more.Repeated
+	d.OutOfOrder += more.OutOfOrder
+	d.Foreign += more.Foreign
+}
+
 func (d difference) String() string {
 	var parts []string
 	for _, part := range []struct {

@@ -57,8 +57,8 @@ type repeated struct {
 	at    int
 }
 
-// readCorpus reads the files *.log of a folder in the order of their names. Empty lines are left out: some programs do
-// not carry them, by design.
+// readCorpus reads the files *.log of a folder in the order of their names. Empty lines are left out, and so is a carriage
+// return at a line's end: some of the peers do not carry them, by design.
 func readCorpus(dir string) (*repeated, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.log"))
 	if err != nil {
@@ -71,7 +71,7 @@ func readCorpus(dir string) (*repeated, error) {
 			return nil, fmt.Errorf("-corpus: %w", err)
 		}
 		for line := range bytes.Lines(text) {
-			if line = bytes.TrimSuffix(line, []byte{'\n'}); len(line) > 0 && !bytes.Equal(line, []byte{'\r'}) {
+			if line = bytes.TrimRight(line, "\r\n"); len(line) > 0 {
 				c.lines = append(c.lines, append(line[:len(line):len(line)], '\n'))
 			}
 		}

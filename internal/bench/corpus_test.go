@@ -57,7 +57,7 @@ func TestReadCorpus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "1\n2\n3\r\n4\n1\n2\n"; string(got) != want || in.bytes != int64(len(want)) || in.lines != 6 {
+	if want := "1\n2\n3\n4\n1\n2\n"; string(got) != want || in.bytes != int64(len(want)) || in.lines != 6 {
 		t.Errorf("got %q (%+v), want %q", got, in, want)
 	}
 	if _, err := readCorpus(t.TempDir()); err == nil {

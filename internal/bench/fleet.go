@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // fleet is our three programs, built.
@@ -30,40 +31,56 @@ func buildFleet(dir string) (fleet, error) {
 
 // settings are those in which our forms differ.
 type settings struct {
-	compression string // of the agent's blocks
-	store       string // of the Scribe's files
-	size        string // at which they are rotated
+	compression string        // of the agent's blocks
+	store       string        // of the Scribe's files
+	size        string        // at which they are rotated
+	scribes     int           // 0 is one
+	roundTrip   time.Duration // between agents and mediator
 }
 
-const logName = "bench/app"
+// plain is one plain file for each log.
+var plain = settings{compression: "s2", store: "plain", size: "-1B"}
 
-// lay prepares mediator, Scribe and agent in the folder: the agent tails the input and sends it through the mediator to
-// the Scribe. Everything else is as by default, so all of it is synced before it is acknowledged.
-func (f fleet) lay(dir, in string, s settings) (*pipeline, error) {
+// lay prepares a mediator, Scribes, and an agent for each group of inputs in the folder: the agents tail the inputs and
+// send them through the mediator to the Scribes. Everything else is as by default, so all of it is synced before it is
+// acknowledged. The names of all inputs must differ.
+func (f fleet) lay(dir string, groups [][]input, s settings) (*pipeline, error) {
 	mediator, addr, err := f.mediator(dir)
 	if err != nil {
 		return nil, err
 	}
-	scribe, err := f.scribe(dir, addr, s)
-	if err != nil {
-		return nil, err
+	p := &pipeline{servers: []*program{mediator}, settles: true, unsent: "lines stay in the spool"}
+	var roots []string
+	for i := range max(s.scribes, 1) {
+		scribe, err := f.scribe(dir, i, addr, s)
+		if err != nil {
+			return nil, err
+		}
+		p.servers = append(p.servers, scribe)
+		roots = append(roots, filepath.Join(scribe.dir, "root", "bench"))
 	}
-	agent, err := f.agent(dir, addr, in, s)
-	if err != nil {
-		return nil, err
+	if s.roundTrip > 0 {
+		if p.way, err = newDelayer(addr, s.roundTrip/2); err != nil {
+			return nil, err
+		}
+		addr = p.way.addr()
 	}
-	active := filepath.Join(scribe.dir, "root", logName+".log")
-	if s.store == "zstd" {
-		active += ".zst"
+	ending := map[string]string{"plain": ".log", "zstd": ".log.zst"}[s.store]
+	for i, group := range groups {
+		agent, err := f.agent(dir, i, addr, group, s)
+		if err != nil {
+			return nil, err
+		}
+		p.readers = append(p.readers, agent)
+		for _, in := range group {
+			p.cargo = append(p.cargo, cargo{in, newOutput(stem(in.path)+ending, roots...)})
+		}
 	}
-	return &pipeline{
-		programs: []*program{mediator, scribe, agent}, out: newOutput(active),
-		settles: true, unsent: "lines stay in the spool",
-	}, nil
+	return p, nil
 }
 
 func (f fleet) mediator(dir string) (p *program, addr string, err error) {
-	p, port, err := f.program(dir, "mediator", "scribe-mediator")
+	p, port, err := f.program(dir, "mediator", "scribe-mediator", 0)
 	if err != nil {
 		return nil, "", err
 	}
@@ -73,12 +90,12 @@ func (f fleet) mediator(dir string) (p *program, addr string, err error) {
 	return p, addr, nil
 }
 
-func (f fleet) scribe(dir, mediator string, s settings) (*program, error) {
-	p, port, err := f.program(dir, "scribe", "scribe")
+func (f fleet) scribe(dir string, i int, mediator string, s settings) (*program, error) {
+	p, port, err := f.program(dir, "scribe", "scribe", i)
 	if err != nil {
 		return nil, err
 	}
-	p.args = []string{"-host", "127.0.0.1", "-port", strconv.Itoa(port), "-id", "scribe", "-mediator", mediator,
+	p.args = []string{"-host", "127.0.0.1", "-port", strconv.Itoa(port), "-id", filepath.Base(p.dir), "-mediator", mediator,
 		"-path", filepath.Join(p.dir, "root"), "-size", s.size, "-store", s.store, "-durability", "power-loss"}
 	p.ready = func() error {
 		return p.await("registers with the mediator", func() bool { return p.said("msg=registered") })
@@ -86,23 +103,33 @@ func (f fleet) scribe(dir, mediator string, s settings) (*program, error) {
 	return p, nil
 }
 
-func (f fleet) agent(dir, mediator, in string, s settings) (*program, error) {
-	p, _, err := f.program(dir, "agent", "scribe-agent")
+func (f fleet) agent(dir string, i int, mediator string, inputs []input, s settings) (*program, error) {
+	p, _, err := f.program(dir, "agent", "scribe-agent", i)
 	if err != nil {
 		return nil, err
 	}
+	text := fmt.Sprintf("mediators = [%q]\n[spool]\npath = %q\ncompression = %q\n[[file]]\nlog = \"bench/{stem}\"\npaths = [\n",
+		mediator, filepath.Join(p.dir, "spool.db"), s.compression)
+	for _, in := range inputs {
+		text += fmt.Sprintf("%q,\n", in.path)
+	}
 	config := filepath.Join(p.dir, "agent.toml")
-	text := fmt.Sprintf("mediators = [%q]\n[spool]\npath = %q\ncompression = %q\n[[file]]\npaths = [%q]\nlog = %q\n",
-		mediator, filepath.Join(p.dir, "spool.db"), s.compression, in, logName)
 	p.args = []string{"-config", config}
-	return p, os.WriteFile(config, []byte(text), 0o600)
+	return p, os.WriteFile(config, []byte(text+"]\n"), 0o600)
 }
 
-func (f fleet) program(dir, name, bin string) (*program, int, error) {
-	p := &program{name: name, bin: filepath.Join(f.bin, bin), dir: filepath.Join(dir, name)}
+// program makes a program that works in a folder of its own.
+func (f fleet) program(dir, name, bin string, i int) (*program, int, error) {
+	p := &program{name: name, bin: filepath.Join(f.bin, bin), dir: filepath.Join(dir, fmt.Sprintf("%s%d", name, i+1))}
 	port, err := freePort()
 	if err != nil {
 		return nil, 0, err
 	}
 	return p, port, os.Mkdir(p.dir, 0o750)
+}
+
+// stem returns the name of a file without folder and extension.
+func stem(path string) string {
+	name := filepath.Base(path)
+	return strings.TrimSuffix(name, filepath.Ext(name))
 }

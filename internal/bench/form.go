@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -27,38 +28,33 @@ type run struct {
 	Difference difference `json:"difference"`
 	Programs   []usage    `json:"programs"`
 	Latency    *latency   `json:"latency,omitempty"`
+	Load       *load      `json:"load,omitempty"`
+	Spool      float64    `json:"spool_bytes_per_input_byte,omitempty"`
 }
 
 // lay prepares a pipeline that carries the lines of a file, in an empty folder.
-type lay func(b *bench, dir, in string) (*pipeline, error)
+type lay func(b *bench, dir string, in input) (*pipeline, error)
 
 // allForms returns all forms in the order in which they are run.
 func allForms() []form {
-	plain := ourLay(settings{compression: "s2", store: "plain", size: "-1B"})
+	rotated := settings{compression: "s2", store: "plain", size: "1MB"}
+	zstd := settings{compression: "zstd", store: "zstd", size: "-1B"}
 	forms := []form{
 		{name: "copy", about: "cp and fdatasync of the same file, the least that this machine needs", standard: true, measure: measureCopy},
-		{name: "plain", about: "s2 blocks, plain files without a limit of size", ours: true, standard: true, measure: throughput(plain)},
-		{name: "rotated", about: "s2 blocks, plain files rotated at 1 MB, which is the default", ours: true, standard: true,
-			measure: throughput(ourLay(settings{compression: "s2", store: "plain", size: "1MB"}))},
-		{name: "zstd", about: "zstd blocks, written through to .log.zst as they come", ours: true, standard: true,
-			measure: throughput(ourLay(settings{compression: "zstd", store: "zstd", size: "-1B"}))},
+		{name: "plain", about: "s2 blocks, plain files without a limit of size", ours: true, standard: true, measure: throughput(ourLay(plain))},
+		{name: "rotated", about: "s2 blocks, plain files rotated at 1 MB, which is the default", ours: true, standard: true, measure: throughput(ourLay(rotated))},
+		{name: "zstd", about: "zstd blocks, written through to .log.zst as they come", ours: true, standard: true, measure: throughput(ourLay(zstd))},
 	}
+	live := []form{{name: "latency", about: "single lines through an idle pipeline, as plain", ours: true, measure: liveLatency(ourLay(plain))}}
 	for _, p := range peers {
-		f := form{name: p.name, about: p.about, standard: true, measure: throughput(p.layIn)}
+		missing := ""
 		if _, ok := p.find(); !ok {
-			f.missing = p.bin
+			missing = p.bin
 		}
-		forms = append(forms, f)
+		forms = append(forms, form{name: p.name, about: p.about, standard: true, missing: missing, measure: throughput(p.layIn)})
+		live = append(live, form{name: "latency-" + p.name, about: "single lines through an idle " + p.name, missing: missing, measure: liveLatency(p.layIn)})
 	}
-	forms = append(forms, form{name: "latency", about: "single lines through an idle pipeline, as plain", ours: true, measure: liveLatency(plain)})
-	for _, p := range peers {
-		f := form{name: "latency-" + p.name, about: "single lines through an idle " + p.name, measure: liveLatency(p.layIn)}
-		if _, ok := p.find(); !ok {
-			f.missing = p.bin
-		}
-		forms = append(forms, f)
-	}
-	return forms
+	return slices.Concat(forms, live, largerForms())
 }
 
 // chosen returns the forms whose whole name the expression matches, or the standard ones if it is empty.
@@ -82,26 +78,30 @@ func chosen(forms []form, expression string) ([]form, error) {
 }
 
 func ourLay(s settings) lay {
-	return func(b *bench, dir, in string) (*pipeline, error) { return b.fleet.lay(dir, in, s) }
+	return func(b *bench, dir string, in input) (*pipeline, error) { return b.fleet.lay(dir, [][]input{{in}}, s) }
 }
 
-func (p peer) layIn(_ *bench, dir, in string) (*pipeline, error) { return p.lay(dir, in) }
+func (p peer) layIn(_ *bench, dir string, in input) (*pipeline, error) { return p.lay(dir, in) }
 
 // throughput measures how long it takes until all lines of the input have arrived.
 func throughput(lay lay) func(context.Context, *bench, string) (run, error) {
 	return func(ctx context.Context, b *bench, dir string) (run, error) {
-		p, err := lay(b, dir, b.input.path)
+		p, err := lay(b, dir, b.input)
 		if err != nil {
 			return run{}, err
 		}
-		defer p.kill()
-		took, err := p.carry(ctx, b.input)
-		if err != nil {
-			return run{}, err
-		}
-		d, err := compare(b.input, p.out)
-		return run{Seconds: took.Seconds(), Lines: b.input.lines, Bytes: b.input.bytes, Difference: d, Programs: p.usages()}, err
+		return p.measure(ctx)
 	}
+}
+
+// measure carries all lines, and compares them.
+func (p *pipeline) measure(ctx context.Context) (run, error) {
+	defer p.kill()
+	took, err := p.carry(ctx)
+	if err != nil {
+		return run{}, err
+	}
+	return p.finished(took)
 }
 
 // measureCopy copies the input with cp, and syncs the copy.
@@ -122,6 +122,6 @@ func measureCopy(_ context.Context, b *bench, dir string) (run, error) {
 		return run{}, err
 	}
 	took := time.Since(began)
-	d, err := compare(b.input, newOutput(twin))
+	d, err := compare(b.input, newOutput("copy.log", dir))
 	return run{Seconds: took.Seconds(), Lines: b.input.lines, Bytes: b.input.bytes, Difference: d, Programs: []usage{cp.usage()}}, err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -10,8 +11,7 @@ import (
 	"time"
 )
 
-// latency is how long single lines took from before write(2) until the file that they arrive in had grown by them, and
-// what the programs cost while nothing was written.
+// latency is how long single lines took from before write(2) until the file that they arrive in had grown by them.
 type latency struct {
 	Lines int     `json:"lines"`
 	P50   float64 `json:"p50_ms"`
@@ -19,16 +19,8 @@ type latency struct {
 	P99   float64 `json:"p99_ms"`
 	Max   float64 `json:"max_ms"`
 	// LookP50 and LookP99 are the time from one look at the file to the next: a latency may be shorter by that much.
-	LookP50     float64 `json:"look_p50_ms"`
-	LookP99     float64 `json:"look_p99_ms"`
-	Idle        []idle  `json:"idle"`
-	IdleSeconds float64 `json:"idle_seconds"` // for which it was measured
-}
-
-// idle is the share of one core that a program took while nothing was written.
-type idle struct {
-	Program string  `json:"program"`
-	Percent float64 `json:"percent"`
+	LookP50 float64 `json:"look_p50_ms"`
+	LookP99 float64 `json:"look_p99_ms"`
 }
 
 const (
@@ -36,16 +28,28 @@ const (
 	lineWait = 10 * time.Second      // after which a line is lost
 )
 
-// liveLatency measures single lines that are appended to a file while the pipeline is idle.
+// liveLatency measures single lines that are appended to a file while the pipeline is idle, and what that costs idle.
 func liveLatency(lay lay) func(context.Context, *bench, string) (run, error) {
+	return live(lay, func(ctx context.Context, b *bench, m *meter) (run, error) {
+		l, err := m.idle(ctx, b.idle)
+		if err != nil {
+			return run{}, err
+		}
+		found, err := m.measure(ctx, b)
+		return run{Latency: found, Load: l}, err
+	})
+}
+
+// live lays a pipeline, brings a first line through it, lets f measure, and adds what all runs tell.
+func live(lay lay, f func(context.Context, *bench, *meter) (run, error)) func(context.Context, *bench, string) (run, error) {
 	return func(ctx context.Context, b *bench, dir string) (run, error) {
 		in := filepath.Join(dir, "live.log")
-		p, err := lay(b, dir, in)
+		p, err := lay(b, dir, input{path: in})
 		if err != nil {
 			return run{}, err
 		}
 		defer p.kill()
-		m := &meter{pipeline: p, in: input{path: in}, lines: b.corpus()}
+		m := &meter{pipeline: p, in: &p.cargo[0].in, lines: b.corpus()}
 		if m.file, err = os.OpenFile(in, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640); err != nil {
 			return run{}, err
 		}
@@ -54,15 +58,16 @@ func liveLatency(lay lay) func(context.Context, *bench, string) (run, error) {
 			return run{}, err
 		}
 		defer m.arrived.Close()
-		found, err := m.measure(ctx, b)
+		found, err := f(ctx, b, m)
 		if err != nil {
 			return run{}, err
 		}
 		if err := p.stop(); err != nil {
 			return run{}, err
 		}
-		d, err := compare(m.in, p.out)
-		return run{Lines: m.in.lines, Bytes: m.in.bytes, Difference: d, Programs: p.usages(), Latency: found}, err
+		r, err := p.finished(0)
+		r.Latency, r.Load = found.Latency, found.Load
+		return r, err
 	}
 }
 
@@ -70,7 +75,7 @@ func liveLatency(lay lay) func(context.Context, *bench, string) (run, error) {
 type meter struct {
 	pipeline *pipeline
 	lines    corpus
-	in       input
+	in       *input   // what has been written so far
 	file     *os.File // that the pipeline reads
 	arrived  *os.File // that it writes
 	looks    []time.Duration
@@ -81,17 +86,21 @@ func (m *meter) start(ctx context.Context) error {
 	if err := m.append(m.lines.next(nil)); err != nil {
 		return err
 	}
-	if err := m.pipeline.startServers(); err != nil {
+	p := m.pipeline
+	if err := errors.Join(startAll(p.servers), startAll(p.readers)); err != nil {
 		return err
 	}
-	if err := m.pipeline.reader().start(); err != nil {
+	if _, err := p.awaitAll(ctx, time.Now()); err != nil {
 		return err
 	}
-	if _, err := m.pipeline.awaitAll(ctx, m.in.bytes, time.Now()); err != nil {
+	files, err := p.cargo[0].out.files()
+	if err != nil {
 		return err
 	}
-	var err error
-	m.arrived, err = os.Open(m.pipeline.out.active())
+	if len(files) != 1 {
+		return fmt.Errorf("the first line did not arrive within %v", patience)
+	}
+	m.arrived, err = os.Open(files[0])
 	return err
 }
 
@@ -103,7 +112,6 @@ func (m *meter) append(line []byte) error {
 }
 
 func (m *meter) measure(ctx context.Context, b *bench) (*latency, error) {
-	idle := m.idle(ctx, b.idle)
 	rng := rand.New(rand.NewPCG(b.seed, 1))
 	var took []time.Duration
 	for range b.latencyLines {
@@ -122,7 +130,6 @@ func (m *meter) measure(ctx context.Context, b *bench) (*latency, error) {
 	return &latency{
 		Lines: len(took), P50: ms(percentile(took, 50)), P90: ms(percentile(took, 90)), P99: ms(percentile(took, 99)),
 		Max: ms(took[len(took)-1]), LookP50: ms(percentile(m.looks, 50)), LookP99: ms(percentile(m.looks, 99)),
-		Idle: idle, IdleSeconds: b.idle.Seconds(),
 	}, ctx.Err()
 }
 
@@ -148,26 +155,6 @@ func (m *meter) one() (time.Duration, error) {
 			return 0, fmt.Errorf("line %d has not arrived within %v", m.in.lines, lineWait)
 		}
 	}
-}
-
-// idle returns what the programs cost while nothing is written.
-func (m *meter) idle(ctx context.Context, window time.Duration) []idle {
-	if sleep(ctx, time.Second) != nil { // what the first line began may end
-		return nil
-	}
-	programs := m.pipeline.programs
-	before := make([]time.Duration, len(programs))
-	for i, p := range programs {
-		before[i] = p.cpuTime()
-	}
-	began := time.Now()
-	_ = sleep(ctx, window) // the caller sees that it was cut short
-	all := make([]idle, len(programs))
-	for i, p := range programs {
-		all[i] = idle{Program: p.name, Percent: 100 * float64(p.cpuTime()-before[i]) / float64(time.Since(began))}
-	}
-	slices.Reverse(all) // from the reader on, as everywhere in the report
-	return all
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -23,7 +23,7 @@ type bench struct {
 	corpusDir, bin, dir, run, svg, json string
 	lines, runs, latencyLines           int
 	seed                                uint64
-	idle                                time.Duration
+	idle, stream                        time.Duration
 
 	fleet    fleet
 	input    input
@@ -60,6 +60,7 @@ func parse(args []string, usage io.Writer) (*bench, error) {
 	f.Uint64Var(&b.seed, "seed", 1, "of the lines that are made")
 	f.IntVar(&b.latencyLines, "latency-lines", 1000, "single lines of each run that measures latency")
 	f.DurationVar(&b.idle, "idle", 10*time.Second, "how long the cost of doing nothing is measured before latency is")
+	f.DurationVar(&b.stream, "stream", 10*time.Second, "how long the form stream writes lines")
 	f.StringVar(&b.bin, "bin", "", "measure the programs in this `folder`, instead of building them")
 	f.StringVar(&b.dir, "dir", os.TempDir(), "work in a new folder below this `folder`; its disk is the one that is measured")
 	f.StringVar(&b.svg, "svg", "", "draw the figures in this `file`")

@@ -17,38 +17,36 @@ import (
 // output is the files that the lines of a log arrive in: one, or rotated ones and then the active one, plain or of zstd
 // frames. It is not safe for concurrent use.
 type output struct {
-	dir, stem, ext string           // the active file is dir/stem+ext, the rotated ones dir/stem_…+ext
-	whole          map[string]int64 // bytes of the lines in each rotated file
-	frames         framed           // of the active file, if it is made of frames
+	dirs      []string         // they lie in one of these
+	stem, ext string           // the active file is stem+ext, the rotated ones are stem_…+ext
+	whole     map[string]int64 // bytes of the lines in each rotated file
+	frames    framed           // of the active file, if it is made of frames
 }
 
-func newOutput(active string) *output {
-	dir, name := filepath.Split(active)
+// newOutput returns the output of that name, in whichever of the folders it comes to lie.
+func newOutput(name string, dirs ...string) *output {
 	stem, ext, _ := strings.Cut(name, ".")
-	return &output{dir: dir, stem: stem, ext: "." + ext, whole: map[string]int64{}}
+	return &output{dirs: dirs, stem: stem, ext: "." + ext, whole: map[string]int64{}}
 }
-
-func (o *output) active() string { return filepath.Join(o.dir, o.stem+o.ext) }
 
 // files returns the paths of all files that there are, in the order of their lines.
 func (o *output) files() ([]string, error) {
-	entries, err := os.ReadDir(o.dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
 	var rotated, active []string
-	for _, entry := range entries {
-		path := filepath.Join(o.dir, entry.Name())
-		switch {
-		case path == o.active():
-			active = append(active, path)
-		case strings.HasPrefix(entry.Name(), o.stem+"_") && strings.HasSuffix(entry.Name(), o.ext):
-			rotated = append(rotated, path)
+	for _, dir := range o.dirs {
+		names, err := filepath.Glob(filepath.Join(dir, o.stem+"_*"+o.ext))
+		if err != nil {
+			return nil, err
+		}
+		rotated = append(rotated, names...)
+		if _, err := os.Stat(filepath.Join(dir, o.stem+o.ext)); err == nil {
+			active = append(active, filepath.Join(dir, o.stem+o.ext))
 		}
 	}
 	slices.Sort(rotated)
 	return append(rotated, active...), nil
 }
+
+func (o *output) isActive(path string) bool { return filepath.Base(path) == o.stem+o.ext }
 
 // size returns the bytes of all lines that have arrived. A file that is renamed meanwhile may be missed, and counts at the
 // next look.
@@ -67,7 +65,7 @@ func (o *output) size() (int64, error) {
 				}
 				return 0, err
 			}
-			if path != o.active() {
+			if !o.isActive(path) {
 				o.whole[path] = n
 			}
 		}

@@ -61,12 +61,12 @@ func (p peer) find() (string, bool) {
 }
 
 // lay prepares both instances in the folder.
-func (p peer) lay(dir, in string) (*pipeline, error) {
+func (p peer) lay(dir string, in input) (*pipeline, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	v := peerValues{Input: in, Output: filepath.Join(dir, "out.log"), Port: port, Assisted: p.assisted}
+	v := peerValues{Input: in.path, Output: filepath.Join(dir, "out.log"), Port: port, Assisted: p.assisted}
 	receiver, err := p.program(dir, "receiver", v)
 	if err != nil {
 		return nil, err
@@ -76,7 +76,9 @@ func (p peer) lay(dir, in string) (*pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pipeline{programs: []*program{receiver, sender}, out: newOutput(v.Output)}, nil
+	return &pipeline{
+		servers: []*program{receiver}, readers: []*program{sender}, cargo: []cargo{{in, newOutput("out.log", dir)}},
+	}, nil
 }
 
 func (p peer) program(dir, part string, v peerValues) (*program, error) {

@@ -18,7 +18,7 @@ func sample() *report {
 		r.add(form{name: "plain", ours: true}, run{Seconds: seconds, Lines: 1e6, Bytes: 149e6, Programs: programs})
 		r.add(form{name: "other"}, run{Seconds: 10 * seconds, Lines: 1e6, Bytes: 149e6, Programs: programs[:2], Difference: difference{Missing: 2}})
 		r.add(form{name: "latency", ours: true}, run{Lines: 10, Bytes: 1490, Programs: programs,
-			Latency: &latency{Lines: 10, P50: 1, P90: 2, P99: 3, Max: 4, Idle: []idle{{"agent", 0.1}}}})
+			Latency: &latency{Lines: 10, P50: 1, P90: 2, P99: 3, Max: 4}, Load: &load{Doing: "nothing", Seconds: 10, Programs: []share{{"agent", 0.1}}}})
 	}
 	return r
 }
@@ -64,7 +64,7 @@ func TestTables(t *testing.T) {
 		"| other | 2 | 30.00 (20.00–40.00) | 37,500 (25,000–50,000) | 6 (4–7) | 40.00 | 1.50 (1.50–1.50) | 4 missing |",
 		"| plain | 10.0 |", // times as fast as the other
 		"| latency | 2 | 10 | 1.00 (1.00–1.00) |",
-		"| latency | agent | 0.100 (0.100–0.100) |",
+		"| latency | nothing | 10 | agent | 0.100 (0.100–0.100) | none |",
 		"| plain | scribe | 0.50 (0.50–0.50) | 0.500 (0.500–0.500) | 2.0 (2.0–2.0) |",
 	} {
 		if !strings.Contains(text, want) {

@@ -22,9 +22,10 @@ type program struct {
 	dir   string       // its working directory, and where its output goes
 	ready func() error // waits until it may be used; nil if it may at once
 
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
-	peak int64         // of its memory, in bytes, as far as known
+	cmd   *exec.Cmd
+	done  chan struct{} // closed when it has ended
+	asked bool          // to end
+	peak  int64         // of its memory, in bytes, as far as known
 }
 
 // usage is what a program cost.
@@ -83,16 +84,23 @@ func (p *program) running() bool {
 	}
 }
 
-// stop asks the program to end, and waits for it.
-func (p *program) stop() error {
-	if p.cmd == nil {
-		return nil
+// terminate asks the program to end.
+func (p *program) terminate() {
+	if p.running() {
+		p.notePeak()
+		_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by now
+		p.asked = true
 	}
-	if !p.running() {
+}
+
+// end waits for a program to end that was asked to. One that does not is killed.
+func (p *program) end() error {
+	switch {
+	case p.cmd == nil:
+		return nil
+	case !p.asked:
 		return fmt.Errorf("%s ended by itself: %v%s", p.name, p.cmd.ProcessState, p.lastWords())
 	}
-	p.notePeak()
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by now
 	select {
 	case <-p.done:
 	case <-time.After(stopLimit):

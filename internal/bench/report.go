@@ -99,14 +99,15 @@ func (r *report) of(name string) *results {
 
 // timed and live return the forms of throughput and those of latency.
 func (r *report) timed() []*results {
-	return slices.DeleteFunc(slices.Clone(r.Forms), func(f *results) bool { return f.live() })
+	return slices.DeleteFunc(slices.Clone(r.Forms), func(f *results) bool { return !f.timed() })
 }
 
 func (r *report) live() []*results {
 	return slices.DeleteFunc(slices.Clone(r.Forms), func(f *results) bool { return !f.live() })
 }
 
-func (f *results) live() bool { return f.Runs[0].Latency != nil }
+func (f *results) timed() bool { return f.Runs[0].Seconds > 0 }
+func (f *results) live() bool  { return f.Runs[0].Latency != nil }
 
 // spread returns the spread of one figure over the runs.
 func (f *results) spread(figure func(run) float64) spread {
@@ -142,10 +143,7 @@ func programPeak(i int) func(run) float64 {
 func (f *results) differences() difference {
 	var d difference
 	for _, r := range f.Runs {
-		d.Missing += r.Difference.Missing
-		d.Repeated += r.Difference.Repeated
-		d.OutOfOrder += r.Difference.OutOfOrder
-		d.Foreign += r.Difference.Foreign
+		d.add(r.Difference)
 	}
 	return d
 }

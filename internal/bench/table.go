@@ -21,7 +21,8 @@ func (r *report) print(w io.Writer) {
 	r.printTimes(w)
 	r.printRatios(w)
 	r.printLatencies(w)
-	r.printIdle(w)
+	r.printLoads(w)
+	r.printSpools(w)
 	r.printPrograms(w)
 }
 
@@ -80,11 +81,26 @@ func (r *report) printLatencies(w io.Writer) {
 	t.end()
 }
 
-func (r *report) printIdle(w io.Writer) {
-	t := newTable(w, "idle", "program", "percent of a core", "over seconds")
-	for _, f := range r.live() {
-		for i, program := range f.Runs[0].Latency.Idle {
-			t.row(f.Name, program.Program, decimals(f.spread(func(r run) float64 { return r.Latency.Idle[i].Percent }), 3), fmt.Sprint(f.Runs[0].Latency.IdleSeconds))
+func (r *report) printLoads(w io.Writer) {
+	t := newTable(w, "load", "doing", "for seconds", "program", "percent of a core", "lines that differ")
+	for _, f := range r.Forms {
+		l := f.Runs[0].Load
+		if l == nil {
+			continue
+		}
+		for i, program := range l.Programs {
+			t.row(f.Name, l.Doing, fmt.Sprintf("%.0f", l.Seconds), program.Program,
+				decimals(f.spread(func(r run) float64 { return r.Load.Programs[i].Percent }), 3), f.differences().String())
+		}
+	}
+	t.end()
+}
+
+func (r *report) printSpools(w io.Writer) {
+	t := newTable(w, "spool", "bytes of its files per byte of input")
+	for _, f := range r.Forms {
+		if f.Runs[0].Spool > 0 {
+			t.row(f.Name, decimals(f.spread(func(r run) float64 { return r.Spool }), 3))
 		}
 	}
 	t.end()
@@ -95,7 +111,7 @@ func (r *report) printPrograms(w io.Writer) {
 	for _, f := range r.Forms {
 		for i, u := range f.Runs[0].Programs {
 			million := "–"
-			if !f.live() {
+			if f.timed() {
 				million = decimals(f.spread(programCPUPerMillion(i)), 3)
 			}
 			t.row(f.Name, u.Program, decimals(f.spread(programCPU(i)), 2), million, decimals(f.spread(programPeak(i)), 1))
