@@ -14,7 +14,7 @@ import (
 func TestOwnForms(t *testing.T) {
 	dir := t.TempDir()
 	file, picture := filepath.Join(dir, "report.json"), filepath.Join(dir, "plot.svg")
-	want := []string{"copy", "plain", "rotated", "zstd", "latency", "scale-4-2", "far", "backlog", "stream"}
+	want := []string{"copy", "plain", "rotated", "zstd", "latency-sync", "latency", "scale-4-2", "far", "backlog", "stream"}
 	b, err := parse([]string{"-dir", dir, "-run", strings.Join(want, "|"), "-runs", "1", "-lines", "20000",
 		"-latency-lines", "5", "-idle", "10ms", "-stream", "100ms", "-json", file, "-svg", picture}, io.Discard)
 	if err != nil {
@@ -41,6 +41,10 @@ func TestOwnForms(t *testing.T) {
 			}
 		}
 		switch f.Name {
+		case "latency-sync":
+			if l := f.Runs[0].Latency; l.P50 <= 0 || l.Max < l.P50 || l.Lines != 5 {
+				t.Errorf("%+v", f.Runs[0])
+			}
 		case "latency":
 			if l := f.Runs[0].Latency; l.P50 <= 0 || l.Max < l.P50 || f.Runs[0].Lines != 6 {
 				t.Errorf("%+v", f.Runs[0])

@@ -45,7 +45,10 @@ func allForms() []form {
 		{name: "rotated", about: "s2 blocks, plain files rotated at 1 MB, which is the default", ours: true, standard: true, measure: throughput(ourLay(rotated))},
 		{name: "zstd", about: "zstd blocks, written through to .log.zst as they come", ours: true, standard: true, measure: throughput(ourLay(zstd))},
 	}
-	live := []form{{name: "latency", about: "single lines through an idle pipeline, as plain", ours: true, measure: liveLatency(ourLay(plain))}}
+	live := []form{
+		{name: "latency-sync", about: "single lines appended to a file and synced, by one process and once", measure: syncLatency},
+		{name: "latency", about: "single lines through an idle pipeline, as plain", ours: true, measure: liveLatency(ourLay(plain))},
+	}
 	for _, p := range peers {
 		missing := ""
 		if _, ok := p.find(); !ok {

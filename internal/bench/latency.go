@@ -111,7 +111,20 @@ func (m *meter) append(line []byte) error {
 	return err
 }
 
+// measure times single lines.
 func (m *meter) measure(ctx context.Context, b *bench) (*latency, error) {
+	took, err := timeEach(ctx, b, m.one)
+	if err != nil {
+		return nil, err
+	}
+	l := latencyOf(took)
+	slices.Sort(m.looks)
+	l.LookP50, l.LookP99 = ms(percentile(m.looks, 50)), ms(percentile(m.looks, 99))
+	return l, nil
+}
+
+// timeEach calls one for each of the single lines, some time apart, and returns what it returns.
+func timeEach(ctx context.Context, b *bench, one func() (time.Duration, error)) ([]time.Duration, error) {
 	rng := rand.New(rand.NewPCG(b.seed, 1))
 	var took []time.Duration
 	for range b.latencyLines {
@@ -119,18 +132,49 @@ func (m *meter) measure(ctx context.Context, b *bench) (*latency, error) {
 		if err := sleep(ctx, 20*time.Millisecond+time.Duration(rng.Int64N(int64(30*time.Millisecond)))); err != nil {
 			return nil, err
 		}
-		t, err := m.one()
+		t, err := one()
 		if err != nil {
 			return nil, err
 		}
 		took = append(took, t)
 	}
+	return took, nil
+}
+
+func latencyOf(took []time.Duration) *latency {
 	slices.Sort(took)
-	slices.Sort(m.looks)
 	return &latency{
 		Lines: len(took), P50: ms(percentile(took, 50)), P90: ms(percentile(took, 90)), P99: ms(percentile(took, 99)),
-		Max: ms(took[len(took)-1]), LookP50: ms(percentile(m.looks, 50)), LookP99: ms(percentile(m.looks, 99)),
-	}, ctx.Err()
+		Max: ms(took[len(took)-1]),
+	}
+}
+
+// syncLatency measures how long it takes to append a single line to a file and to sync it, once. A pipeline that syncs
+// does so more than once before a line arrives.
+func syncLatency(ctx context.Context, b *bench, dir string) (run, error) {
+	path := filepath.Join(dir, "live.log")
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
+	if err != nil {
+		return run{}, err
+	}
+	defer file.Close()
+	lines, size := b.corpus(), int64(0)
+	took, err := timeEach(ctx, b, func() (time.Duration, error) {
+		line := lines.next(nil)
+		size += int64(len(line))
+		began := time.Now()
+		if _, err := file.Write(line); err != nil {
+			return 0, err
+		}
+		if err := syncData(file); err != nil {
+			return 0, err
+		}
+		return time.Since(began), nil
+	})
+	if err != nil {
+		return run{}, err
+	}
+	return run{Lines: len(took), Bytes: size, Latency: latencyOf(took)}, nil
 }
 
 // one appends a line and waits for it.
