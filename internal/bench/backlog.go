@@ -14,7 +14,23 @@ import (
 // backlog lets the agent spool all lines while there is no Scribe, and measures how long it takes from when one is there
 // until all have arrived; and what the spool took of the disk.
 func backlog(ctx context.Context, b *bench, dir string) (run, error) {
-	p, err := b.fleet.lay(dir, [][]input{{b.input}}, plain)
+	return drain(ctx, b, dir, func(*meter) (*latency, error) { return nil, nil })
+}
+
+// backlogLive does the same, and measures how long single lines of another log take meanwhile.
+func backlogLive(ctx context.Context, b *bench, dir string) (run, error) {
+	return drain(ctx, b, dir, func(m *meter) (*latency, error) { return m.beside(ctx) })
+}
+
+// drain calls meanwhile when the Scribe has come up.
+func drain(ctx context.Context, b *bench, dir string, meanwhile func(*meter) (*latency, error)) (run, error) {
+	live := filepath.Join(dir, "live.log")
+	file, err := os.Create(live)
+	if err != nil {
+		return run{}, err
+	}
+	defer file.Close()
+	p, err := b.fleet.lay(dir, [][]input{{b.input, {path: live}}}, plain)
 	if err != nil {
 		return run{}, err
 	}
@@ -33,13 +49,73 @@ func backlog(ctx context.Context, b *bench, dir string) (run, error) {
 	if err := scribe.start(); err != nil {
 		return run{}, err
 	}
-	took, err := p.settle(ctx, time.Now())
+	began := time.Now()
+	found, err := meanwhile(&meter{pipeline: p, in: &p.cargo[1].in, lines: b.corpus(), file: file})
+	if err != nil {
+		return run{}, err
+	}
+	took, err := p.settle(ctx, began)
 	if err != nil {
 		return run{}, err
 	}
 	r, err := p.finished(took)
-	r.Spool = float64(spooled) / float64(b.input.bytes)
+	r.Spool, r.Latency = float64(spooled)/float64(b.input.bytes), found
 	return r, err
+}
+
+// beside times single lines from when the backlog has begun to arrive until all of it is there.
+func (m *meter) beside(ctx context.Context) (*latency, error) {
+	big, small := m.pipeline.cargo[0], m.pipeline.cargo[1].out
+	arrived := func() int64 {
+		n, err := big.out.size()
+		if err != nil {
+			return big.in.bytes // settle says what is wrong
+		}
+		return n
+	}
+	if err := until(ctx, func() bool { return arrived() > 0 }); err != nil {
+		return nil, err
+	}
+	if err := m.append(m.lines.next(nil)); err != nil {
+		return nil, err
+	}
+	var files []string
+	if err := until(ctx, func() bool { files, _ = small.files(); return len(files) > 0 }); err != nil {
+		return nil, err
+	}
+	var err error
+	if m.arrived, err = os.Open(files[0]); err != nil {
+		return nil, err
+	}
+	defer m.arrived.Close()
+	var took []time.Duration
+	for arrived() < big.in.bytes {
+		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+			return nil, err
+		}
+		t, err := m.one()
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, t)
+	}
+	if len(took) == 0 {
+		return nil, errors.New("all had arrived before the first single line: use more -lines")
+	}
+	return m.latency(took), nil
+}
+
+// until waits until the condition holds, no longer than patience.
+func until(ctx context.Context, holds func() bool) error {
+	for began := time.Now(); !holds(); {
+		if time.Since(began) > patience {
+			return fmt.Errorf("nothing has arrived within %v", patience)
+		}
+		if err := sleep(ctx, 5*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // awaitSpooled waits until so many lines are in the agent's spool.

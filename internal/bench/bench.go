@@ -96,7 +96,7 @@ func (r run) String() string {
 	text := ""
 	switch {
 	case r.Latency != nil:
-		text = fmt.Sprintf("p50 %.2f ms, p99 %.2f ms", r.Latency.P50, r.Latency.P99)
+		text = fmt.Sprintf("p50 %.2f ms, p99 %.2f ms of %d lines", r.Latency.P50, r.Latency.P99, r.Latency.Lines)
 	case r.Load != nil:
 		text = r.Load.Doing
 		for _, p := range r.Load.Programs {

@@ -29,6 +29,7 @@ func largerForms() []form {
 		form{name: "logs-1000", about: "as plain, the lines dealt out to 1,000 logs of one agent", ours: true, measure: parted(1, 1000, plain)},
 		form{name: "far", about: "as plain, agent and mediator 100 ms apart, there and back", ours: true, measure: throughput(ourLay(far))},
 		form{name: "backlog", about: "as plain, from when the Scribe comes up after all lines were spooled", ours: true, measure: backlog},
+		form{name: "backlog-live", about: "as backlog, with single lines of another log meanwhile", ours: true, measure: backlogLive},
 		form{name: "stream", about: "10,000 single lines a second, each a write of its own", ours: true, measure: stream(ourLay(plain))},
 	)
 }

@@ -117,10 +117,15 @@ func (m *meter) measure(ctx context.Context, b *bench) (*latency, error) {
 	if err != nil {
 		return nil, err
 	}
+	return m.latency(took), nil
+}
+
+// latency returns what was measured, with the looks.
+func (m *meter) latency(took []time.Duration) *latency {
 	l := latencyOf(took)
 	slices.Sort(m.looks)
 	l.LookP50, l.LookP99 = ms(percentile(m.looks, 50)), ms(percentile(m.looks, 99))
-	return l, nil
+	return l
 }
 
 // timeEach calls one for each of the single lines, some time apart, and returns what it returns.
