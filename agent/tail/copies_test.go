@@ -349,7 +349,7 @@ func (f *fixture) checkNumbers() {
 	delivered := map[string]bool{}
 	last, bad := "", 0
 	torn := map[string]bool{}
-	inFiles := map[string]bool{}
+	inFiles := map[string]string{} // the name of the file that a line is in
 	names, err := filepath.Glob(f.path("app.log*"))
 	f.check(err)
 	for _, name := range names {
@@ -358,7 +358,7 @@ func (f *fixture) checkNumbers() {
 		whole := text[:strings.LastIndexByte(string(text), '\n')+1]
 		torn[string(text[len(whole):])] = true
 		for line := range strings.Lines(string(whole)) {
-			inFiles[line] = true
+			inFiles[line] = filepath.Base(name)
 		}
 	}
 	for line := range strings.Lines(f.spool.log("app")) {
@@ -366,7 +366,7 @@ func (f *fixture) checkNumbers() {
 		case torn[strings.TrimSuffix(line, "\n")]:
 		case len(line) < 50 && line != "the end\n", line <= last && line != "the end\n", delivered[line]:
 			if bad++; bad < 10 {
-				f.t.Errorf("line %q after %q, seen before: %v", line, last, delivered[line])
+				f.t.Errorf("line %q, of %s, after %q, seen before: %v", line, inFiles[line], last, delivered[line])
 			}
 		default:
 			last = line
@@ -374,10 +374,12 @@ func (f *fixture) checkNumbers() {
 		delivered[line] = true
 	}
 	missing := 0
-	for line := range inFiles {
+	for line, name := range inFiles {
 		first := len(line) < 50 // the rest of a line whose beginning a truncation took
 		if !delivered[line] && !first {
-			missing++
+			if missing++; missing < 10 {
+				f.t.Errorf("line %q of %s is missing", line, name)
+			}
 		}
 	}
 	if bad > 0 || missing > 0 {

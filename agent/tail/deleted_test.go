@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -79,24 +80,26 @@ func TestDeletedWhileSpoolIsFull(t *testing.T) {
 	}
 }
 
-// A clean stop is the last chance of a deleted file's lines, also of one without an end.
+// A clean stop is the last chance of a deleted file's lines, also of one without an end. How long they take is not asked.
 func TestStopDeliversDeletedFiles(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, "*.log")
-	f.cfg.chunk, f.cfg.MaxLine = 200, 100
-	f.up()
-	for i := range 20 {
-		f.write("app.log", "")
-		f.wants("app", strings.Repeat(lines("x", 0, 300)+"the end\n", i))
-		f.eventually(func() bool { return f.source.Stats().Open > 0 })
-		f.write("app.log", "x line 0\n")
-		f.wants("app", strings.Repeat(lines("x", 0, 300)+"the end\n", i)+"x line 0\n")
-		f.write("app.log", lines("x", 1, 300)+"the end")
-		f.remove("app.log")
-		f.down()
-		f.wants("app", strings.Repeat(lines("x", 0, 300)+"the end\n", i+1))
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, "*.log").blind()
+		f.cfg.chunk, f.cfg.MaxLine = 200, 100
 		f.up()
-	}
+		for i := range 20 {
+			f.write("app.log", "")
+			f.wants("app", strings.Repeat(lines("x", 0, 300)+"the end\n", i))
+			f.eventually(func() bool { return f.source.Stats().Open > 0 })
+			f.write("app.log", "x line 0\n")
+			f.wants("app", strings.Repeat(lines("x", 0, 300)+"the end\n", i)+"x line 0\n")
+			f.write("app.log", lines("x", 1, 300)+"the end")
+			f.remove("app.log")
+			f.down()
+			f.wants("app", strings.Repeat(lines("x", 0, 300)+"the end\n", i+1))
+			f.up()
+		}
+	})
 }
 
 // What a clean stop can't deliver is counted.

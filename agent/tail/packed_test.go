@@ -157,36 +157,42 @@ func TestUnreadFilesWaitForCompressedOnes(t *testing.T) {
 	})
 }
 
-// TestCompressedBetweenAnyTwoLooks rotates and compresses a file, of which a part was read before, between any two looks at
-// its path after a start.
+// TestCompressedBetweenAnyTwoLooks rotates a file, of which a part was read before, between any two looks at its path after a
+// start, and compresses it at one of the next looks. Beside it is a compressed file from before, whose content nobody knows.
 func TestCompressedBetweenAnyTwoLooks(t *testing.T) {
-	for look := range 8 {
-		t.Run(fmt.Sprint(look), func(t *testing.T) {
-			t.Parallel()
-			f := newFixture(t, "app.log")
-			f.write("app.log", lines("a", 0, 50))
-			f.up()
-			f.wants("app", lines("a", 0, 50))
-			f.down()
-			f.write("app.log", lines("a", 50, 90))
-			var mu sync.Mutex
-			looks := 0
-			f.cfg.stat = func(path string) (fileStat, error) {
-				mu.Lock()
-				defer mu.Unlock()
-				if path == f.path("app.log") {
-					if looks == look {
-						f.rename("app.log", "app.log.1")
-						f.pack("app.log.1", "app.log.1.gz")
-						f.write("app.log", lines("b", 0, 30))
+	for rotated := range 8 {
+		for packed := rotated; packed < rotated+4; packed++ {
+			t.Run(fmt.Sprintf("rotated=%d,packed=%d", rotated, packed), func(t *testing.T) {
+				t.Parallel()
+				f := newFixture(t, "app.log")
+				f.write("app.log.3", lines("old", 0, 50))
+				f.pack("app.log.3", "app.log.3.gz")
+				f.write("app.log", lines("a", 0, 50))
+				f.up()
+				f.wants("app", lines("a", 0, 50))
+				f.down()
+				f.write("app.log", lines("a", 50, 90))
+				var mu sync.Mutex
+				looks := 0
+				f.cfg.stat = func(path string) (fileStat, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					if path == f.path("app.log") || path == f.path("app.log.1") && looks > rotated {
+						if looks == rotated {
+							f.rename("app.log", "app.log.1")
+							f.write("app.log", lines("b", 0, 30))
+						}
+						if looks == packed {
+							f.pack("app.log.1", "app.log.1.gz")
+						}
+						looks++
 					}
-					looks++
+					return statPath(path)
 				}
-				return statPath(path)
-			}
-			f.up()
-			f.wantsOnly(lines("a", 0, 90) + lines("b", 0, 30))
-		})
+				f.up()
+				f.wantsOnly(lines("a", 0, 90) + lines("b", 0, 30))
+			})
+		}
 	}
 }
 
