@@ -44,7 +44,8 @@ func (s *Source) madeWhileDown(sib sibling) bool {
 	return !s.first && made >= s.since && s.madeBefore(sib.stat)
 }
 
-// madeBefore says whether a compressed file was complete when this run began, and no generation was beside it since.
+// madeBefore says whether a compressed file was complete when this run began, and no generation was beside it since. One that
+// was made in the same tick of the clock of file times may be younger, and counts as older.
 func (s *Source) madeBefore(st fileStat) bool {
 	return max(st.born, st.mtime) <= s.started && !s.twins[st.inode]
 }

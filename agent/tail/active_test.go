@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
+
 	"github.com/logscribe/logscribe/spool"
 )
 
@@ -156,4 +158,20 @@ func TestStopSaysWhatIsUnknown(t *testing.T) {
 			t.Error("nothing was said")
 		}
 	})
+}
+
+// TestRotatedFileOfTheFirstStartIsNeverRead has a file that was rotated away before the first start get lines after it, as the
+// event of that tells.
+func TestRotatedFileOfTheFirstStartIsNeverRead(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log.1", "old\n")
+	f.write("app.log", "new\n")
+	s, _ := f.scanned()
+	f.write("app.log.1", "late\n")
+	s.handle(t.Context(), fsnotify.Event{Name: f.path("app.log.1"), Op: fsnotify.Write})
+	for range s.ready {
+		if g := s.next(); g.name != f.path("app.log") {
+			t.Errorf("%s is to be read", g.name)
+		}
+	}
 }

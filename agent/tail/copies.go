@@ -76,7 +76,7 @@ func (s *Source) resolve(ctx context.Context, g *generation) {
 		s.schedule(g, now().Add(s.cfg.PollInterval))
 		return
 	}
-	if s.lookingInside(ctx, l, siblings, byInode(siblings)) {
+	if s.lookingInside(ctx, l, at, siblings, byInode(siblings)) {
 		return // lookedInto comes back to this
 	}
 	unknown := s.unknownOf(ctx, l, siblings)

@@ -86,7 +86,7 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 		return
 	}
 	beside := byInode(siblings)
-	l.waiting = s.lookingInside(ctx, l, siblings, beside)
+	l.waiting = s.lookingInside(ctx, l, at, siblings, beside)
 	if l.waiting {
 		return // it is settled when that is known
 	}
@@ -303,6 +303,9 @@ func (s *Source) named(g *generation, name string, st fileStat) {
 	delete(s.missing, g)
 	s.mu.Lock()
 	g.links = st.links
+	if g.inside == nil && !g.truncated {
+		g.sought = false // whoever looked for it was wrong, and it may be compressed yet
+	}
 	if g.ordinal == 0 || g.lineage == nil || g.dormant && g.lineage.waiting {
 		s.mu.Unlock()
 		return // an older one may be looked for, and must wake first; then the path is settled anew

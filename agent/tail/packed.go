@@ -270,8 +270,9 @@ func (s *Source) unasked(g *generation) {
 }
 
 // lookingInside says whether it must first be found out what is in compressed siblings. What takes the place of a
-// generation that is no more must be known before newer ones are.
-func (s *Source) lookingInside(ctx context.Context, l *lineage, siblings []sibling, beside siblingsByInode) bool {
+// generation that is no more must be known before newer ones are. What the same look has seen at the path or beside it is
+// there: it may bear another name by now, which the next look will find.
+func (s *Source) lookingInside(ctx context.Context, l *lineage, at *fileStat, siblings []sibling, beside siblingsByInode) bool {
 	s.mu.Lock()
 	generations := slices.Clone(l.generations)
 	s.mu.Unlock()
@@ -284,7 +285,7 @@ func (s *Source) lookingInside(ctx context.Context, l *lineage, siblings []sibli
 		gone := g.ordinal > 0 && !g.dead && !g.proven && !g.truncated && !g.givenUp && g.file == nil && g.inside == nil
 		looking = looking || g.inside != nil && !g.truncated
 		s.mu.Unlock()
-		if _, found := beside.of(g.id); !gone || g.sought || found {
+		if _, found := beside.of(g.id); !gone || g.sought || found || at != nil && at.identity.same(g.id) {
 			continue
 		}
 		if name, _ := s.find(g); name != "" {

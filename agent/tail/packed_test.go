@@ -157,42 +157,97 @@ func TestUnreadFilesWaitForCompressedOnes(t *testing.T) {
 	})
 }
 
-// TestCompressedBetweenAnyTwoLooks rotates a file, of which a part was read before, between any two looks at its path after a
-// start, and compresses it at one of the next looks. Beside it is a compressed file from before, whose content nobody knows.
+// TestCompressedBetweenAnyTwoLooks rotates a file between any two looks at its path after a start, and compresses it at one of
+// the next looks, or not at all. Of the file a part was read before, or nothing. Beside it are one that was rotated before,
+// and a compressed one whose content nobody knows.
 func TestCompressedBetweenAnyTwoLooks(t *testing.T) {
-	for rotated := range 8 {
-		for packed := rotated; packed < rotated+4; packed++ {
-			t.Run(fmt.Sprintf("rotated=%d,packed=%d", rotated, packed), func(t *testing.T) {
-				t.Parallel()
-				f := newFixture(t, "app.log")
-				f.write("app.log.3", lines("old", 0, 50))
-				f.pack("app.log.3", "app.log.3.gz")
-				f.write("app.log", lines("a", 0, 50))
-				f.up()
-				f.wants("app", lines("a", 0, 50))
-				f.down()
-				f.write("app.log", lines("a", 50, 90))
-				var mu sync.Mutex
-				looks := 0
-				f.cfg.stat = func(path string) (fileStat, error) {
-					mu.Lock()
-					defer mu.Unlock()
-					if path == f.path("app.log") || path == f.path("app.log.1") && looks > rotated {
-						if looks == rotated {
-							f.rename("app.log", "app.log.1")
-							f.write("app.log", lines("b", 0, 30))
-						}
-						if looks == packed {
-							f.pack("app.log.1", "app.log.1.gz")
-						}
-						looks++
-					}
-					return statPath(path)
-				}
-				f.up()
-				f.wantsOnly(lines("a", 0, 90) + lines("b", 0, 30))
-			})
+	const never = 100
+	for rotated := range 10 {
+		for _, read := range []bool{true, false} {
+			for _, packed := range []int{0, 1, 2, 3, 4, 5, never} {
+				t.Run(fmt.Sprintf("rotated=%d,packed=%d,read=%v", rotated, packed, read), func(t *testing.T) {
+					t.Parallel()
+					testCompressedBetweenLooks(t, rotated, rotated+packed, read)
+				})
+			}
 		}
+	}
+}
+
+func testCompressedBetweenLooks(t *testing.T, rotated, packed int, read bool) {
+	f := newFixture(t, "app.log")
+	f.write("app.log.3", lines("unknown", 0, 50))
+	f.pack("app.log.3", "app.log.3.gz")
+	time.Sleep(clockTick) // or it might be one that came since the start
+	f.write("app.log", lines("old", 0, 50))
+	f.up()
+	want := lines("old", 0, 50)
+	f.wants("app", want)
+	if !read {
+		f.spool.do(func() { f.spool.full, f.spool.blocked = true, make(chan struct{}) })
+	}
+	f.rename("app.log", "app.log.2")
+	f.write("app.log", lines("a", 0, 50))
+	if read {
+		f.wants("app", want+lines("a", 0, 50))
+	}
+	f.known(2)
+	f.down()
+	f.spool.do(func() { f.spool.full, f.spool.blocked = false, nil })
+	f.write("app.log", lines("a", 50, 90))
+	var mu sync.Mutex
+	looks := 0
+	f.cfg.stat = func(path string) (fileStat, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if path == f.path("app.log") || path == f.path("app.log.1") && looks > rotated {
+			if looks == 0 {
+				time.Sleep(clockTick) // a file of the same tick as the start counts as made before
+			}
+			if looks == rotated {
+				f.rename("app.log", "app.log.1")
+				f.write("app.log", lines("b", 0, 30))
+			}
+			if looks == packed {
+				f.pack("app.log.1", "app.log.1.gz")
+			}
+			looks++
+		}
+		return statPath(path)
+	}
+	f.up()
+	f.wantsOnly(want + lines("a", 0, 90) + lines("b", 0, 30))
+}
+
+// TestCompressedAfterItWasLookedFor has a file of which a part was read be gone when it is looked for, come back, and be
+// compressed then. What it had been looked for in before tells nothing any more.
+func TestCompressedAfterItWasLookedFor(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log.3", lines("unknown", 0, 50))
+	f.pack("app.log.3", "app.log.3.gz")
+	f.write("app.log", lines("a", 0, 50))
+	f.up()
+	f.wants("app", lines("a", 0, 50))
+	f.down()
+	f.write("app.log", lines("a", 50, 90))
+	s, _ := f.scanned()
+	l, g := s.lineages[f.path("app.log")], s.next()
+	f.rename("app.log", "elsewhere")
+	f.write("app.log", lines("b", 0, 30))
+	s.settle(t.Context(), l)
+	(&reader{source: s}).read(t.Context(), g)
+	s.release(g, false)
+	s.handleKick(t.Context())
+	if g.inside != nil || !g.dormant {
+		t.Fatal("it was not looked for, or was found")
+	}
+	f.rename("elsewhere", "app.log.1")
+	s.settle(t.Context(), l)
+	f.pack("app.log.1", "app.log.1.gz")
+	s.settle(t.Context(), l)
+	s.commits.Wait()
+	if g.inside == nil {
+		t.Error("it is not looked for any more")
 	}
 }
 

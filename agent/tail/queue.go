@@ -8,7 +8,7 @@ import "context"
 // enqueueLocked has a worker look at the generation as soon as there is one.
 func (s *Source) enqueueLocked(g *generation) {
 	switch {
-	case g.dead || g.ending || g.lineage == nil || g.file == nil && g.name == "" && g.inside == nil:
+	case g.dead || g.ending || g.ordinal == 0 || g.lineage == nil || g.file == nil && g.name == "" && g.inside == nil:
 	case g.state == held:
 		g.again = true
 	case g.state == idle:
