@@ -69,15 +69,12 @@ func (s *Source) cutShort(g *generation, begins beginning) {
 func (s *Source) resolve(ctx context.Context, g *generation) {
 	l := g.lineage
 	at, siblings := s.collect(l)
-	if s.occupierOf(nil, siblings) != nil {
+	if s.occupierOf(nil, siblings) != nil || s.lookingInside(ctx, l, at, siblings, byInode(siblings)) {
 		s.mu.Lock()
 		g.truncated = false // to be found again
 		s.mu.Unlock()
 		s.schedule(g, now().Add(s.cfg.PollInterval))
 		return
-	}
-	if s.lookingInside(ctx, l, at, siblings, byInode(siblings)) {
-		return // lookedInto comes back to this
 	}
 	unknown := s.unknownOf(ctx, l, siblings)
 	if g.dead {

@@ -233,12 +233,13 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 		s.sayRemoved(g, c.name)
 	}
 	switch {
-	case g.dead, found < 0 && !g.sought: // once more, then
+	case g.dead:
 	case g.truncated && c != nil:
 		_, siblings := s.collect(l)
 		s.restartBehind(ctx, g, c, s.unknownOf(ctx, l, siblings))
 	case g.truncated:
 		s.resolve(ctx, g)
+	case found < 0 && !g.sought: // once more, then
 	case c != nil:
 		s.replace(ctx, g, c)
 	case g.orphaned:
@@ -249,13 +250,6 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 		s.vanished(g)
 	}
 	s.settle(ctx, l)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, o := range l.generations {
-		if o.truncated && o.inside == nil {
-			s.searchLocked(o) // resolve has waited for this
-		}
-	}
 }
 
 // unasked drops what was asked about a generation that no section covers any more. If one does again, it is found again.
