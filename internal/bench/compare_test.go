@@ -21,6 +21,8 @@ func TestCountDifference(t *testing.T) {
 		{"the same lines often", "a\nb\na\nb\n", "a\nb\na\nb\n", difference{}, "none"},
 		{"one of the same missing at the end", "a\nb\na\nb\n", "a\nb\na\n", difference{Missing: 1}, "1 missing"},
 		{"nothing", "a\nb\n", "", difference{Missing: 2}, "2 missing"},
+		{"long, changed at its beginning", "y" + strings.Repeat("x", 3<<20) + "\n", "z" + strings.Repeat("x", 3<<20) + "\n",
+			difference{Missing: 1, Foreign: 1}, "1 missing, 1 foreign"},
 		{"long", strings.Repeat("x", 3<<20) + "\na\n", strings.Repeat("x", 3<<20) + "\na\n", difference{}, "none"},
 	} {
 		d, err := countDifference(strings.NewReader(test.want), strings.NewReader(test.got))

@@ -25,6 +25,6 @@ func spreadOf(values []float64) spread {
 
 // percentile returns the least of the sorted values that p of 100 of them do not exceed. There must be one.
 func percentile[T cmp.Ordered](sorted []T, p float64) T {
-	i := int(math.Ceil(p*float64(len(sorted))/100-1e-9)) - 1 // 99.9 is not exact
+	i := int(math.Ceil(p*float64(len(sorted))/100)) - 1
 	return sorted[min(max(i, 0), len(sorted)-1)]
 }
