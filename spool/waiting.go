@@ -173,11 +173,17 @@ func (w *writer) countWaits() {
 
 // putBack lets the group wait again, before all others.
 func (w *writer) putBack(group []*request) {
+	var waiting []*request
 	for _, r := range group {
 		r.tried = w.layout
 		r.state.Store(waits)
+		if r.ctx.Err() != nil && r.state.CompareAndSwap(waits, givenUp) {
+			r.done <- r.ctx.Err() // its caller could not give up, and would wait for an answer
+			continue
+		}
+		waiting = append(waiting, r)
 	}
-	w.waiting = append(group, w.waiting...)
+	w.waiting = append(waiting, w.waiting...)
 }
 
 // answer ends the calls of the group.
