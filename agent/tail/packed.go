@@ -222,6 +222,10 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 	files, found := g.inside.files, g.inside.found
 	g.inside = nil
 	s.looking--
+	if !g.truncated && g.file != nil { // a worker was about to open it, and has what is in it
+		found, g.sought = -1, false
+		s.enqueueLocked(g)
+	}
 	s.mu.Unlock()
 	l := g.lineage
 	var c *generation

@@ -290,6 +290,34 @@ func TestCompressedAfterItWasLookedFor(t *testing.T) {
 	}
 }
 
+// TestOpenedWhileItIsLookedFor has a worker open a file right before that is compressed and looked for. Its lines are read there,
+// and the compressed file does not take its place while they are on their way to the spool.
+func TestOpenedWhileItIsLookedFor(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", lines("a", 0, 50))
+	f.up()
+	f.wants("app", lines("a", 0, 50))
+	f.down()
+	f.write("app.log", lines("a", 50, 90))
+	s, _ := f.scanned()
+	l, g := s.lineages[f.path("app.log")], s.next()
+	file, err := os.Open(f.path("app.log"))
+	f.check(err)
+	t.Cleanup(func() { file.Close() })
+	f.pack("app.log", "app.log.1.gz")
+	f.write("app.log", lines("b", 0, 30))
+	s.settle(t.Context(), l)
+	_, err = s.adopt(t.Context(), g, file, f.path("app.log"))
+	f.check(err)
+	(&reader{source: s}).read(t.Context(), g)
+	s.release(g, false)
+	s.handleKick(t.Context())
+	s.commits.Wait()
+	if l.generations[0] != g || g.inside != nil || g.state != queued {
+		t.Error("it is not read on")
+	}
+}
+
 // known waits until the spool knows of so many files.
 func (f *fixture) known(n int) {
 	f.t.Helper()
