@@ -37,7 +37,7 @@ type peerValues struct {
 
 var peers = []peer{
 	{name: "rsyslog-disk", about: "rsyslog: imfile, every line through a disk queue, RELP, file; nothing synced", bin: "rsyslogd", config: "rsyslog", args: rsyslogArgs},
-	{name: "rsyslog-assisted", about: "the same with a disk-assisted queue: in memory unless it is full", bin: "rsyslogd", config: "rsyslog", args: rsyslogArgs, assisted: true},
+	{name: "rsyslog-assisted", about: "the same with a disk-assisted queue: in memory, and on disk when it is stopped", bin: "rsyslogd", config: "rsyslog", args: rsyslogArgs, assisted: true},
 	{name: "syslog-ng", about: "syslog-ng: file source, reliable disk buffer, TCP without acknowledgement, file; nothing synced", bin: "syslog-ng", config: "syslog-ng", args: syslogNGArgs},
 }
 
