@@ -26,6 +26,7 @@ func TestKeptFiles(t *testing.T) {
 	w.rotation = dated
 	w.begin()
 	c.addAgent(addr, []tailed{{paths: []string{w.path}, log: "kept/app"}})
+	within(t, 20*time.Second, "the first lines arrive", func() bool { return outputSize(t, []string{root}, "kept/app") > 0 }) // a path must be seen before it is rotated
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
 	group.Go(func() { w.run(ctx) })

@@ -32,6 +32,7 @@ func newBusy(t testing.TB) *busy {
 		want: []expectation{{log: "busy/app", sources: []source{{bytes: w.bytes}}}},
 	}
 	w.begin()
+	within(t, 20*time.Second, "the first lines arrive", func() bool { return c.arrived(b.want) }) // a path must be seen before it is rotated
 	b.group.Go(func() { w.run(ctx) })
 	t.Cleanup(b.endWriter)
 	within(t, 20*time.Second, "lines flow", func() bool { return outputSize(t, c.roots, "busy/app") > 100_000 })
