@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 
@@ -35,8 +36,9 @@ func (s *Spool) Reached() ([]block.Checkpoint, error) {
 					from -= q.Sequence - b.First // the oldest block may be settled in part
 				}
 				from += uint64(b.Count)
-				if b.Reached.Source != "" {
-					last[b.Reached.Source] = b.Reached
+				if c := b.Reached; c.Source != "" {
+					c.Value = bytes.Clone(c.Value) // it lies in buf
+					last[c.Source] = c
 				}
 			}
 			if err != nil || len(blocks) == 0 {

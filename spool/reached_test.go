@@ -3,6 +3,7 @@ package spool_test
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,5 +71,30 @@ func TestReachedPassesFromProducerToProducer(t *testing.T) {
 	reached, err := open(t, filepath.Join(dir, "copy.db"), spool.Options{}).Reached()
 	if err != nil || len(reached) != 1 || reached[0].Value[0] != 5 {
 		t.Errorf("%v, %v", reached, err)
+	}
+}
+
+// TestReachedKeepsEachSource: what a source reached long before the end of its log is told as it was.
+func TestReachedKeepsEachSource(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "spool.db"), spool.Options{})
+	want := map[string]string{"rotated": "reached the end of the first file", "active": "reached line 4"}
+	for n := range 4 {
+		d := block.NewDraft(nil, "a", append(bytes.Repeat([]byte("x"), 700<<10), '\n'), block.None)
+		d.Reached = block.Checkpoint{Source: "active", Value: fmt.Appendf(nil, "reached line %d", n+1)}
+		if n == 1 { // the last one that is read at once
+			d.Reached = block.Checkpoint{Source: "rotated", Value: []byte(want["rotated"])}
+		}
+		add(t, s, d)
+	}
+	reached, err := s.Reached()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, c := range reached {
+		got[c.Source] = string(c.Value)
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
