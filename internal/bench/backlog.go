@@ -46,10 +46,10 @@ func drain(ctx context.Context, b *bench, dir string, meanwhile func(*meter) (*l
 	if err != nil {
 		return run{}, err
 	}
+	began := time.Now()
 	if err := scribe.start(); err != nil {
 		return run{}, err
 	}
-	began := time.Now()
 	found, err := meanwhile(&meter{pipeline: p, in: &p.cargo[1].in, lines: b.corpus(), file: file})
 	if err != nil {
 		return run{}, err
@@ -164,7 +164,7 @@ func (f fleet) spooled(agent *program) (int, error) {
 	return sum, nil
 }
 
-// spoolBytes returns what the spool's files take of the disk.
+// spoolBytes returns the sizes of the spool's files together.
 func spoolBytes(agent *program) (int64, error) {
 	files, err := filepath.Glob(filepath.Join(agent.dir, "spool.db*"))
 	if err != nil {

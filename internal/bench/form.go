@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -111,8 +112,12 @@ func (p *pipeline) measure(ctx context.Context) (run, error) {
 func measureCopy(_ context.Context, b *bench, dir string) (run, error) {
 	twin := filepath.Join(dir, "copy.log")
 	cp := &program{name: "cp", dir: dir}
+	args := []string{b.input.path, twin}
+	if runtime.GOOS == "linux" {
+		args = append([]string{"--reflink=never"}, args...) // some file systems would copy nothing
+	}
 	began := time.Now()
-	cp.cmd = exec.Command("cp", b.input.path, twin)
+	cp.cmd = exec.Command("cp", args...)
 	if out, err := cp.cmd.CombinedOutput(); err != nil {
 		return run{}, fmt.Errorf("cp: %w\n%s", err, out)
 	}

@@ -94,12 +94,10 @@ func (b *bench) main(ctx context.Context, stdout, progress io.Writer) (err error
 		return err
 	}
 	r := newReport(b)
-	if err := b.runForms(ctx, forms, r, progress); err != nil {
-		return err
+	ended := b.runForms(ctx, forms, r, progress)
+	if len(r.Forms) == 0 {
+		return ended
 	}
-	r.print(stdout)
-	if err := r.write(b.json, b.svg); err != nil {
-		return err
-	}
-	return r.failure()
+	r.print(stdout) // what was measured before an end that came too soon counts, too
+	return errors.Join(ended, r.write(b.json, b.svg), r.failure())
 }

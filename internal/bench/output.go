@@ -14,8 +14,7 @@ import (
 	"github.com/logscribe/logscribe/internal/block"
 )
 
-// output is the files that the lines of a log arrive in: one, or rotated ones and then the active one, plain or of zstd
-// frames. It is not safe for concurrent use.
+// output is the files that the lines of a log arrive in: a plain one, rotated ones before it, or one of zstd frames. It is not safe for concurrent use.
 type output struct {
 	dirs      []string         // they lie in one of these
 	stem, ext string           // the active file is stem+ext, the rotated ones are stem_…+ext
