@@ -11,7 +11,7 @@ import (
 	"github.com/logscribe/logscribe/internal/logname"
 )
 
-// rotatedFile is a committed rotated file.
+// rotatedFile is a rotated file of some log. The archive holds those alone whose rotation is committed.
 type rotatedFile struct {
 	stamp     int64  // the time in its name, microseconds since 1970 UTC
 	size      int64  // in bytes

@@ -266,3 +266,32 @@ func (s *Store) exchange(plain, temp, target string) (int64, error) {
 	}
 	return packed.Size(), s.root.Remove(plain)
 }
+
+// reader reads until its context ends.
+type reader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r reader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
+}
+
+// syncingWriter syncs its file as it grows.
+type syncingWriter struct {
+	file     *os.File
+	sync     func(*os.File) error
+	unsynced int
+}
+
+func (w *syncingWriter) Write(p []byte) (int, error) {
+	n, err := w.file.Write(p)
+	if w.unsynced += n; err == nil && w.unsynced >= syncEvery {
+		w.unsynced = 0
+		err = w.sync(w.file)
+	}
+	return n, err
+}

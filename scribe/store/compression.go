@@ -2,9 +2,7 @@ package store
 
 import (
 	"compress/gzip"
-	"context"
 	"io"
-	"os"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -47,33 +45,4 @@ func decoder(r io.Reader, extension string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	return d.IOReadCloser(), nil
-}
-
-// reader reads until its context ends.
-type reader struct {
-	ctx context.Context
-	io.Reader
-}
-
-func (r reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(p)
-}
-
-// syncingWriter syncs its file as it grows.
-type syncingWriter struct {
-	file     *os.File
-	sync     func(*os.File) error
-	unsynced int
-}
-
-func (w *syncingWriter) Write(p []byte) (int, error) {
-	n, err := w.file.Write(p)
-	if w.unsynced += n; err == nil && w.unsynced >= syncEvery {
-		w.unsynced = 0
-		err = w.sync(w.file)
-	}
-	return n, err
 }

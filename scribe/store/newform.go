@@ -12,8 +12,8 @@ import (
 
 // newActive ends the active file, which is in its committed state, with a rotation, and begins one in the log's form: it
 // has another form, or it consists of frames and others have cut or changed it, and nothing could be read behind a frame that
-// is not whole. All of that is committed at
-// return. Until it is in the ledger, recovery undoes it; a file in the new form has no name until then.
+// is not whole. All of that is committed at return. Until it is in the ledger, recovery undoes it; a file in the new form has
+// no name until then.
 func (l *logFile) newActive(r *recovered) error {
 	s, from := l.store, l.entry.form
 	if from != l.form {

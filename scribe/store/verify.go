@@ -111,7 +111,7 @@ func (v *verifier) log(ctx context.Context, name string) error {
 	var last []Finding
 	same := 0
 	for n := 1; ; n++ {
-		v.logAsItIs(ctx, name, v.entries[name])
+		v.logOnce(ctx, name, v.entries[name])
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -152,7 +152,7 @@ func (v *verifier) taken() bool {
 	return v.InUse
 }
 
-func (v *verifier) logAsItIs(ctx context.Context, name string, e entry) {
+func (v *verifier) logOnce(ctx context.Context, name string, e entry) {
 	names, err := v.list(logname.Dir(name))
 	if err != nil {
 		v.problem(logname.Dir(name), "the folder can't be read: %v", err)
