@@ -118,6 +118,9 @@ func (g *generation) settledLocked() int64 {
 	return g.seen
 }
 
+// underwayLocked says whether a batch behind its first checkpoint is on the way to the spool.
+func (g *generation) underwayLocked() bool { return g.inflight && !g.unregistered }
+
 // quietLocked says whether the generation may be closed without anything being lost that is known of.
 func (g *generation) quietLocked() bool {
 	return g.state == idle && !g.inflight && g.blockers == 0 && g.waiters == nil

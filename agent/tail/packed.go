@@ -222,7 +222,7 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 	files, found := g.inside.files, g.inside.found
 	g.inside = nil
 	s.looking--
-	if !g.truncated && g.file != nil { // a worker was about to open it, and has what is in it
+	if !g.truncated && (g.file != nil || g.underwayLocked()) { // a worker was about to open it, and has read what is in it
 		found, g.sought = -1, false
 		s.enqueueLocked(g)
 	}
@@ -269,7 +269,8 @@ func (s *Source) unasked(g *generation) {
 
 // lookingInside says whether it must first be found out what is in compressed siblings. What takes the place of a
 // generation that is no more must be known before newer ones are. What the same look has seen at the path or beside it is
-// there: it may bear another name by now, which the next look will find.
+// there: it may bear another name by now, which the next look will find. A generation that was closed with lines on their way
+// to the spool is looked for when these are stored: until then its place begins where they do.
 func (s *Source) lookingInside(ctx context.Context, l *lineage, at *fileStat, siblings []sibling, beside siblingsByInode) bool {
 	s.mu.Lock()
 	generations := slices.Clone(l.generations)
@@ -279,7 +280,7 @@ func (s *Source) lookingInside(ctx context.Context, l *lineage, at *fileStat, si
 	looking := false
 	for _, g := range generations {
 		s.mu.Lock()
-		untouched := g.position == 0
+		untouched, underway := g.position == 0, g.underwayLocked()
 		gone := g.ordinal > 0 && !g.dead && !g.proven && !g.truncated && !g.givenUp && g.file == nil && g.inside == nil
 		looking = looking || g.inside != nil && !g.truncated
 		s.mu.Unlock()
@@ -287,6 +288,11 @@ func (s *Source) lookingInside(ctx context.Context, l *lineage, at *fileStat, si
 			continue
 		}
 		if name, _ := s.find(g); name != "" {
+			continue
+		}
+		if underway {
+			s.postponed[l] = g
+			looking = true
 			continue
 		}
 		if unknown == nil {
@@ -313,7 +319,7 @@ func (s *Source) lookingInside(ctx context.Context, l *lineage, at *fileStat, si
 // first of those that no other generation has claimed and that were written later. It returns whether to ask again.
 func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []sibling) (again bool) {
 	s.mu.Lock()
-	opening, opened := g.state == held, g.file != nil
+	opening, opened := g.state == held || g.underwayLocked(), g.file != nil
 	if opening && !opened {
 		s.searchLocked(g)
 	}

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -315,6 +316,57 @@ func TestOpenedWhileItIsLookedFor(t *testing.T) {
 	s.commits.Wait()
 	if l.generations[0] != g || g.inside != nil || g.state != queued {
 		t.Error("it is not read on")
+	}
+}
+
+// TestCompressedWhileItsLinesAreUnderWay has a file be compressed that was closed for an error while its lines are on their way
+// to the spool, which is full. Where they end is not stored in the name of the compressed file before they are.
+func TestCompressedWhileItsLinesAreUnderWay(t *testing.T) {
+	for _, opened := range []bool{false, true} { // when it is looked for
+		t.Run(fmt.Sprintf("opened=%v", opened), func(t *testing.T) {
+			f := newFixture(t, "app.log")
+			f.write("app.log", lines("a", 0, 50))
+			f.up()
+			f.wants("app", lines("a", 0, 50))
+			f.down()
+			f.write("app.log", lines("a", 50, 90))
+			s, _ := f.scanned()
+			l, g, r := s.lineages[f.path("app.log")], s.next(), &reader{source: s}
+			file, err := os.Open(f.path("app.log"))
+			f.check(err)
+			work, kill := context.WithCancel(t.Context())
+			f.spool.do(func() { f.spool.blocked, f.spool.full = make(chan struct{}), true })
+			f.pack("app.log", "app.log.1.gz")
+			f.write("app.log", lines("b", 0, 30))
+			if opened {
+				s.settle(work, l)
+			}
+			inside := g.inside
+			g.inside = nil // as it was when the worker asked
+			_, err = s.adopt(work, g, file, f.path("app.log"))
+			f.check(err)
+			r.read(work, g)
+			s.failedRead(g, io.ErrUnexpectedEOF)
+			g.inside = inside
+			s.release(g, false)
+			for range 3 {
+				s.settle(work, l)
+				for range len(s.ready) {
+					ready := s.next()
+					s.release(ready, r.read(work, ready))
+				}
+				s.handleKick(work)
+			}
+			if !f.eventually(func() bool { return !s.registering() }) {
+				t.Fatal("what was found is not stored")
+			}
+			kill()
+			s.commits.Wait()
+			f.spool.do(func() { f.spool.blocked = nil })
+			f.cfg.stat = nil
+			f.up()
+			f.wantsOnly(lines("a", 0, 90) + lines("b", 0, 30))
+		})
 	}
 }
 
