@@ -15,7 +15,7 @@ import (
 // new: made and rotated away while nothing was running. What tells them apart is the time up to which the source had
 // seen all that there was, which is stored with the checkpoints. It may be stored late, for what was seen since then is
 // known. But it must not be older than a compressed file whose generation is forgotten; so it is stored with the removal
-// of checkpoints.
+// of checkpoints, by the registrar alone.
 //
 // A compressed file whose plain one is a generation in this run holds nothing else, whenever it was begun. When it is complete
 // the plain one is removed, maybe after that was read to its end; so it is noted while both are there.
@@ -129,17 +129,14 @@ type sight struct {
 func (s *Source) sawAll(ctx context.Context) {
 	saw := sight{at: s.scans.began, stamp: s.scans.stamp}
 	s.mu.Lock()
-	looking := s.looking > 0 // what compressed files hold is not known yet
-	s.mu.Unlock()
-	if looking {
+	defer s.mu.Unlock()
+	if s.looking > 0 { // what compressed files hold is not known yet
 		return
 	}
 	if s.dropped {
 		s.dropped = false
-		s.register(ctx, nil, saw.checkpoint())
+		s.registerLocked(ctx, registration{stamp: true})
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if n := len(s.registrations); n > 0 {
 		s.registrations[n-1].saw = saw
 	} else {

@@ -56,6 +56,12 @@ func TestStopRightAfterAFileWasFound(t *testing.T) {
 	}
 }
 
+// nextTick waits until files get another time, also in a test with a clock of its own.
+func nextTick() {
+	for from := fileClock(); fileClock() == from; {
+	}
+}
+
 // stuckSpool never stores a first checkpoint of the path, and gives up when the context ends.
 type stuckSpool struct {
 	Spool
@@ -77,16 +83,23 @@ func (s stuckSpool) Append(ctx context.Context, b spool.Batch) error {
 func TestKilledBeforeAFileIsKnown(t *testing.T) {
 	f := newFixture(t, "app.log", "other.log")
 	f.write("other.log", "")
-	s, _ := f.scanned()
-	s.cfg.Spool = stuckSpool{f.spool, f.path("app.log")}
-	work, kill := context.WithCancel(t.Context())
-	time.Sleep(clockTick)
-	f.write("app.log", lines("a", 0, 10))
-	s.scan(work)
-	time.Sleep(clockTick)
-	f.forgets(s, work, "other.log")
-	kill()
-	s.commits.Wait()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := f.scanned()
+		s.cfg.Spool = stuckSpool{f.spool, f.path("app.log")}
+		work, kill := context.WithCancel(t.Context())
+		nextTick()
+		f.write("app.log", lines("a", 0, 10))
+		s.scan(work)
+		nextTick()
+		other := s.byName[f.path("other.log")]
+		f.remove("other.log")
+		s.scan(work)
+		s.forget(work, other)
+		synctest.Wait()
+		kill()
+		s.commits.Wait()
+	})
+	f.cfg.stat = nil
 	f.rename("app.log", "app.log.1")
 	f.write("app.log", lines("b", 0, 10))
 	f.up()
@@ -139,6 +152,53 @@ func TestKilledWhileAFileIsLookedInto(t *testing.T) {
 	s.commits.Wait()
 	f.up()
 	f.wantsOnly(lines("a", 0, 10) + lines("b", 0, 10) + lines("c", 0, 10))
+}
+
+// refusingSpool refuses a batch as often as it is told to.
+type refusingSpool struct {
+	Spool
+	refuses func(spool.Batch) bool
+}
+
+func (s refusingSpool) Append(ctx context.Context, b spool.Batch) error {
+	if s.refuses(b) {
+		return errSpool
+	}
+	return s.Spool.Append(ctx, b)
+}
+
+// TestSightsAreStoredInTheirOrder has the spool refuse the removal of a forgotten file, until another one is forgotten after a
+// later scan. The time up to which all was seen by then must be the one that stays.
+func TestSightsAreStoredInTheirOrder(t *testing.T) {
+	f := newFixture(t, "*.log")
+	f.write("one.log", "")
+	f.write("two.log", "")
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := f.scanned()
+		one, two := s.byName[f.path("one.log")], s.byName[f.path("two.log")]
+		refused := false
+		s.cfg.Spool = refusingSpool{f.spool, func(b spool.Batch) bool {
+			removal := !refused && b.Checkpoints[0].Key == checkpointKey(one.id.inode)
+			refused = refused || removal
+			return removal
+		}}
+		f.remove("one.log")
+		f.remove("two.log")
+		s.scan(t.Context())
+		s.forget(t.Context(), one)
+		synctest.Wait()
+		if !refused {
+			t.Fatal("the removal was not refused")
+		}
+		nextTick()
+		s.drop(two)
+		s.erase(t.Context(), two)
+		s.scan(t.Context())
+		s.commits.Wait()
+		if got, want := f.spool.checkpoints[startedKey], s.saw.checkpoint().Value; !bytes.Equal(got, want) {
+			t.Errorf("%x is stored, want %x", got, want)
+		}
+	})
 }
 
 // TestStopSaysWhatIsUnknown has a spool that takes nothing: a stop does not wait for it for long, and says what that may cost.

@@ -15,7 +15,6 @@ type batch struct {
 	raw    int64 // bytes of lines
 	lines  int64
 	weight int64  // its share of the budget
-	last   bool   // the generation is let go when it is committed
 	source string // the key of the checkpoints in its drafts; "" until one has it
 	arena  *[]byte
 	arenas *sync.Pool // that the arena goes back to

@@ -30,13 +30,9 @@ func (s *Source) commit(ctx context.Context, g *generation, b *batch) {
 		}
 		s.stats.lines.Add(b.lines)
 		s.stats.bytes.Add(b.raw)
-		last := b.last
 		b.recycle()
 		s.budget.Release(b.weight)
 		b = s.committed(g, b.end)
-		if last {
-			s.close(g)
-		}
 	}
 }
 
@@ -100,24 +96,21 @@ func (s *Source) letGo(ctx context.Context, g *generation) {
 		return
 	}
 	defer s.mu.Unlock()
-	b := &batch{last: true, end: g.position}
+	end := spool.Checkpoint{Key: checkpointKey(g.id.inode)}
 	if g.links > 0 {
 		c := g.checkpointLocked()
 		c.ordinal = 0
-		b.Checkpoints = []spool.Checkpoint{{Key: checkpointKey(g.id.inode), Value: c.encode()}}
-	} else {
-		b.Checkpoints = []spool.Checkpoint{{Key: checkpointKey(g.id.inode)}, s.saw.checkpoint()}
+		end.Value = c.encode()
 	}
 	g.inflight, g.ending = true, true
-	s.commits.Add(1)
-	go s.commit(ctx, g, b)
+	s.registerLocked(ctx, registration{more: []spool.Checkpoint{end}, ending: g, stamp: g.links == 0})
 }
 
-// close ends a generation whose grace period is over. Its inode's number may be given out again from here on, so that
-// for a deleted file nothing may be in flight any more.
+// close ends a generation whose grace period is over, and whose end is stored. Its inode's number may be given out again from
+// here on, so that for a deleted file nothing may be in flight any more.
 func (s *Source) close(g *generation) {
 	s.mu.Lock()
-	g.closing = false
+	g.closing, g.inflight = false, false
 	s.ended = append(s.ended, g)
 	if g.links == 0 {
 		g.dead = true

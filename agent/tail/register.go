@@ -9,13 +9,16 @@ import (
 // A generation's first checkpoint is written as soon as it is found, so that it is known after a restart even if nothing
 // was read of it yet. These checkpoints become durable in the order in which generations were found: otherwise a crash
 // could leave a newer generation known and an older one unknown, which would then be taken for a file older than all.
-// None is read before its checkpoint is stored.
+// None is read before its checkpoint is stored. What else is stored without lines goes the same way: the ends of generations,
+// and up to when all was seen.
 
 // registration is what goes into the spool together.
 type registration struct {
-	found []*generation
-	more  []spool.Checkpoint
-	saw   sight // all that there was by then is known when this is stored; zero if nobody has said so
+	found  []*generation
+	more   []spool.Checkpoint
+	ending *generation // its end is stored with this; nil for none
+	stamp  bool        // up to when all was seen is stored with this
+	saw    sight       // all that there was by then is known when this is stored; zero if nobody has said so
 }
 
 // maxRegistration bounds how many checkpoints go into the spool together, unless they must.
@@ -29,47 +32,60 @@ func (s *Source) register(ctx context.Context, found []*generation, more ...spoo
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	idle := len(s.registrations) == 0
-	for len(found) > maxRegistration {
-		s.queueRegistrationLocked(found[:maxRegistration])
-		found = found[maxRegistration:]
+	s.registerLocked(ctx, registration{found: found, more: more})
+}
+
+// registerLocked queues a registration, in several if it is large.
+func (s *Source) registerLocked(ctx context.Context, r registration) {
+	for _, g := range r.found {
+		g.inflight, g.unregistered = true, true
 	}
-	s.queueRegistrationLocked(found, more...)
+	idle := len(s.registrations) == 0
+	for len(r.found) > maxRegistration {
+		s.registrations = append(s.registrations, registration{found: r.found[:maxRegistration]})
+		r.found = r.found[maxRegistration:]
+	}
+	s.registrations = append(s.registrations, r)
 	if idle {
 		s.commits.Add(1)
 		go s.registrar(ctx)
 	}
 }
 
-func (s *Source) queueRegistrationLocked(found []*generation, more ...spool.Checkpoint) {
-	for _, g := range found {
-		g.inflight, g.unregistered = true, true
-	}
-	s.registrations = append(s.registrations, registration{found: found, more: more})
-}
-
-// registrar stores what is queued, together what has gathered while it was storing, until nothing is left.
+// registrar stores what is queued, together what has gathered while it was storing, until nothing is left. Nobody else
+// stores up to when all was seen, or an earlier time might take the place of a later one.
 func (s *Source) registrar(ctx context.Context) {
 	defer s.commits.Done()
-	for {
-		var b spool.Batch
-		n := 0
-		s.mu.Lock()
-		for queued := s.registrations; n < len(queued) && len(b.Checkpoints) < maxRegistration; n++ {
-			for _, g := range queued[n].found { // which has not moved since it was found
-				c := g.checkpointLocked()
-				b.Checkpoints = append(b.Checkpoints, spool.Checkpoint{Key: checkpointKey(g.id.inode), Value: c.encode()})
-			}
-			b.Checkpoints = append(b.Checkpoints, queued[n].more...)
-		}
-		s.mu.Unlock()
+	for more := true; more; {
+		b, n := s.registrationBatch()
 		if !s.append(ctx, b) {
 			return
 		}
-		if !s.registered(n) {
-			return
+		more = s.registered(n)
+	}
+}
+
+// registrationBatch returns what the first n registrations store, and n.
+func (s *Source) registrationBatch() (b spool.Batch, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	saw, stamp := s.saw, false
+	for queued := s.registrations; n < len(queued) && len(b.Checkpoints) < maxRegistration; n++ {
+		r := queued[n]
+		for _, g := range r.found { // which has not moved since it was found
+			c := g.checkpointLocked()
+			b.Checkpoints = append(b.Checkpoints, spool.Checkpoint{Key: checkpointKey(g.id.inode), Value: c.encode()})
+		}
+		b.Checkpoints = append(b.Checkpoints, r.more...)
+		stamp = stamp || r.stamp
+		if r.saw != (sight{}) {
+			saw = r.saw
 		}
 	}
+	if stamp {
+		b.Checkpoints = append(b.Checkpoints, saw.checkpoint())
+	}
+	return b, n
 }
 
 // registering says whether something that was found is not stored yet.
@@ -92,11 +108,10 @@ func (s *Source) sayUnknown() {
 	}
 }
 
-// registered takes the first n registrations off the queue and lets the generations be read. It returns whether there are
-// more.
+// registered takes the first n registrations off the queue, lets the generations be read, and closes those that end. It
+// returns whether there are more registrations.
 func (s *Source) registered(n int) (more bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	done := s.registrations[:n]
 	if s.registrations = s.registrations[n:]; len(s.registrations) == 0 {
 		s.registrations = nil // or the array would be kept
@@ -110,5 +125,12 @@ func (s *Source) registered(n int) (more bool) {
 			s.saw = r.saw
 		}
 	}
-	return len(s.registrations) > 0
+	more = len(s.registrations) > 0
+	s.mu.Unlock()
+	for _, r := range done {
+		if r.ending != nil {
+			s.close(r.ending)
+		}
+	}
+	return more
 }

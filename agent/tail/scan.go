@@ -208,14 +208,14 @@ func (s *Source) applyUnknown(ctx context.Context, unknown []*match) {
 		g.after = previous
 		previous = &afterOnce{generation: g, size: m.stat.size}
 	}
-	var more []spool.Checkpoint
 	if s.first {
 		s.first = false
 		s.mu.Lock()
-		more = append(more, s.saw.checkpoint(), spool.Checkpoint{Key: resumedKey})
+		s.registerLocked(ctx, registration{found: found, more: []spool.Checkpoint{{Key: resumedKey}}, stamp: true})
 		s.mu.Unlock()
+	} else {
+		s.register(ctx, found)
 	}
-	s.register(ctx, found, more...)
 	for _, g := range unread {
 		s.enqueue(g)
 	}
