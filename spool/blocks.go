@@ -1,6 +1,8 @@
 package spool
 
 import (
+	"errors"
+
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/logscribe/logscribe/internal/boltfile"
@@ -25,7 +27,8 @@ func blocksOf(file *boltfile.Sized, tx *bolt.Tx) blocks {
 }
 
 // read appends to buf the record of a block, by its key and value as a cursor returns them: the first n bytes at most.
-// What is damaged is returned as it is; there is an error only if the file can't be read.
+// What is damaged is returned as it is. The error wraps boltfile.ErrDisk where the disk can't read all of it; what stands
+// before that is appended.
 func (b blocks) read(buf, key, value []byte, n int64) ([]byte, error) {
 	if value != nil {
 		return append(buf, value[:min(n, int64(len(value)))]...), nil
@@ -33,14 +36,30 @@ func (b blocks) read(buf, key, value []byte, n int64) ([]byte, error) {
 	return b.file.ReadSingle(buf, b.Bucket, key, n)
 }
 
-// Head returns what the record of the block with that key begins with, nil if there is no such block.
-func (b blocks) Head(key []byte) ([]byte, error) {
-	return b.read(nil, key, b.Bucket.Get(key), recordHeader)
+// head returns what the record of a block begins with, by its key and value as a cursor returns them; where the disk can't
+// read that, less of it.
+func (b blocks) head(key, value []byte) ([]byte, error) {
+	head, err := b.read(nil, key, value, recordHeader)
+	return head, unlessDisk(err)
 }
 
-// Get returns the record of the block with that key, nil if there is none.
+// Head returns what the record of the block with that key begins with, nil if there is no such block; where the disk can't
+// read that, less of it.
+func (b blocks) Head(key []byte) ([]byte, error) { return b.head(key, b.Bucket.Get(key)) }
+
+// Get returns the record of the block with that key, nil if there is none; where the disk can't read all of it, what stands
+// before that.
 func (b blocks) Get(key []byte) ([]byte, error) {
-	return b.read(nil, key, b.Bucket.Get(key), maxRecord)
+	record, err := b.read(nil, key, b.Bucket.Get(key), maxRecord)
+	return record, unlessDisk(err)
+}
+
+// unlessDisk returns no error where the disk can't read a block: it is damaged then, as one whose bytes are wrong.
+func unlessDisk(err error) error {
+	if errors.Is(err, boltfile.ErrDisk) {
+		return nil
+	}
+	return err
 }
 
 // Size returns the size of the record of the block with that key in bytes, 0 if there is none.

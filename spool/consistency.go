@@ -69,10 +69,11 @@ func (s *Spool) checkQueues(h *holdings, blocks blocks) error {
 		}
 		s.queues[log] = q
 		s.bytes += int64(q.bytes)
-		delete(h.logs, q.id)
 	}
 	for id := range h.logs {
-		return fmt.Errorf("%w: blocks of log number %d, which is not known", ErrDamaged, id)
+		if !known[id] {
+			return fmt.Errorf("%w: blocks of log number %d, which is not known", ErrDamaged, id)
+		}
 	}
 	return nil
 }

@@ -72,8 +72,8 @@
 // # Damage
 //
 // A damaged block is found when it is read, and costs itself alone: the shipper has it set aside. So does damage to a page
-// that belongs to one block alone, as those of large ones do; if only what bbolt keeps there is damaged, it is made good, and
-// nothing is lost. Damage elsewhere is found by Open: of bbolt's pages by package boltfile, of a log's record by its checksum
+// that belongs to one block alone, as those of large ones do, and one that the disk can't read; if only what bbolt keeps there
+// is damaged, it is made good, and nothing is lost. Damage elsewhere is found by Open: of bbolt's pages by package boltfile, of a log's record by its checksum
 // and by the keys of its blocks.
 //
 // Repair then writes a new file of all that can be read. It reads without bbolt (see survey.go): the newest tree, and

@@ -1,28 +1,41 @@
 package spool
 
-// mendStep is how many blocks are looked at at once: it bounds how long a batch waits.
-const mendStep = 64
+const (
+	// mendStep is how many blocks are looked at at once: it bounds how long a batch waits.
+	mendStep = 64
+	// mendRetry is for how many ticks none is looked at after that has failed, as it does where the disk can't read one.
+	mendRetry = 30
+)
 
 // mending returns a channel that is ready while the pages of blocks must be looked at.
 func (w *writer) mending() <-chan struct{} {
-	if !w.file.MustMend() || w.file.Broken() != nil {
+	if !w.file.MustMend() || w.mendPause > 0 || w.file.Broken() != nil {
 		return nil
 	}
 	return always
 }
 
-// mendRest looks at the pages of all blocks at which nobody has looked.
-func (w *writer) mendRest() {
-	for w.file.MustMend() && w.mendSome() == nil {
+// mendRest looks at the pages of all blocks at which nobody has looked, but for mendRetry after that has failed.
+func (w *writer) mendRest() error {
+	for w.mending() != nil {
+		if err := w.mendSome(); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
-// mendSome looks at the pages of some blocks. The error is that of a file that turned out to be damaged.
+// mendSome looks at the pages of some blocks.
 func (w *writer) mendSome() error {
 	mended, err := w.file.MendSome(bucketBlocks, mendStep)
 	w.noteFailure()
 	if mended > 0 {
-		w.logger.Warn("pages of the spool were damaged: their blocks are sent if that is all that is wrong with them", "path", w.path, "blocks", mended)
+		w.logger.Warn("pages of the spool were damaged: their blocks are sent if that is all that is wrong with them",
+			"path", w.path, "blocks", mended)
+	}
+	if err != nil && w.file.Broken() == nil {
+		w.mendPause = mendRetry
+		w.logger.Warn("can't look at the pages of the spool's blocks for now", "path", w.path, "error", err)
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"testing"
@@ -15,20 +16,27 @@ import (
 )
 
 // longListDisk has no room for a list of free pages that is long.
-type longListDisk struct{ disk }
+type longListDisk struct {
+	disk
+	full bool
+}
 
-func (d longListDisk) update(f *boltfile.Sized, limit int64, fn func(*bolt.Tx) error) error {
-	if f.MustMend() {
+func (d *longListDisk) update(f *boltfile.Sized, limit int64, fn func(*bolt.Tx) error) error {
+	if d.full && f.MustMend() {
+		if err := d.disk.update(f, limit, func(tx *bolt.Tx) error { return errors.Join(fn(tx), bolterrors.ErrMaxSizeReached) }); !isFull(err) {
+			return err
+		}
 		return bolterrors.ErrMaxSizeReached
 	}
 	return d.disk.update(f, limit, fn)
 }
 
-// TestNoRoomForTheListOfFreePages: the list need not be stored once the pages of all blocks were looked at.
-func TestNoRoomForTheListOfFreePages(t *testing.T) {
-	path := filepath.Join(damagetest.Dir(t), "spool.db")
-	options := Options{MaxSize: 1 << 30, Logger: slog.New(slog.DiscardHandler)} // so that a page has 4 KiB
-	s, err := Open(path, options)
+// longList makes a spool with more free pages than a list of them is stored for, which holds blocks 21 to 25 of log "a".
+func longList(t *testing.T) (path string, o Options) {
+	t.Helper()
+	path = filepath.Join(damagetest.Dir(t), "spool.db")
+	o = Options{MaxSize: 1 << 30, Logger: slog.New(slog.DiscardHandler)} // so that a page has 4 KiB
+	s, err := Open(path, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,16 +50,76 @@ func TestNoRoomForTheListOfFreePages(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	w, err := openSound(longListDisk{}, path, options)
+	return path, o
+}
+
+// openWriter opens a spool whose blocks' pages must be looked at, without its goroutine.
+func openWriter(t *testing.T, d writable, path string, o Options) *writer {
+	t.Helper()
+	w, err := openSound(d, path, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.file.Close()
+	t.Cleanup(func() { w.file.Close() })
+	return w
+}
+
+// TestNoRoomForTheListOfFreePages: the list need not be stored once the pages of all blocks were looked at.
+func TestNoRoomForTheListOfFreePages(t *testing.T) {
+	path, o := longList(t)
+	var d longListDisk
+	w := openWriter(t, &d, path, o)
 	if !w.file.MustMend() {
 		t.Fatal("the list is short: the test tests nothing")
 	}
+	d.full = true
 	end := w.file.End()
 	if _, err := w.transact(task{settled: map[string]uint64{"a": 21}}); err != nil || w.file.End() != end {
 		t.Errorf("%v; the file has %d bytes after %d", err, w.file.End(), end)
+	}
+}
+
+// TestOpenWithoutRoomForTheListOfFreePages: nor is it when the spool is opened.
+func TestOpenWithoutRoomForTheListOfFreePages(t *testing.T) {
+	path, o := longList(t)
+	w := openWriter(t, &longListDisk{full: true}, path, o)
+	if q := w.queues["a"]; q.oldest != 21 || q.bytes < 5*900_000 || w.bytes != int64(q.bytes) {
+		t.Errorf("%+v, %d bytes", q, w.bytes)
+	}
+}
+
+// TestOpenWithoutRoomOnABadDisk: where the list has no room and the pages of a block can't be looked at, the spool is
+// damaged, and what is done is up to the operator. It is not to be opened again and again.
+func TestOpenWithoutRoomOnABadDisk(t *testing.T) {
+	path, o := longList(t)
+	_, err := openOn(badListDisk{&longListDisk{full: true}}, path, o)
+	if !errors.Is(err, ErrDamaged) || errors.Is(err, ErrDiskFull) {
+		t.Error(err)
+	}
+}
+
+// badListDisk can't be read either.
+type badListDisk struct{ *longListDisk }
+
+func (d badListDisk) update(f *boltfile.Sized, limit int64, fn func(*bolt.Tx) error) error {
+	f.Pages = deadPages{}
+	return d.longListDisk.update(f, limit, fn)
+}
+
+// TestMendingPausesAfterAFailure: a disk that can't read a block's pages is not asked all the time.
+func TestMendingPausesAfterAFailure(t *testing.T) {
+	path, o := longList(t)
+	w := openWriter(t, disk{}, path, o)
+	sound := w.file.Pages
+	w.file.Pages = deadPages{}
+	if w.mending() == nil || w.mendSome() == nil || w.mending() != nil {
+		t.Error("it goes on at once")
+	}
+	w.file.Pages = sound
+	for range mendRetry {
+		w.lookAfter()
+	}
+	if w.mending() == nil || w.mendRest() != nil || w.file.MustMend() {
+		t.Error("it does not go on later")
 	}
 }

@@ -111,7 +111,8 @@ func openError(path string, err error) error {
 // load reads the state of all queues, and makes the buckets and the producer of a new spool.
 func (w *writer) load(h *holdings) error {
 	w.extend(w.file.PageSize()*basePages + 2*w.recordsSize())
-	return w.file.Update(w.file.End(), func(tx *bolt.Tx) error {
+	load := func(tx *bolt.Tx) error {
+		w.current = current{} // it may run twice
 		if err := boltfile.MakeBuckets(tx, bucketMeta, bucketQueues, bucketBlocks, bucketCheckpoints); err != nil {
 			return err
 		}
@@ -125,7 +126,15 @@ func (w *writer) load(h *holdings) error {
 			return err
 		}
 		return w.settleIdentity(tx.Bucket(bucketMeta), tx.Bucket(bucketQueues))
-	})
+	}
+	err := w.disk.update(w.file, w.file.End(), load)
+	if isFull(err) && w.file.MustMend() { // the list of free pages may be what has no room
+		if err := w.mendRest(); err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		err = w.disk.update(w.file, w.file.End(), load)
+	}
+	return err
 }
 
 // recordsSize returns the bytes of all queue records, which Open may have to write anew.

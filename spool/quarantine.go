@@ -62,19 +62,23 @@ func (t *transaction) setAside(log string, a aside) error {
 	if err != nil {
 		return err
 	}
-	file, err := t.writeAside(log, &q, last, record, a.reason)
+	lines := readable(log, &q, record)
+	if a.damaged && lines != nil {
+		return nil // the disk could not read it then: it is sent after all
+	}
+	file, err := t.writeAside(log, &q, last, record, lines, a.reason)
 	if err != nil {
 		return err
 	}
-	lines := last - q.oldest + 1
+	n := last - q.oldest + 1
 	q.aside.blocks++
-	q.aside.lines += lines
+	q.aside.lines += n
 	if !a.damaged {
-		q.aside.refused += lines
+		q.aside.refused += n
 	}
 	t.committed = append(t.committed, func() {
 		t.writer.logger.Error("a block is set aside: its lines are not delivered",
-			"log", log, "lines", lines, "reason", a.reason, "file", file, "set_aside_in_all", q.aside.lines)
+			"log", log, "lines", n, "reason", a.reason, "file", file, "set_aside_in_all", q.aside.lines)
 	})
 	if q, err = t.removeHead(q, last); err != nil {
 		return err
@@ -83,9 +87,9 @@ func (t *transaction) setAside(log string, a aside) error {
 	return nil
 }
 
-// writeAside puts the queue's oldest block into its file, and returns the file's path. When it returns, the file is
-// durable.
-func (t *transaction) writeAside(log string, q *queue, last uint64, record []byte, reason string) (path string, err error) {
+// writeAside puts the queue's oldest block into its file, its lines if they are not nil, and returns the file's path. When
+// it returns, the file is durable.
+func (t *transaction) writeAside(log string, q *queue, last uint64, record, lines []byte, reason string) (path string, err error) {
 	dir := t.writer.path + ".quarantine"
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", err
@@ -93,7 +97,7 @@ func (t *transaction) writeAside(log string, q *queue, last uint64, record []byt
 	id := q.spanAt(q.oldest).sent
 	first, final := id.sequence(q.oldest), id.sequence(last)
 	path = filepath.Join(dir, fmt.Sprintf("%s_%s_%d-%d", escape(log), id.producer, first, final))
-	what, content := "lines", readable(log, q, record)
+	what, content := "lines", lines
 	if content == nil {
 		what, content = "record", record
 	}

@@ -7,6 +7,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/boltfile"
 )
 
 // ErrGap says that a block that should follow is not in the spool: it was dropped.
@@ -43,7 +44,9 @@ func (s *Spool) Read(blocks []block.Block, buf []byte, log string, from uint64, 
 				return s.missing(log, from)
 			}
 			at := len(buf)
-			if buf, err = stored.read(buf, key, value, maxRecord); err != nil {
+			if buf, err = stored.read(buf, key, value, maxRecord); errors.Is(err, boltfile.ErrDisk) {
+				return &BlockError{Log: log, Position: from, Err: err}
+			} else if err != nil {
 				return err
 			}
 			b, err := openRecord(log, &q, first, buf[at:len(buf):len(buf)])
@@ -83,7 +86,7 @@ func seekBlock(stored blocks, c *bolt.Cursor, id uint32, position uint64) (key, 
 	}
 	if key, value = c.Prev(); key != nil {
 		if first, ok := keyPosition(key, id); ok {
-			head, err := stored.read(nil, key, value, recordHeader)
+			head, err := stored.head(key, value)
 			if err != nil {
 				return nil, nil, err
 			}

@@ -1,11 +1,13 @@
 package spool
 
 import (
+	"errors"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/boltfile"
 )
 
 // mappedAtRemoval is how many bytes of the file may come into memory with a block that is removed: the page that bbolt
@@ -44,7 +46,7 @@ func (w *writer) transaction(c task) *transaction {
 func (t *transaction) run(tx *bolt.Tx) error {
 	t.id = tx.ID()
 	err := t.apply(tx)
-	t.failed = err != nil
+	t.failed = err != nil && !errors.Is(err, boltfile.ErrDisk)
 	return err
 }
 
@@ -171,7 +173,7 @@ func (t *transaction) headEnd(q queue) (last uint64, err error) {
 	c := t.blocks.Cursor()
 	key, value := c.Seek(blockKey(q.id, q.oldest))
 	if first, ok := keyPosition(key, q.id); ok && first == q.oldest {
-		head, err := t.blocks.read(nil, key, value, recordHeader)
+		head, err := t.blocks.head(key, value)
 		if err != nil {
 			return 0, err
 		}

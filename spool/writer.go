@@ -38,6 +38,7 @@ type writer struct {
 	drops   map[string]uint64 // lines by log that were dropped and are not told yet
 	dropped time.Time         // when they were told, the last time
 
+	mendPause  int             // ticks until the pages of blocks are looked at again
 	compaction *compaction     // nil while there is none
 	hollow     bool            // the file gave its free pages back to the disk
 	sparse     int             // ticks for which a compaction has been worth while; below 0, those that it must wait
@@ -96,7 +97,7 @@ func (w *writer) run() {
 		case <-w.copying():
 			w.copySome()
 		case <-w.mending():
-			_ = w.mendSome()
+			_ = w.mendSome() // it has said so
 		case <-ticker.C:
 			w.lookAfter()
 		case <-w.closing:
@@ -138,6 +139,7 @@ func (w *writer) lookAfter() {
 	w.work()
 	w.lookForFile()
 	w.considerCompaction()
+	w.mendPause = max(0, w.mendPause-1)
 	w.tellDrops()
 	w.trouble.end(w.logger, "the spool can be written again", "path", w.path)
 }
@@ -224,7 +226,7 @@ func (w *writer) transact(c task) (*transaction, error) {
 	}
 	t, err := w.try(c, limit)
 	if isFull(err) && w.file.MustMend() { // the list of free pages may be what has no room
-		w.mendRest()
+		_ = w.mendRest() // else it stays full
 		t, err = w.try(c, limit)
 	}
 	for n := w.need(c.group); isFull(err) && w.extendFor(c, n); n *= 2 {

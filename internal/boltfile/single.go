@@ -2,7 +2,9 @@ package boltfile
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -19,6 +21,19 @@ import (
 //
 // All bytes of a head are known from elsewhere, so nothing is lost by that. They are written to pages in use, which nobody
 // else reads, and need not be durable.
+//
+// A disk may also be unable to read a single's pages. bbolt would fault on them, so such a page is written anew, whole, which
+// makes a disk use another place for it. That is done only when the single is removed: what can't be read now may be readable
+// later, as where the way to the disk is cut for a while.
+
+// ErrDisk says that the disk did not read or write the pages of a single. The others, and the file, are as they were.
+var ErrDisk = errors.New("the disk fails")
+
+// Pages are the file's pages as singles are read and mended.
+type Pages interface {
+	io.ReaderAt
+	io.WriterAt
+}
 
 // PutSingle stores a value in a bucket of its own within b, both under the key. The value must not change before the
 // transaction has ended.
@@ -33,20 +48,22 @@ func PutSingle(b *bolt.Bucket, key, value []byte) error {
 	return own.Put(key, value)
 }
 
-// DeleteSingle removes the bucket with that key, if there is one.
+// DeleteSingle removes the bucket with that key, if there is one, whether the disk can read it or not. The error wraps
+// ErrDisk where the disk can't write it either.
 func (s *Sized) DeleteSingle(b *bolt.Bucket, key []byte) error {
 	own := b.Bucket(key)
 	if own == nil {
 		return nil
 	}
-	if _, err := s.mend(own, key); err != nil {
+	if _, err := s.mend(own, key, true); err != nil {
 		return err
 	}
 	return b.DeleteBucket(key)
 }
 
 // ReadSingle appends to buf the value in the bucket with that key, at most n bytes of it, or nothing if there is no such
-// bucket. It may be called at any time within a transaction.
+// bucket. It may be called at any time within a transaction. Where the error wraps ErrDisk, the bytes before those that the
+// disk can't read are appended.
 func (s *Sized) ReadSingle(buf []byte, b *bolt.Bucket, key []byte, n int64) ([]byte, error) {
 	own := b.Bucket(key)
 	if own == nil {
@@ -60,10 +77,19 @@ func (s *Sized) ReadSingle(buf []byte, b *bolt.Bucket, key []byte, n int64) ([]b
 	n = min(n, single.Length)
 	at := len(buf)
 	buf = append(buf, make([]byte, n)...)
-	if _, err := s.file.ReadAt(buf[at:], single.At()); err != nil {
-		return buf[:at], s.breakWith(err)
+	got, err := s.Pages.ReadAt(buf[at:], single.At())
+	return buf[:at+got], s.failed(err)
+}
+
+// failed returns what it means that pages in use could not be read or written: the disk fails, or the file was cut.
+func (s *Sized) failed(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, io.EOF):
+		return s.breakWith(err)
 	}
-	return buf, nil
+	return fmt.Errorf("%w: %w", ErrDisk, err)
 }
 
 // SingleLength returns the length of the value in the bucket with that key, 0 if there is none.
@@ -87,7 +113,8 @@ func (s *Sized) single(own *bolt.Bucket, key []byte) (bolttree.Single, bool) {
 func (s *Sized) MustMend() bool { return s.unseen && s.Free()/s.pageSize > maxFreelist }
 
 // MendSome puts right the heads of the next n singles of a bucket, the only one that has some, and says how many were not.
-// It begins with the first one, and ends behind the last.
+// It begins with the first one, and ends behind the last. Where the error wraps ErrDisk, the next call begins with the single
+// that can't be read.
 func (s *Sized) MendSome(bucket []byte, n int) (mended int, err error) {
 	if err := s.Check(); err != nil {
 		return 0, err // it may be another's pages that are there now
@@ -98,17 +125,16 @@ func (s *Sized) MendSome(bucket []byte, n int) (mended int, err error) {
 		key, value := c.Seek(s.seen)
 		for ; key != nil && n > 0; key, value = c.Next() {
 			n--
+			if value == nil {
+				was, err := s.mend(b.Bucket(key), key, false)
+				if err != nil {
+					return err
+				}
+				if was {
+					mended++
+				}
+			}
 			s.seen = append(append(s.seen[:0], key...), 0)
-			if value != nil {
-				continue
-			}
-			was, err := s.mend(b.Bucket(key), key)
-			if err != nil {
-				return err
-			}
-			if was {
-				mended++
-			}
 		}
 		s.unseen = key != nil
 		return nil
@@ -116,19 +142,22 @@ func (s *Sized) MendSome(bucket []byte, n int) (mended int, err error) {
 	return mended, err
 }
 
-// mend puts the head of a single right, and says whether it was not.
-func (s *Sized) mend(own *bolt.Bucket, key []byte) (bool, error) {
+// mend puts the head of a single right, and says whether it was not. One that the disk can't read it gives up if it may.
+func (s *Sized) mend(own *bolt.Bucket, key []byte, giveUp bool) (bool, error) {
 	single, ok := s.single(own, key)
 	if !ok {
 		return false, nil
 	}
 	want, at := single.Head(), int64(single.Page)*s.pageSize
 	head := make([]byte, len(want))
-	if n, _ := s.file.ReadAt(head, at); bytes.Equal(head[:n], want) {
-		return false, nil
+	_, err := s.Pages.ReadAt(head, at)
+	if err = s.failed(err); errors.Is(err, ErrDisk) && giveUp {
+		rest := -int64(len(want)) & (s.pageSize - 1) // to write a part of a page would mean to read it
+		want, err = append(want, make([]byte, rest)...), nil
 	}
-	if _, err := s.file.WriteAt(want, at); err != nil {
-		return true, s.breakWith(fmt.Errorf("page %d is damaged: %w", single.Page, err))
+	if err != nil || bytes.Equal(head, want) {
+		return false, err
 	}
-	return true, nil
+	_, err = s.Pages.WriteAt(want, at)
+	return true, s.failed(err)
 }

@@ -215,8 +215,54 @@ func TestFailureBesideADamagedSingle(t *testing.T) {
 	}
 }
 
-// damageSingle clears the head of a single's page.
-func damageSingle(t *testing.T, path string, key []byte) {
+// TestUnreadableSingle has a disk that can't read a page of a single: the first, of which bbolt finds another content in its
+// memory, or one behind it.
+func TestUnreadableSingle(t *testing.T) {
+	for _, bad := range []int64{0, 1} {
+		path := filepath.Join(damagetest.Dir(t), "x.db")
+		f := openSized(t, path)
+		putSingles(t, f, 0, 20_000, 20_000, 20_000)
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		first := placeOf(t, path, singleKey(1)) / 4096
+		damageSingle(t, path, singleKey(1))
+		f = openSized(t, path)
+		disk := &damagetest.BadPages{File: f.Pages, Bad: map[int64]bool{first + bad: true}}
+		f.Pages = disk
+
+		err := f.View(func(tx *bolt.Tx) error {
+			for i, want := range []int{20_000, int(bad) * (4096 - 36), 20_000} {
+				value, err := f.ReadSingle(nil, tx.Bucket(bucketSingles), singleKey(i), 1<<20)
+				if !bytes.Equal(value, singleValue(i, want)) || errors.Is(err, boltfile.ErrDisk) != (i == 1) {
+					t.Errorf("page %d: value %d has %d bytes, %v", bad, i, len(value), err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if _, err := f.MendSome(bucketSingles, 3); errors.Is(err, boltfile.ErrDisk) != (bad == 0) {
+				t.Errorf("page %d: mended: %v", bad, err)
+			}
+		}
+		if bad == 0 && !disk.Bad[first] {
+			t.Error("what the disk can't read now was given up")
+		}
+		deleteSingles(t, f, 1)
+		if err := errors.Join(f.Broken(), f.Close()); err != nil {
+			t.Error(err)
+		}
+		if found := problems(t, path); len(found) > 0 {
+			t.Error(found)
+		}
+	}
+}
+
+// placeOf returns where a single's pages begin.
+func placeOf(t *testing.T, path string, key []byte) int64 {
 	t.Helper()
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -230,9 +276,20 @@ func damageSingle(t *testing.T, path string, key []byte) {
 	if !ok {
 		t.Fatalf("no single %x", key)
 	}
+	return e.At - int64(len(key)) - 32
+}
+
+// damageSingle clears the head of a single's page.
+func damageSingle(t *testing.T, path string, key []byte) {
+	t.Helper()
+	at := placeOf(t, path, key)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range 32 {
-		content[e.At-int64(len(key))-32+int64(i)] = byte(random.Uint32())
+		content[at+int64(i)] = byte(random.Uint32())
 	}
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 // The methods must not be called concurrently with a transaction that writes, unless they say otherwise.
 type Sized struct {
 	*DB
+	Pages    Pages // the file, but in tests of a disk that fails
 	end      int64 // up to here the file has blocks on the disk
 	pageSize int64
 	unseen   bool   // there may be singles at whose pages nobody has looked
@@ -41,7 +42,7 @@ func OpenSized(path string, pageSize int, visit Visitor) (*Sized, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	db.AllocSize = 0 // bbolt asks for the pages that it needs, and no more
-	s := &Sized{DB: db, end: info.Size(), pageSize: int64(db.Info().PageSize), unseen: !made}
+	s := &Sized{DB: db, Pages: db.file, end: info.Size(), pageSize: int64(db.Info().PageSize), unseen: !made}
 	if err := allocate(db.file, 0, s.end); err != nil && !isFull(err) {
 		return nil, errors.Join(err, db.Close())
 	}
