@@ -56,6 +56,9 @@ func (s *Source) cutShort(g *generation, begins beginning) {
 	if begins.size == 0 || g.dead {
 		delete(s.begins, g)
 	}
+	if g.lineage == nil {
+		return // to be found again if a section covers it again
+	}
 	if g.inflight {
 		g.more = true // to be found again when the spool has what was read
 		return

@@ -212,6 +212,9 @@ func (r *reader) lookInto(ctx context.Context, g *generation, c *candidates) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if g.inside != c {
+		return // nobody asks any more
+	}
 	c.found, c.known, g.sought = found, true, !moved
 	s.searchLocked(g)
 }
@@ -256,12 +259,11 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 	s.settle(ctx, l)
 }
 
-// unasked drops what was asked about a generation that no section covers any more. If one does again, it is found again.
-func (s *Source) unasked(g *generation) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// unaskLocked drops what was asked about a generation that leaves its lineage: no worker may come by to find it out. If a
+// section covers it again, it is asked anew.
+func (s *Source) unaskLocked(g *generation) {
 	g.truncated = false
-	if g.inside.looked() {
+	if g.inside != nil {
 		g.inside, g.sought = nil, false
 		s.looking--
 	}

@@ -370,6 +370,53 @@ func TestCompressedWhileItsLinesAreUnderWay(t *testing.T) {
 	}
 }
 
+// TestNobodyWaitsForWhatIsLookedForNoMore has a file be looked for in a compressed one while a worker is about to open it, and a
+// reload leave it without a section, or its inode be another file's. Deleted files are not let go before it is known what
+// compressed ones hold.
+func TestNobodyWaitsForWhatIsLookedForNoMore(t *testing.T) {
+	for _, reload := range []bool{true, false} {
+		for _, late := range []bool{true, false} { // the worker is at it already
+			t.Run(fmt.Sprintf("reload=%v,late=%v", reload, late), func(t *testing.T) {
+				f := newFixture(t, "app.log")
+				f.write("app.log", lines("a", 0, 50))
+				f.up()
+				f.wants("app", lines("a", 0, 50))
+				f.down()
+				f.write("app.log", lines("a", 50, 90))
+				s, _ := f.scanned()
+				l, g, r := s.lineages[f.path("app.log")], s.next(), &reader{source: s}
+				f.pack("app.log", "app.log.1.gz")
+				s.settle(t.Context(), l)
+				asked := g.inside
+				if s.looking != 1 || asked == nil {
+					t.Fatal("it is not looked for")
+				}
+				if reload {
+					s.sections = nil
+					s.redirect()
+				} else {
+					s.drop(g)
+				}
+				if late {
+					r.lookInto(t.Context(), g, asked)
+				}
+				s.release(g, false)
+				for range len(s.ready) {
+					ready := s.next()
+					s.release(ready, r.read(t.Context(), ready))
+				}
+				s.handleKick(t.Context())
+				if s.looking != 0 {
+					t.Errorf("%d are looked for", s.looking)
+				}
+				if g.inside != nil || g.sought {
+					t.Error("it will never be looked for again")
+				}
+			})
+		}
+	}
+}
+
 // known waits until the spool knows of so many files.
 func (f *fixture) known(n int) {
 	f.t.Helper()

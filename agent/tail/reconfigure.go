@@ -83,6 +83,7 @@ func (s *Source) redirect() {
 // are read again, order is established anew.
 func (s *Source) uncoverLocked(l *lineage) {
 	for _, g := range l.generations {
+		s.unaskLocked(g)
 		g.lineage, g.after, g.cleared, g.pending = nil, nil, 0, 0
 		s.releaseLocked(g, func(*waiter) bool { return true })
 	}

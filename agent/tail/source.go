@@ -267,9 +267,6 @@ func (s *Source) handleKick(ctx context.Context) {
 		}
 	}
 	for _, g := range searched {
-		if g.lineage == nil {
-			s.unasked(g)
-		}
 		s.mu.Lock()
 		looked, looking, truncated := g.inside.looked(), g.inside != nil, g.truncated
 		s.mu.Unlock()

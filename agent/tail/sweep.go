@@ -94,6 +94,7 @@ func (s *Source) drop(g *generation) {
 	s.mu.Lock()
 	delete(s.failures, g)
 	delete(s.begins, g)
+	s.unaskLocked(g)
 	g.dead, g.lineage = true, nil // who still holds it must not settle a lineage that may have ended
 	s.releaseLocked(g, func(*waiter) bool { return true })
 	if l != nil {
