@@ -74,7 +74,8 @@ func (s *Source) resolve(ctx context.Context, g *generation) {
 	at, siblings := s.collect(l)
 	if s.occupierOf(nil, siblings) != nil || s.lookingInside(ctx, l, at, siblings, byInode(siblings)) {
 		s.mu.Lock()
-		g.truncated = false // to be found again
+		g.truncated = false // to be found again,
+		g.active = now()    // and soon, however long it was idle
 		s.mu.Unlock()
 		s.schedule(g, now().Add(s.cfg.PollInterval))
 		return
