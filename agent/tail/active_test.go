@@ -202,9 +202,11 @@ func TestSightsAreStoredInTheirOrder(t *testing.T) {
 }
 
 // TestStopSaysWhatIsUnknown has a spool that takes nothing: a stop does not wait for it for long, and says what that may cost.
+// What was rotated away before the first start is never read anyhow.
 func TestStopSaysWhatIsUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, "app.log").blind()
+		f.write("app.log.1", "old\n")
 		f.write("app.log", lines("a", 0, 10))
 		f.cfg.Spool = slowSpool{f.spool, time.Hour}
 		f.up()
@@ -218,6 +220,21 @@ func TestStopSaysWhatIsUnknown(t *testing.T) {
 			t.Error("nothing was said")
 		}
 	})
+}
+
+// TestStopKnowsATruncatedFile though its new beginning is not stored.
+func TestStopKnowsATruncatedFile(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", "one\n")
+	s, _ := f.scanned()
+	work, kill := context.WithCancel(t.Context())
+	f.spool.do(func() { f.spool.blocked = make(chan struct{}) })
+	s.restart(work, s.byName[f.path("app.log")], nil, nil)
+	if s.sayUnknown(); !s.registering() || strings.Contains(f.logged.String(), "files=") {
+		t.Error("it counts as unknown")
+	}
+	kill()
+	s.commits.Wait()
 }
 
 // TestRotatedFileOfTheFirstStartIsNeverRead has a file that was rotated away before the first start get lines after it, as the

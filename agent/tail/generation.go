@@ -57,7 +57,8 @@ type generation struct {
 	orphaned  bool // its inode is another file's by now
 	proven    bool // it was read to its end since New
 
-	unregistered bool  // its first checkpoint is not stored yet; that counts as a batch in flight
+	stored       bool  // the spool has a checkpoint of it, or of what it takes the place of
+	unregistered bool  // the checkpoint that was registered is not stored yet; that counts as a batch in flight
 	inflight     bool  // a batch is being appended
 	more         bool  // to be queued when the batch in flight is committed
 	blockers     int32 // number of waiters that hold it up
@@ -102,7 +103,7 @@ func fromCheckpoint(c checkpoint) *generation {
 	return &generation{
 		id: c.id, path: c.path, log: c.log, ordinal: c.ordinal, mtime: c.mtime, checked: c.checked,
 		position: c.position, committed: c.position, seen: c.position, cleared: c.position,
-		head: c.head, tail: c.tail, dormant: true, links: 1, dueIndex: -1,
+		head: c.head, tail: c.tail, dormant: true, stored: true, links: 1, dueIndex: -1,
 	}
 }
 

@@ -101,10 +101,15 @@ func (s *Source) sayUnknown() {
 	defer s.mu.Unlock()
 	files := 0
 	for _, r := range s.registrations {
-		files += len(r.found)
+		for _, g := range r.found {
+			if g.ordinal > 0 && !g.stored {
+				files++
+			}
+		}
 	}
 	if files > 0 {
-		s.log.Warn("the spool did not store in time that files were found; those that are rotated away before the next start may be taken for old ones, and not be read", "files", files)
+		s.log.Warn("the spool did not store in time that files were found; "+
+			"those that are rotated away before the next start may be taken for old ones, and not be read", "files", files)
 	}
 }
 
@@ -118,7 +123,7 @@ func (s *Source) registered(n int) (more bool) {
 	}
 	for _, r := range done {
 		for _, g := range r.found {
-			g.unregistered = false
+			g.unregistered, g.stored = false, true
 			s.committedLocked(g, g.committed)
 		}
 		if r.saw != (sight{}) {
