@@ -94,7 +94,7 @@ func (w *writer) beginCompaction() error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	to, err := boltfile.OpenSized(path, pageSize(w.maxSize), nil)
+	to, err := boltfile.OpenSized(path, pageSize(w.maxSize), bucketBlocks, nil)
 	if err != nil {
 		return err
 	}

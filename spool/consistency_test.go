@@ -72,7 +72,7 @@ func spoolOf(t *testing.T, path string, texts ...string) *Spool {
 // changeSpool changes the record of log "a", and the blocks.
 func changeSpool(t *testing.T, path string, change func(q *queue, b blocks) error) {
 	t.Helper()
-	db, err := boltfile.OpenSized(path, 0, nil)
+	db, err := boltfile.OpenSized(path, 0, bucketBlocks, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func (w *writer) mendRest() error {
 
 // mendSome looks at the pages of some blocks.
 func (w *writer) mendSome() error {
-	mended, err := w.file.MendSome(bucketBlocks, mendStep)
+	mended, err := w.file.MendSome(mendStep)
 	w.noteFailure()
 	if mended > 0 {
 		w.logger.Warn("pages of the spool were damaged: their blocks are sent if that is all that is wrong with them",

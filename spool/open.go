@@ -86,7 +86,7 @@ func openSound(d writable, path string, o Options) (*writer, error) {
 }
 
 func openFile(path string, page int, visit boltfile.Visitor) (*boltfile.Sized, error) {
-	file, err := boltfile.OpenSized(path, page, visit)
+	file, err := boltfile.OpenSized(path, page, bucketBlocks, visit)
 	if err != nil {
 		return nil, openError(path, err)
 	}

@@ -54,27 +54,21 @@ func Open(path string) (*DB, error) { return OpenWith(path, 0) }
 
 // OpenWith is Open, and if the file is new it gets pages of that size, in bytes.
 func OpenWith(path string, pageSize int) (*DB, error) {
-	db, _, err := open(path, pageSize, inspection{singles: true})
+	db, _, err := open(path, pageSize, (*bolttree.File).Sound, nil)
 	return db, err
 }
 
-// inspection is how a file is looked at before bbolt gets it.
-type inspection struct {
-	singles bool // the pages of singles are read too
-	visit   Visitor
-}
+// look is how a file is looked at before bbolt gets it: Sound or SoundButSingles of package bolttree.
+type look func(tree *bolttree.File, visit func(bucket string, e bolttree.Element)) (free []uint64, err error)
 
-func (i inspection) of(tree *bolttree.File) (free []uint64, err error) {
-	return tree.Sound(i.singles, i.visit)
-}
-
-// open opens the file. A new one, which it says, gets pages of that size, or if it is 0, of the system's.
-func open(path string, pageSize int, inspect inspection) (_ *DB, made bool, err error) {
+// open opens the file. A new one gets pages of that size, or if it is 0, of the system's. All says whether all its pages
+// were looked at though look leaves some out: there are none yet, or bbolt needed it.
+func open(path string, pageSize int, look look, visit Visitor) (_ *DB, all bool, err error) {
 	file, err := Lock(path, true)
 	if err != nil {
 		return nil, false, err
 	}
-	made, err = prepare(file, inspect)
+	made, all, err := prepare(file, look, visit)
 	if err != nil {
 		return nil, false, errors.Join(err, file.Close())
 	}
@@ -96,7 +90,7 @@ func open(path string, pageSize int, inspect inspection) (_ *DB, made bool, err 
 	if err != nil {
 		return nil, false, errors.Join(err, db.Close())
 	}
-	return db, made, nil
+	return db, made || all, nil
 }
 
 // openBolt hands the file to bbolt, which closes it also when it fails.
@@ -198,39 +192,40 @@ func SyncFolder(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// prepare checks the file, and says whether bbolt will have to make its first pages.
-func prepare(file *os.File, inspect inspection) (made bool, err error) {
+// prepare checks the file, and says whether bbolt will have to make its first pages, and whether it has looked at all pages
+// though look leaves some out.
+func prepare(file *os.File, look look, visit Visitor) (made, all bool, err error) {
 	info, err := file.Stat()
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	if !info.Mode().IsRegular() {
-		return false, fmt.Errorf("%s is not a regular file", file.Name())
+		return false, false, fmt.Errorf("%s is not a regular file", file.Name())
 	}
 	if info.Size() == 0 {
-		return true, nil
+		return true, false, nil
 	}
 	tree, err := bolttree.Open(file, info.Size())
 	if err != nil && unfinished(file, info.Size()) {
-		return true, file.Truncate(0)
+		return true, false, file.Truncate(0)
 	}
 	var free []uint64
 	if err == nil {
-		free, err = inspect.of(tree)
+		free, err = look(tree, visit)
 	}
 	if err == nil && !tree.HasFreeList() {
-		var written bool
-		if written, err = writeFreeList(file, tree, free); err != nil {
-			return false, err
+		written, failure := writeFreeList(file, tree, free)
+		if failure != nil {
+			return false, false, failure
 		}
-		if !written {
-			_, err = inspection{singles: true}.of(tree) // bbolt will look at all pages
+		if all = !written; all {
+			_, err = tree.Sound(nil) // bbolt will look at them
 		}
 	}
 	if err != nil {
-		return false, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return false, false, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	return false, nil
+	return false, all, nil
 }
 
 // maxFirstPages bounds the bytes of the first four pages of a file.

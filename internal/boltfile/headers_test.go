@@ -58,7 +58,7 @@ func TestOverwrittenWhileOpen(t *testing.T) {
 
 // TestOwnTransactionsAreNotForeign changes a file in all ways that fail or not, and looks at it after each.
 func TestOwnTransactionsAreNotForeign(t *testing.T) {
-	db, err := boltfile.OpenSized(filled(t), 0, nil)
+	db, err := boltfile.OpenSized(filled(t), 0, bucketSingles, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestOwnTransactionsAreNotForeign(t *testing.T) {
 // TestFreeListOverwritten: bbolt would take the number of pages to free from the garbage.
 func TestFreeListOverwritten(t *testing.T) {
 	path := filled(t)
-	db, err := boltfile.OpenSized(path, 0, nil)
+	db, err := boltfile.OpenSized(path, 0, bucketSingles, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,21 +108,21 @@ func (s *Sized) single(own *bolt.Bucket, key []byte) (bolttree.Single, bool) {
 	return bolttree.AsSingle(key, uint64(own.Root()), own.Sequence(), s.pageSize)
 }
 
-// MustMend says whether MendSome has something to do: until then each transaction stores the list of free pages, however
+// MustMend says whether MendSome has something to do. While it has, each transaction stores the list of free pages, however
 // long.
-func (s *Sized) MustMend() bool { return s.unseen && s.Free()/s.pageSize > maxFreelist }
+func (s *Sized) MustMend() bool { return s.toMend && s.Free()/s.pageSize > maxFreelist }
 
-// MendSome puts right the heads of the next n singles of a bucket, the only one that has some, and says how many were not.
+// MendSome puts right the heads of the next n singles, and says how many were not.
 // It begins with the first one, and ends behind the last. Where the error wraps ErrDisk, the next call begins with the single
 // that can't be read.
-func (s *Sized) MendSome(bucket []byte, n int) (mended int, err error) {
+func (s *Sized) MendSome(n int) (mended int, err error) {
 	if err := s.Check(); err != nil {
 		return 0, err // it may be another's pages that are there now
 	}
 	err = s.View(func(tx *bolt.Tx) error { // as long as it lasts, the pages of its singles are not used otherwise
-		b := tx.Bucket(bucket)
+		b := tx.Bucket(s.singles)
 		c := b.Cursor()
-		key, value := c.Seek(s.seen)
+		key, value := c.Seek(s.mendFrom)
 		for ; key != nil && n > 0; key, value = c.Next() {
 			n--
 			if value == nil {
@@ -134,9 +134,9 @@ func (s *Sized) MendSome(bucket []byte, n int) (mended int, err error) {
 					mended++
 				}
 			}
-			s.seen = append(append(s.seen[:0], key...), 0)
+			s.mendFrom = append(append(s.mendFrom[:0], key...), 0)
 		}
-		s.unseen = key != nil
+		s.toMend = key != nil
 		return nil
 	})
 	return mended, err

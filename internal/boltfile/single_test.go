@@ -105,7 +105,7 @@ func TestDamagedSingles(t *testing.T) {
 		if err := os.WriteFile(path, damaged, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		f, err := boltfile.OpenSized(path, 0, nil)
+		f, err := boltfile.OpenSized(path, 0, bucketSingles, nil)
 		if errors.Is(err, boltfile.ErrDamaged) {
 			refused++
 			continue
@@ -199,7 +199,7 @@ func TestFailureBesideADamagedSingle(t *testing.T) {
 	fail()
 	mended := 0
 	for f.MustMend() {
-		n, err := f.MendSome(bucketSingles, 7)
+		n, err := f.MendSome(7)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,7 +244,7 @@ func TestUnreadableSingle(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 {
-			if _, err := f.MendSome(bucketSingles, 3); errors.Is(err, boltfile.ErrDisk) != (bad == 0) {
+			if _, err := f.MendSome(3); errors.Is(err, boltfile.ErrDisk) != (bad == 0) {
 				t.Errorf("page %d: mended: %v", bad, err)
 			}
 		}

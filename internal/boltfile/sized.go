@@ -21,8 +21,9 @@ type Sized struct {
 	Pages    Pages // the file, but in tests of a disk that fails
 	end      int64 // up to here the file has blocks on the disk
 	pageSize int64
-	unseen   bool   // there may be singles at whose pages nobody has looked
-	seen     []byte // the keys of those at which MendSome has looked are below
+	singles  []byte // the bucket that has some; no other may
+	toMend   bool   // there may be some at whose pages nobody has looked,
+	mendFrom []byte // under this key and those behind it
 }
 
 // maxFreelist is the number of free pages up to which each transaction stores their list. With it the file opens at
@@ -31,9 +32,9 @@ const maxFreelist = 4096
 
 // OpenSized opens the file as Open does; a new one gets pages of that size, in bytes, or if it is 0, of the system's. It
 // extends the file by nothing, but gives it the blocks that it lacks within its length, if the disk has them. It does not
-// read the pages of singles. The visitor may be nil.
-func OpenSized(path string, pageSize int, visit Visitor) (*Sized, error) {
-	db, made, err := open(path, pageSize, inspection{visit: visit})
+// read the pages of singles, which only the bucket of that name may have. The visitor may be nil.
+func OpenSized(path string, pageSize int, singles []byte, visit Visitor) (*Sized, error) {
+	db, all, err := open(path, pageSize, (*bolttree.File).SoundButSingles, visit)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +43,7 @@ func OpenSized(path string, pageSize int, visit Visitor) (*Sized, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	db.AllocSize = 0 // bbolt asks for the pages that it needs, and no more
-	s := &Sized{DB: db, Pages: db.file, end: info.Size(), pageSize: int64(db.Info().PageSize), unseen: !made}
+	s := &Sized{DB: db, Pages: db.file, end: info.Size(), pageSize: int64(db.Info().PageSize), singles: singles, toMend: !all}
 	if err := allocate(db.file, 0, s.end); err != nil && !isFull(err) {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -52,7 +53,7 @@ func OpenSized(path string, pageSize int, visit Visitor) (*Sized, error) {
 // Update runs a transaction that may use the file up to the limit, in bytes, and free pages wherever they are.
 func (s *Sized) Update(limit int64, fn func(*bolt.Tx) error) error {
 	s.MaxSize = int(max(min(limit, s.end), s.pageSize))
-	s.NoFreelistSync = !s.unseen && s.Free()/s.pageSize > maxFreelist
+	s.NoFreelistSync = !s.toMend && s.Free()/s.pageSize > maxFreelist
 	return s.DB.Update(fn)
 }
 

@@ -16,7 +16,7 @@ import (
 
 func openSized(t *testing.T, path string) *boltfile.Sized {
 	t.Helper()
-	f, err := boltfile.OpenSized(path, 0, nil)
+	f, err := boltfile.OpenSized(path, 0, bucketSingles, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestReplacedFileIsNotTaken(t *testing.T) {
 	}
 	second := make(chan result)
 	go func() {
-		f, err := boltfile.OpenSized(path, 0, nil)
+		f, err := boltfile.OpenSized(path, 0, bucketSingles, nil)
 		second <- result{f, err}
 	}()
 	time.Sleep(20 * time.Millisecond) // it waits for the lock now, for 100 ms at most

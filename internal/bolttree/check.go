@@ -12,9 +12,17 @@ func (f *File) Check(limit int, visit func(bucket string, e Element)) []error {
 	return problems
 }
 
-// Sound does what Check does, but unless singles is set it takes their pages for sound without reading them. It returns the
-// first problem, and if there is none the pages that no tree uses, in their order.
-func (f *File) Sound(singles bool, visit func(bucket string, e Element)) (free []uint64, err error) {
+// Sound does what Check does. It returns the first problem, and if there is none the pages that no tree uses, in their order.
+func (f *File) Sound(visit func(bucket string, e Element)) (free []uint64, err error) {
+	return f.sound(true, visit)
+}
+
+// SoundButSingles is Sound, but takes the pages of singles for sound without reading them.
+func (f *File) SoundButSingles(visit func(bucket string, e Element)) (free []uint64, err error) {
+	return f.sound(false, visit)
+}
+
+func (f *File) sound(singles bool, visit func(string, Element)) (free []uint64, err error) {
 	problems, used := f.check(1, singles, visit)
 	if len(problems) > 0 {
 		return nil, problems[0]

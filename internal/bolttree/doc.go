@@ -12,7 +12,7 @@
 //   - Nothing is written here, and nothing is mapped: a file that shrinks meanwhile is an error of a read.
 //   - What Check passes, bbolt can open, read and change: it looks at each number that bbolt goes by. Only values are
 //     left to their owner.
-//   - What Sound passes is so too, once each single (see single.go) begins with its Head: that is left to who lets bbolt
+//   - What SoundButSingles passes is so too, once each single (see single.go) begins with its Head: that is left to who lets bbolt
 //     go there. Whatever its pages hold, no other page is among them.
 //
 // # Layout of a bbolt file

@@ -65,8 +65,8 @@ func TestSinglesAreWhereTheirCountersSay(t *testing.T) {
 	for _, pageSize := range []int{4096, 16384} {
 		content := withSingles(t, pageSize)
 		f := open(t, content)
-		visited := func(singles bool) (free []uint64, seen []string) {
-			free, err := f.Sound(singles, func(_ string, e bolttree.Element) {
+		visited := func(look func(func(string, bolttree.Element)) ([]uint64, error)) (free []uint64, seen []string) {
+			free, err := look(func(_ string, e bolttree.Element) {
 				seen = append(seen, fmt.Sprintf("%s in %s at %d: %d", e.Key, e.Owner, e.At, e.Size))
 			})
 			if err != nil {
@@ -74,8 +74,8 @@ func TestSinglesAreWhereTheirCountersSay(t *testing.T) {
 			}
 			return free, seen
 		}
-		free, seen := visited(false)
-		wantFree, want := visited(true)
+		free, seen := visited(f.SoundButSingles)
+		wantFree, want := visited(f.Sound)
 		if !slices.Equal(free, wantFree) || !slices.Equal(seen, want) || len(free) == 0 {
 			t.Errorf("without a look at the pages:\n%v\n%v\nwith it:\n%v\n%v", free, seen, wantFree, want)
 		}
@@ -117,7 +117,7 @@ func TestCountersThatSayNothing(t *testing.T) {
 func TestPagesOfSinglesMustFit(t *testing.T) {
 	content := withSingles(t, 4096)
 	f := open(t, content)
-	free, err := f.Sound(false, nil)
+	free, err := f.SoundButSingles(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestPagesOfSinglesMustFit(t *testing.T) {
 		1: true, used: true, f.Meta().Pages: true, f.Meta().Pages - 1: true, 1 << 40: true, 1 << 63: true, free[two]: false,
 	} {
 		damaged := bytes.ReplaceAll(content, element(178, 0), element(178, page))
-		if _, err := open(t, damaged).Sound(false, nil); (err != nil) != bad {
+		if _, err := open(t, damaged).SoundButSingles(nil); (err != nil) != bad {
 			t.Errorf("page %d of %d: %v", page, f.Meta().Pages, err)
 		}
 	}
