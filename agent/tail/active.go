@@ -126,6 +126,10 @@ type sight struct {
 
 // sawAll records that all that there was when a scan began is known now, or will be once what is queued is stored: were the
 // time stored before that, a crash would leave files that are older and yet unknown.
+//
+// That is not so of a path that waits for what is on its way to the spool, or for its reader: what came beside it while
+// nothing was running may be unknown yet, and is left out after a crash. Yet the time goes on, or deleted files would stay open
+// for as long as any log is stuck.
 func (s *Source) sawAll(ctx context.Context) {
 	saw := sight{at: s.scans.began, stamp: s.scans.stamp}
 	s.mu.Lock()
