@@ -63,12 +63,12 @@ type Config struct {
 	CutMark      string        // put behind each piece of such a line but the last
 	MaxOpen      int           // descriptors kept open for files that have nothing to read, default 512
 
-	scanShare time.Duration                       // from one scan to the next it is at least so many times what one takes, default 100
-	chunk     int                                 // bytes read at a time, default 2 MiB
-	open      func(path string) (*os.File, error) // default: openFile
-	stat      func(path string) (fileStat, error) // default: statPath
-	fstat     func(*os.File) (fileStat, error)    // default: statFile
-	watch     func() (*watcher, error)            // default: newWatcher
+	scanFactor int                                 // from one scan to the next it is at least so many times what one takes, default 100
+	chunk      int                                 // bytes read at a time, default 2 MiB
+	open       func(path string) (*os.File, error) // default: openFile
+	stat       func(path string) (fileStat, error) // default: statPath
+	fstat      func(*os.File) (fileStat, error)    // default: statFile
+	watch      func() (*watcher, error)            // default: newWatcher
 }
 
 const (
@@ -115,8 +115,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxOpen <= 0 {
 		c.MaxOpen = 512
 	}
-	if c.scanShare == 0 {
-		c.scanShare = defaultScanShare
+	if c.scanFactor == 0 {
+		c.scanFactor = defaultScanFactor
 	}
 	if c.chunk == 0 {
 		c.chunk = defaultChunk

@@ -271,7 +271,7 @@ func newFixtureIn(t tb, dir string, globs ...string) *fixture {
 	f.cfg = Config{
 		Sections: []Section{{Paths: globs, Log: "{stem}", Codec: block.S2}}, Host: "web-7", Spool: f.spool,
 		Logger:       slog.New(slog.NewTextHandler(f.logged, nil)),
-		scanShare:    1, // a scan takes long where the machine is busy, and tests wait for the next one
+		scanFactor:   1, // a scan takes long where the machine is busy, and tests wait for the next one
 		PollInterval: 2 * time.Millisecond, ScanInterval: 10 * time.Millisecond, Grace: time.Minute, ForgetAfter: time.Hour,
 	}
 	t.Cleanup(func() {

@@ -26,11 +26,11 @@ type scanState struct {
 	pruning bool          // folders may be watched in vain
 }
 
-// The part of the time that scans may take is 1/Config.scanShare; with very many files, and events of all folders, as
+// The part of the time that scans may take is 1/Config.scanFactor; with very many files, and events of all folders, as
 // little as a third of that.
 const (
-	defaultScanShare = 100
-	watchedShare     = 3
+	defaultScanFactor = 100
+	watchedFactor     = 3
 )
 
 func (st *scanState) timer() <-chan time.Time {
@@ -60,7 +60,7 @@ func (s *Source) scanSoon() {
 		s.scans.again = true // the one that runs may have passed by already
 		return
 	}
-	delay := min(s.scans.cost*s.cfg.scanShare/10, s.cfg.ScanInterval)
+	delay := min(s.scanRest()/10, s.cfg.ScanInterval)
 	if due := time.Now().Add(delay); due.Before(s.scans.due) { // else a flood of events would put it off for ever
 		s.scans.due = due
 		s.scans.next.Reset(delay)
@@ -112,11 +112,15 @@ func (s *Source) applyScan(ctx context.Context, w *walk) {
 	s.scanned.Add(1)
 }
 
+// scanRest returns the time that must be between two scans, by what the last one has cost.
+func (s *Source) scanRest() time.Duration { return s.scans.cost * time.Duration(s.cfg.scanFactor) }
+
 // scanLater sets the time of the next scan by what the last one has cost.
 func (s *Source) scanLater(watched bool) {
-	delay := max(s.cfg.ScanInterval, s.scans.cost*s.cfg.scanShare)
+	rest := s.scanRest()
+	delay := max(s.cfg.ScanInterval, rest)
 	if watched && len(s.lineages) > veryMany {
-		delay = max(delay, min(s.scans.cost*s.cfg.scanShare*watchedShare, time.Duration(len(s.lineages))*perWatchedFile))
+		delay = max(delay, min(rest*watchedFactor, time.Duration(len(s.lineages))*perWatchedFile))
 	}
 	s.scans.due = time.Now().Add(delay)
 	if s.scans.next == nil {
