@@ -8,10 +8,7 @@ import (
 )
 
 // A deleted file exists for as long as its descriptor is open, and so does the space that it takes. So it is let go at
-// its end, or when the operator's limit is over; and a clean stop is the last chance for its lines.
-
-// lastChance is how long a clean stop waits for the lines of deleted files, and for the first checkpoints of new ones.
-const lastChance = 500 * time.Millisecond
+// its end, or when the operator's limit is over.
 
 // giveUpLocked finds out whether a deleted file with unread lines has had its time. It is closed then, and ends when nothing
 // of it is on the way to the spool any more. The caller closes what is returned.
@@ -64,61 +61,4 @@ func (s *Source) endGivenUp(ctx context.Context, g *generation) {
 	if !busy {
 		s.letGo(ctx, g)
 	}
-}
-
-// farewell gives deleted files their last chance, and those that were just found: who is rotated away before the next start
-// must be known by then. The lines of deleted files that can't be delivered in time are lost when the descriptors close.
-func (s *Source) farewell() (left []*generation) {
-	limit := time.After(lastChance)
-	for left = s.deletedUnread(); len(left) > 0 || s.registering(); left = s.deletedUnread() {
-		s.mu.Lock()
-		for _, g := range left {
-			g.links, g.closing = 0, true
-			if g.state == idle {
-				s.enqueueLocked(g)
-			}
-		}
-		s.mu.Unlock()
-		select {
-		case <-limit:
-			s.sayUnknown()
-			return left
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
-	return nil
-}
-
-// mournAll counts what a stop has lost: of the deleted files that are left, and of those that were given up with lines on
-// their way to the spool. Nothing else runs any more.
-func (s *Source) mournAll(left []*generation) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, g := range left {
-		s.mournLocked(g, lostStopped, g.committed)
-	}
-	for _, g := range s.byInode {
-		if lost := g.position - g.committed; g.givenUp && !g.dead && lost > 0 {
-			s.loseLocked(g, lostStopped, lost, 0)
-		}
-	}
-}
-
-// deletedUnread returns the open files without a name of which not everything is in the spool.
-func (s *Source) deletedUnread() []*generation {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var left []*generation
-	for e := s.opened.Front(); e != nil; e = e.Next() {
-		g := e.Value.(*descriptor).generation
-		info, err := g.file.Stat()
-		if err != nil {
-			continue
-		}
-		if st := statOf(info); st.links == 0 && g.committed < st.size {
-			g.grown = st.size
-			left = append(left, g)
-		}
-	}
-	return left
 }

@@ -71,6 +71,7 @@
 //	copies.go, packed.go, active.go      copies, compressed files, and which files are old
 //	missed.go                            files that were compressed between two looks
 //	deleted.go, losses.go                the end of deleted files, and what is lost
+//	stop.go                              the last half second
 //	stat.go, probe.go, checkpoint.go     what a file is known by, and how it is stored
 //	generation.go, order.go              the state of one file, and who must wait for whom
 //	queue.go, reader.go                  ready files, and the workers that read them and have blocks made

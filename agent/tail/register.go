@@ -88,31 +88,6 @@ func (s *Source) registrationBatch() (b spool.Batch, n int) {
 	return b, n
 }
 
-// registering says whether something that was found is not stored yet.
-func (s *Source) registering() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.registrations) > 0
-}
-
-// sayUnknown tells what a stop leaves out of the spool.
-func (s *Source) sayUnknown() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	files := 0
-	for _, r := range s.registrations {
-		for _, g := range r.found {
-			if g.ordinal > 0 && !g.stored {
-				files++
-			}
-		}
-	}
-	if files > 0 {
-		s.log.Warn("the spool did not store in time that files were found; "+
-			"those that are rotated away before the next start may be taken for old ones, and not be read", "files", files)
-	}
-}
-
 // registered takes the first n registrations off the queue, lets the generations be read, and closes those that end. It
 // returns whether there are more registrations.
 func (s *Source) registered(n int) (more bool) {
