@@ -20,8 +20,8 @@ import (
 //
 // A copy has the right bytes before the position. One that was complete before the last of these were written is
 // shorter, and is known by its beginning, and by its time: it was last written no later than the file was, but for
-// writeTime. The copies
-// that follow it are of what was written later, between truncations that nobody saw; they are read in full.
+// writeTime. The copies that follow it are of what was written later, between truncations that nobody saw; they are read
+// in full.
 //
 // A truncation of a file of which nothing was read yet leaves no trace in it. So the conductor looks for copies whenever
 // such a file has changed, too. It may be copied and truncated again before it is read; so what it began with before the
@@ -261,7 +261,7 @@ func (s *Source) restartBehind(ctx context.Context, g, copied *generation, unkno
 	missed, err := s.later(g, unknown, behind)
 	if hasMoved(err) {
 		s.mu.Lock()
-		g.sought = false
+		g.lookedInside = false
 		s.mu.Unlock()
 		s.again(g)
 		return
@@ -284,7 +284,7 @@ func (s *Source) restart(ctx context.Context, g, copied *generation, missed []si
 	}
 	s.mu.Lock()
 	s.sayRestartLocked(g, copied, len(missed))
-	g.truncated, g.sought, g.begun, g.vetted = false, false, 0, false
+	g.truncated, g.lookedInside, g.begun, g.vetted = false, false, 0, false
 	delete(s.begins, g)
 	g.position, g.committed, g.seen, g.cleared, g.grown = 0, 0, 0, 0, 0
 	g.head, g.tail, g.within, g.held, g.unsaved = probe{}, probe{}, line.State{}, false, 0

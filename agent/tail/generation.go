@@ -51,11 +51,11 @@ type generation struct {
 	ending  bool // its last batch is under way; nobody may hold it then
 	failing bool // the last open or read failed
 
-	truncated bool // it no longer holds what was read of it; the conductor decides before it is read again
-	vetted    bool // copies were looked for since it began as Source.begins says
-	sought    bool // candidates were looked into once since it was last seen
-	orphaned  bool // its inode is another file's by now
-	proven    bool // it was read to its end since New
+	truncated    bool // it no longer holds what was read of it; the conductor decides before it is read again
+	vetted       bool // copies were looked for since it began as Source.begins says
+	lookedInside bool // candidates were looked into once since it was last seen
+	orphaned     bool // its inode is another file's by now
+	proven       bool // it was read to its end since New
 
 	stored       bool  // the spool has a checkpoint of it, or of what it takes the place of
 	unregistered bool  // the checkpoint that was registered is not stored yet; that counts as a batch in flight

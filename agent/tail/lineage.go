@@ -304,7 +304,7 @@ func (s *Source) named(g *generation, name string, st fileStat) {
 	s.mu.Lock()
 	g.links = st.links
 	if g.inside == nil && !g.truncated {
-		g.sought = false // whoever looked for it was wrong, and it may be compressed yet
+		g.lookedInside = false // whoever looked for it was wrong, and it may be compressed yet
 	}
 	if g.ordinal == 0 || g.lineage == nil || g.dormant && g.lineage.waiting {
 		s.mu.Unlock()

@@ -179,10 +179,10 @@ func (s *Source) lookInto(g *generation, unknown []sibling) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if g.sought || g.head.size == 0 || len(files) == 0 {
+	if g.lookedInside || g.head.size == 0 || len(files) == 0 {
 		return false
 	}
-	g.sought, g.dormant = true, false // a newer one waits for it from now on
+	g.lookedInside, g.dormant = true, false // a newer one waits for it from now on
 	g.inside = &candidates{files: files, found: -1}
 	s.looking++
 	s.enqueueLocked(g)
@@ -215,7 +215,7 @@ func (r *reader) lookInto(ctx context.Context, g *generation, c *candidates) {
 	if g.inside != c {
 		return // nobody asks any more
 	}
-	c.found, c.known, g.sought = found, true, !moved
+	c.found, c.known, g.lookedInside = found, true, !moved
 	s.searchLocked(g)
 }
 
@@ -226,7 +226,7 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 	g.inside = nil
 	s.looking--
 	if !g.truncated && (g.file != nil || g.underwayLocked()) { // a worker was about to open it, and has read what is in it
-		found, g.sought = -1, false
+		found, g.lookedInside = -1, false
 		s.enqueueLocked(g)
 	}
 	s.mu.Unlock()
@@ -239,6 +239,8 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 		}
 		s.sayRemoved(g, c.name)
 	}
+	// Of a truncated file what was found is the past, and it goes on itself; one that is gone is replaced by that. If nothing was
+	// found, it is gone for good, unless that was no proper look.
 	switch {
 	case g.dead:
 	case g.truncated && c != nil:
@@ -246,9 +248,9 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 		s.restartBehind(ctx, g, c, s.unknownOf(ctx, l, siblings))
 	case g.truncated:
 		s.resolve(ctx, g)
-	case found < 0 && !g.sought: // once more, then
 	case c != nil:
 		s.replace(ctx, g, c)
+	case !g.lookedInside: // a file was renamed meanwhile, or g was opened after all; settle has it looked for again
 	case g.orphaned:
 		s.drop(g)
 		s.erase(ctx, g)
@@ -264,7 +266,7 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 func (s *Source) unaskLocked(g *generation) {
 	g.truncated = false
 	if g.inside != nil {
-		g.inside, g.sought = nil, false
+		g.inside, g.lookedInside = nil, false
 		s.looking--
 	}
 }
@@ -286,7 +288,7 @@ func (s *Source) lookingInside(ctx context.Context, l *lineage, at *fileStat, si
 		gone := g.ordinal > 0 && !g.dead && !g.proven && !g.truncated && !g.givenUp && g.file == nil && g.inside == nil
 		looking = looking || g.inside != nil && !g.truncated
 		s.mu.Unlock()
-		if _, found := beside.of(g.id); !gone || g.sought || found || at != nil && at.identity.same(g.id) {
+		if _, found := beside.of(g.id); !gone || g.lookedInside || found || at != nil && at.identity.same(g.id) {
 			continue
 		}
 		if name, _ := s.find(g); name != "" {
@@ -353,7 +355,7 @@ func (s *Source) sayRemoved(g *generation, name string) {
 // its end.
 func (s *Source) mayBePacked(g *generation) bool {
 	s.mu.Lock()
-	unread := g.lineage != nil && g.ordinal > 0 && !g.dead && !g.proven && (!g.sought || g.inside != nil) && (g.head.size > 0 || g.position == 0)
+	unread := g.lineage != nil && g.ordinal > 0 && !g.dead && !g.proven && (!g.lookedInside || g.inside != nil) && (g.head.size > 0 || g.position == 0)
 	s.mu.Unlock()
 	return unread && slices.ContainsFunc(s.siblingsOf(g.path, time.Second), sibling.packed)
 }

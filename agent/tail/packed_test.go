@@ -439,7 +439,7 @@ func TestNobodyWaitsForWhatIsLookedForNoMore(t *testing.T) {
 				if s.looking != 0 {
 					t.Errorf("%d are looked for", s.looking)
 				}
-				if g.inside != nil || g.sought {
+				if g.inside != nil || g.lookedInside {
 					t.Error("it will never be looked for again")
 				}
 			})
