@@ -186,8 +186,8 @@ func (s *Source) aliasOf(l *lineage) string {
 	return s.aliases[l.current]
 }
 
-// siblingsOf returns the regular files beside path that bear a rotated name of it, finished compressed ones included, without those whose name is younger
-// than slack.
+// siblingsOf returns the regular files beside path that bear a rotated name of it, finished compressed ones included,
+// without those whose name is younger than slack.
 func (s *Source) siblingsOf(path string, slack time.Duration) []sibling {
 	folder, base := filepath.Dir(path), filepath.Base(path)
 	var siblings []sibling

@@ -126,7 +126,8 @@ func (s *Source) glimpse(ctx context.Context, l *lineage, g *glimpse, files []si
 		case hasMoved(err):
 			continue
 		case err != nil:
-			s.log.Error("compressed file can't be read, and is left out; it may hold lines that were never read", "path", l.path, "file", sib.path, "err", err)
+			s.log.Error("compressed file can't be read, and is left out; it may hold lines that were never read",
+				"path", l.path, "file", sib.path, "err", err)
 		case unread:
 			s.log.Info("file was rotated and compressed before anybody could read it; reading what is in it", "path", l.path, "file", sib.path)
 		}

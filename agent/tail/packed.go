@@ -355,7 +355,8 @@ func (s *Source) sayRemoved(g *generation, name string) {
 // its end.
 func (s *Source) mayBePacked(g *generation) bool {
 	s.mu.Lock()
-	unread := g.lineage != nil && g.ordinal > 0 && !g.dead && !g.proven && (!g.lookedInside || g.inside != nil) && (g.head.size > 0 || g.position == 0)
+	unread := g.lineage != nil && g.ordinal > 0 && !g.dead && !g.proven &&
+		(!g.lookedInside || g.inside != nil) && (g.head.size > 0 || g.position == 0)
 	s.mu.Unlock()
 	return unread && slices.ContainsFunc(s.siblingsOf(g.path, time.Second), sibling.packed)
 }

@@ -46,7 +46,9 @@ func (s *Source) passed(m *match) bool {
 	case m.section.fromEnd && m.stat.mtime < s.resumed.since:
 		return true
 	}
-	known := slices.ContainsFunc(s.lineagesRotatedTo(m.path), func(l *lineage) bool { return s.floorOf(l).above(sibling{path: m.path, stat: m.stat}) })
+	known := slices.ContainsFunc(s.lineagesRotatedTo(m.path), func(l *lineage) bool {
+		return s.floorOf(l).above(sibling{path: m.path, stat: m.stat})
+	})
 	if known {
 		s.log.Info("file is taken for read: it is older than what the Scribes know of its path", "path", m.path, "bytes", m.stat.size)
 	}

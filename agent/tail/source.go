@@ -90,7 +90,8 @@ func New(cfg Config) (*Source, error) {
 		lineages: map[string]*lineage{}, byInode: map[inode]*generation{}, byName: map[string]*generation{},
 		devices: map[uint64]bool{}, copies: map[inode]*generation{}, twins: map[inode]bool{},
 		aliases: map[*generation]string{}, missing: map[*generation]instant{}, failures: map[*generation]instant{},
-		postponed: map[*lineage]*generation{}, glimpses: map[*lineage]*glimpse{}, begins: map[*generation]beginning{}, opened: list.New(), filtered: map[string]line.Counts{},
+		postponed: map[*lineage]*generation{}, glimpses: map[*lineage]*glimpse{}, begins: map[*generation]beginning{},
+		opened: list.New(), filtered: map[string]line.Counts{},
 		stopped: make(chan struct{}), reconfigurations: make(chan reconfiguration), errands: errands{of: map[*lineage]*errand{}},
 	}
 	s.work.L = &s.mu

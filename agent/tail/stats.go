@@ -46,7 +46,8 @@ func (s *Source) Stats() Stats {
 	return Stats{
 		Lines: c.lines.Load(), Bytes: c.bytes.Load(), Files: c.files.Load(), LongLines: c.longLines.Load(),
 		Truncations: c.truncations.Load(), AppendErrors: c.appendErrors.Load(), BadCheckpoints: c.badCheckpoints.Load(),
-		Overflows: c.overflows.Load(), Copies: c.copies.Load(), Unpacked: c.unpacked.Load(), Damaged: c.damaged.Load(), GivenUp: c.givenUp.Load(), LostBytes: c.lostBytes.Load(),
+		Overflows: c.overflows.Load(), Copies: c.copies.Load(), Unpacked: c.unpacked.Load(), Damaged: c.damaged.Load(),
+		GivenUp: c.givenUp.Load(), LostBytes: c.lostBytes.Load(),
 		DestroyedBytes: c.destroyedBytes.Load(), Tailed: int(c.tailed.Load()), Open: open, Unreadable: int(c.unreadable.Load()),
 	}
 }

@@ -63,5 +63,6 @@ func shadowed(earlier []*section, matches []match) (w Warning, ok bool) {
 	if taken == 0 {
 		return w, false
 	}
-	return Warning{Text: fmt.Sprintf("%d of %d files belong to a table above it, such as %s: the first one that matches a file has it", taken, len(matches), example)}, true
+	return Warning{Text: fmt.Sprintf("%d of %d files belong to a table above it, such as %s: the first one that matches a file has it",
+		taken, len(matches), example)}, true
 }
