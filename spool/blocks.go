@@ -21,6 +21,9 @@ type blocks struct {
 	changed func(key []byte) // told before each change
 }
 
+// inlineShare is the part of a page up to which bbolt keeps a bucket beside others.
+const inlineShare = 4
+
 // blocksOf returns the bucket of blocks, for reading.
 func blocksOf(file *boltfile.Sized, tx *bolt.Tx) blocks {
 	return blocks{Bucket: tx.Bucket(bucketBlocks), file: file, changed: ignore}
@@ -34,6 +37,15 @@ func (b blocks) read(buf, key, value []byte, n int64) ([]byte, error) {
 		return append(buf, value[:min(n, int64(len(value)))]...), nil
 	}
 	return b.file.ReadSingle(buf, b.Bucket, key, n)
+}
+
+// mapped returns how many bytes of the file come into memory when a record of n bytes is read, by its value as a cursor
+// returns it: what has pages of its own is not read through bbolt, but its key is.
+func (b blocks) mapped(value []byte, n int64) int64 {
+	if value != nil {
+		return n
+	}
+	return min(n, b.file.PageSize()/inlineShare)
 }
 
 // head returns what the record of a block begins with, by its key and value as a cursor returns them; where the disk can't

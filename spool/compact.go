@@ -265,7 +265,11 @@ func put(file *boltfile.Sized, to *bolt.Tx, items []item) error {
 			Delete(key []byte) error
 		} = b
 		if bytes.Equal(i.bucket, bucketBlocks) {
-			into = blocks{b, file, ignore}
+			stored := blocks{b, file, ignore}
+			if i.value != nil && stored.Size(i.key) > 0 {
+				continue // a transaction that would have removed it has failed
+			}
+			into = stored
 		}
 		var err error
 		if i.value == nil {

@@ -15,9 +15,15 @@ func (w *writer) mending() <-chan struct{} {
 	return always
 }
 
-// mendRest looks at the pages of all blocks at which nobody has looked, but for mendRetry after that has failed.
+// mendRest looks at the pages of all blocks at which nobody has looked, but not for mendRetry after that has failed. On a
+// disk that has none of them at hand it takes long, so it ends with ErrClosed when the spool is closed.
 func (w *writer) mendRest() error {
 	for w.mending() != nil {
+		select {
+		case <-w.closing:
+			return ErrClosed
+		default:
+		}
 		if err := w.mendSome(); err != nil {
 			return err
 		}
@@ -29,6 +35,7 @@ func (w *writer) mendRest() error {
 func (w *writer) mendSome() error {
 	mended, err := w.file.MendSome(mendStep)
 	w.noteFailure()
+	w.touched(mendStep * w.file.PageSize() / inlineShare)
 	if mended > 0 {
 		w.logger.Warn("pages of the spool were damaged: their blocks are sent if that is all that is wrong with them",
 			"path", w.path, "blocks", mended)

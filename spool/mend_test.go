@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
@@ -121,5 +122,73 @@ func TestMendingPausesAfterAFailure(t *testing.T) {
 	}
 	if w.mending() == nil || w.mendRest() != nil || w.file.MustMend() {
 		t.Error("it does not go on later")
+	}
+}
+
+// TestCloseEndsMending: a spool that is closed does not look at all blocks before.
+func TestCloseEndsMending(t *testing.T) {
+	path, o := longList(t)
+	var d longListDisk
+	w := openWriter(t, &d, path, o)
+	d.full = true
+	close(w.closing)
+	end := w.file.End()
+	if _, err := w.transact(task{settled: map[string]uint64{"a": 21}}); !isFull(err) || !w.file.MustMend() || w.file.End() != end {
+		t.Errorf("%v; the file has %d bytes after %d", err, w.file.End(), end)
+	}
+}
+
+// failingDisk fails transactions once all of them is done.
+type failingDisk struct {
+	disk
+	fails bool
+}
+
+func (d *failingDisk) update(f *boltfile.Sized, limit int64, fn func(*bolt.Tx) error) error {
+	return d.disk.update(f, limit, func(tx *bolt.Tx) error {
+		err := fn(tx)
+		if d.fails && err == nil {
+			err = syscall.EIO
+		}
+		return err
+	})
+}
+
+// TestCompactsWhatCouldNotBeRemoved: a block that is copied already, and then was not removed after all, is no trouble.
+func TestCompactsWhatCouldNotBeRemoved(t *testing.T) {
+	path, o := longList(t)
+	var d failingDisk
+	w := openWriter(t, &d, path, o)
+	if err := w.beginCompaction(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		w.copySome()
+	}
+	d.fails = true
+	if _, err := w.transact(task{settled: map[string]uint64{"a": 21}}); !errors.Is(err, syscall.EIO) || w.compaction == nil {
+		t.Fatal(err, w.compaction)
+	}
+	for w.compaction != nil {
+		w.copySome()
+	}
+	blocks, _, err := w.Read(nil, nil, "a", 21, 10_000_000)
+	if w.stats.Compactions != 1 || err != nil || len(blocks) != 5 {
+		t.Errorf("%d compactions, %d blocks, %v", w.stats.Compactions, len(blocks), err)
+	}
+}
+
+// TestMappedMemoryIsCounted: what is mended counts as in memory, and of large blocks that are read not their content.
+func TestMappedMemoryIsCounted(t *testing.T) {
+	path, o := longList(t)
+	w := openWriter(t, disk{}, path, o)
+	before := w.read.Load()
+	if err := w.mendRest(); err != nil || w.read.Load() == before {
+		t.Errorf("nothing is counted, %v", err)
+	}
+	before = w.read.Load()
+	blocks, _, err := w.Read(nil, nil, "a", 21, 10_000_000)
+	if n := w.read.Load() - before; err != nil || len(blocks) != 5 || n < 5 || n > 5*w.file.PageSize() {
+		t.Errorf("%d bytes are counted for %d blocks, %v", n, len(blocks), err)
 	}
 }

@@ -30,7 +30,7 @@ func (s *Spool) Read(blocks []block.Block, buf []byte, log string, from uint64, 
 	if from < q.oldest {
 		return blocks, buf, fmt.Errorf("%w: log %q from line %d on, the oldest is %d", ErrGap, log, from, q.oldest)
 	}
-	start, used := from, len(buf)
+	start, mapped := from, int64(0)
 	err := s.view(func(tx *bolt.Tx) error {
 		stored := blocksOf(s.file, tx)
 		c := stored.Cursor()
@@ -49,6 +49,7 @@ func (s *Spool) Read(blocks []block.Block, buf []byte, log string, from uint64, 
 			} else if err != nil {
 				return err
 			}
+			mapped += stored.mapped(value, int64(len(buf)-at))
 			b, err := openRecord(log, &q, first, buf[at:len(buf):len(buf)])
 			if err != nil {
 				return &BlockError{Log: log, Position: from, Err: err}
@@ -61,7 +62,7 @@ func (s *Spool) Read(blocks []block.Block, buf []byte, log string, from uint64, 
 	})
 	if from > start {
 		s.departed(log, start, from-1)
-		s.touched(int64(len(buf) - used))
+		s.touched(mapped)
 	}
 	return blocks, buf, err
 }

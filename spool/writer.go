@@ -226,7 +226,9 @@ func (w *writer) transact(c task) (*transaction, error) {
 	}
 	t, err := w.try(c, limit)
 	if isFull(err) && w.file.MustMend() { // the list of free pages may be what has no room
-		_ = w.mendRest() // else it stays full
+		if errors.Is(w.mendRest(), ErrClosed) {
+			return t, err
+		}
 		t, err = w.try(c, limit)
 	}
 	for n := w.need(c.group); isFull(err) && w.extendFor(c, n); n *= 2 {

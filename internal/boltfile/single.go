@@ -35,10 +35,10 @@ type Pages interface {
 	io.WriterAt
 }
 
-// PutSingle stores a value in a bucket of its own within b, both under the key. The value must not change before the
-// transaction has ended.
+// PutSingle stores a value in a bucket of its own within b, both under the key, which must be new. The value must not change
+// before the transaction has ended.
 func PutSingle(b *bolt.Bucket, key, value []byte) error {
-	own, err := b.CreateBucketIfNotExists(key)
+	own, err := b.CreateBucket(key)
 	if err != nil {
 		return err
 	}

@@ -215,6 +215,18 @@ func TestFailureBesideADamagedSingle(t *testing.T) {
 	}
 }
 
+// TestSingleIsNotReplaced: what bbolt knows of it would be of the old one, and its length of the new.
+func TestSingleIsNotReplaced(t *testing.T) {
+	f := openSized(t, filepath.Join(damagetest.Dir(t), "x.db"))
+	putSingles(t, f, 0, 20_000)
+	err := f.Update(f.End(), func(tx *bolt.Tx) error {
+		return boltfile.PutSingle(tx.Bucket(bucketSingles), singleKey(0), singleValue(1, 100))
+	})
+	if !errors.Is(err, bolterrors.ErrBucketExists) {
+		t.Error(err)
+	}
+}
+
 // TestUnreadableSingle has a disk that can't read a page of a single: the first, of which bbolt finds another content in its
 // memory, or one behind it.
 func TestUnreadableSingle(t *testing.T) {
