@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -176,18 +177,16 @@ func TestSightsAreStoredInTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := f.scanned()
 		one, two := s.byName[f.path("one.log")], s.byName[f.path("two.log")]
-		refused := false
+		var refused atomic.Bool
 		s.cfg.Spool = refusingSpool{f.spool, func(b spool.Batch) bool {
-			removal := !refused && b.Checkpoints[0].Key == checkpointKey(one.id.inode)
-			refused = refused || removal
-			return removal
+			return b.Checkpoints[0].Key == checkpointKey(one.id.inode) && refused.CompareAndSwap(false, true)
 		}}
 		f.remove("one.log")
 		f.remove("two.log")
 		s.scan(t.Context())
 		s.forget(t.Context(), one)
 		synctest.Wait()
-		if !refused {
+		if !refused.Load() {
 			t.Fatal("the removal was not refused")
 		}
 		nextTick()
