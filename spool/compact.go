@@ -209,7 +209,7 @@ func (c *compaction) step(from *boltfile.Sized) (more bool, err error) {
 		var items []item
 		size := 0
 		for _, b := range c.buckets {
-			for item, err := range b.items(blocks{Bucket: old.Bucket(b.name), file: from}) {
+			for item, err := range b.items(old.Bucket(b.name), from) {
 				if err != nil {
 					return err
 				}
@@ -229,18 +229,18 @@ func (c *compaction) step(from *boltfile.Sized) (more bool, err error) {
 }
 
 // items returns what is not copied yet, which counts as copied from then on.
-func (b *bucketCopy) items(from blocks) iter.Seq2[item, error] {
+func (b *bucketCopy) items(from *bolt.Bucket, file *boltfile.Sized) iter.Seq2[item, error] {
 	read := func(key, value []byte) (item, error) {
 		var err error
 		if value == nil { // others are checkpoints, or blocks of layout 1
-			value, err = from.read(nil, key, nil, maxRecord)
+			value, err = file.ReadSingle(nil, from, key, maxRecord)
 		}
 		return item{b.name, key, value}, err
 	}
 	return func(yield func(item, error) bool) {
 		for key := range b.again {
 			delete(b.again, key)
-			if !yield(read([]byte(key), from.Bucket.Get([]byte(key)))) {
+			if !yield(read([]byte(key), from.Get([]byte(key)))) {
 				return
 			}
 		}

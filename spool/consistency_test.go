@@ -28,7 +28,7 @@ func TestRecordsThatContradictTheBlocks(t *testing.T) {
 		"block of no log":     {func(_ *queue, b blocks) error { return b.Put(blockKey(9, 1), []byte("x")) }, true},
 		"no block's key":      {func(_ *queue, b blocks) error { return b.Put([]byte("x"), []byte("x")) }, true},
 		"two keys": {func(_ *queue, b blocks) error {
-			own := b.Bucket.Bucket(blockKey(1, 3))
+			own := b.bucket.Bucket(blockKey(1, 3))
 			return errors.Join(own.Delete(blockKey(1, 3)), own.Put(blockKey(1, 2), []byte("x")))
 		}, true},
 		"a block is missing": {func(_ *queue, b blocks) error { return b.Delete(blockKey(1, 1)) }, false},
@@ -98,7 +98,7 @@ func TestBlocksOfEarlierReleases(t *testing.T) {
 	texts := []string{"small\n", strings.Repeat("x", 20_000) + "\n", strings.Repeat("y", 50_000) + "\n"}
 	spoolOf(t, path, texts...).Close()
 	changeSpool(t, path, func(_ *queue, b blocks) error {
-		return b.ForEachBucket(func(key []byte) error { return b.Bucket.Bucket(key).SetSequence(0) })
+		return b.bucket.ForEachBucket(func(key []byte) error { return b.bucket.Bucket(key).SetSequence(0) })
 	})
 	s, err := Open(path, Options{})
 	if err != nil {

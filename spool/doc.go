@@ -11,8 +11,8 @@
 //   - A stored block never changes. It leaves when it is settled, when it is set aside because it is damaged or no Scribe
 //     takes it, or when the operator chose to drop the oldest blocks rather than to wait; what is set aside or dropped is
 //     counted in the log's record for good, in the transaction in which it leaves: as dropped, damaged or refused. What was
-//     dropped and not logged before a kill is logged at the next Open. A line that was on its way when it was dropped, and that a receipt covers, is
-//     taken off that count again.
+//     dropped and not logged before a kill is logged at the next Open. A line that was on its way when it was dropped, and
+//     that a receipt covers, is taken off that count again.
 //   - What is set aside is durable in the quarantine before it leaves the queue.
 //   - Settling is lazy: it rides on the next transaction, or follows shortly. A crash before that makes settled blocks
 //     come again, which the Scribe recognises by their sequences.
@@ -113,8 +113,8 @@
 //   - With so many logs stuck that what is left free is smaller than a batch, others wait too.
 //   - The pages of a block have to lie in one run. In a spool that is almost full, a large block may wait although
 //     smaller runs add up to its size, at the longest until all others have left: then the file is written anew.
-//   - While more than 16 MiB are free in the file, or a disk fails, bbolt looks at all pages in a goroutine of its own when
-//     a transaction fails. If another program cuts the file or writes garbage over it just then, the process crashes.
+//   - While more than 4096 pages are free in the file, 16 MiB or in a large spool 64, and the pages of all blocks were looked
+//     at, or a disk fails, bbolt looks at all pages in a goroutine of its own when a transaction fails. If another program cuts the file or writes garbage over it just then, the process crashes.
 //   - On systems other than Linux, and where the file system can't allocate ahead of writing (fallocate) or never
 //     overwrites blocks in place, a full disk shows within a transaction, which then fails whole and is tried again;
 //     and settling may have to wait for the disk.

@@ -40,7 +40,8 @@ type aside struct {
 
 // SetAside takes the log's oldest block out of the queue and puts it into a file in the quarantine folder, with the
 // reason; it is counted and logged. The position is that of a line that the block holds; if it is not in the oldest
-// block, nothing is done. If the reason is a BlockError the lines count as damaged, else as refused. SetAside only takes note: until the block has left, the log is Held.
+// block, nothing is done. If the reason is a BlockError the lines count as damaged, else as refused; what is sound by then
+// stays. SetAside only takes note: until the block has left, the log is Held.
 func (s *Spool) SetAside(log string, position uint64, reason error) {
 	s.mu.Lock()
 	if _, ok := s.queues[log]; ok {

@@ -33,7 +33,7 @@ func (s *Spool) Read(blocks []block.Block, buf []byte, log string, from uint64, 
 	start, mapped := from, int64(0)
 	err := s.view(func(tx *bolt.Tx) error {
 		stored := blocksOf(s.file, tx)
-		c := stored.Cursor()
+		c := stored.bucket.Cursor()
 		key, value, err := seekBlock(stored, c, q.id, from)
 		if err != nil {
 			return err

@@ -14,8 +14,8 @@ import (
 )
 
 // Repair makes a sound spool of what can be read of the one at path. Every block whose bytes are sound is kept, in
-// its place; lines that are lost leave theirs empty, and are counted as set aside when their turn comes. The damaged file is kept beside the new one, under
-// another name, and is not changed. When Repair returns, the new file is durable. The report is of what was found, and
+// its place; lines that are lost leave theirs empty, and are counted as set aside when their turn comes. The damaged file is
+// kept beside the new one, under another name, and is not changed. When Repair returns, the new file is durable. The report is of what was found, and
 // names the damaged file; if it names none, the spool was sound, and nothing was done. The error wraps ErrLocked if an agent
 // has the spool open, ErrVersion if a later release wrote it, ErrDamaged if nothing can be read of it.
 func Repair(path string) (*Report, error) {

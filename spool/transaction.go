@@ -170,7 +170,7 @@ func (t *transaction) settle(log string, through uint64) error {
 // where the next one begins.
 func (t *transaction) headEnd(q queue) (last uint64, err error) {
 	last = q.next - 1
-	c := t.blocks.Cursor()
+	c := t.blocks.bucket.Cursor()
 	key, value := c.Seek(blockKey(q.id, q.oldest))
 	if first, ok := keyPosition(key, q.id); ok && first == q.oldest {
 		head, err := t.blocks.head(key, value)

@@ -4,7 +4,7 @@
 //
 //   - bbolt gets no file that it would trip over: before it maps one, all its pages are checked (package bolttree), under
 //     the lock that keeps other processes away. Those of large values are, in a file opened by OpenSized, before bbolt
-//     looks at them: see single.go.
+//     looks at them: see single.go and mend.go.
 //   - Where bbolt trips all the same, because a page changed while the file was open, the transaction ends in an error
 //     that wraps ErrDamaged, and so do all after it; nothing more is written to the file. So does one before which others
 //     have cut the file or written over its headers. Transactions under way may hang then: bbolt keeps its locks.
@@ -44,8 +44,8 @@ const lockTimeout = 100 * time.Millisecond
 // lockAttempts is how often Lock begins anew where the file was replaced while it waited for the lock.
 const lockAttempts = 3
 
-// Visitor is called for each value of each bucket, in the order of the keys, while a file is checked. Only if that ends
-// without an error were these all.
+// Visitor is called for each value of each bucket while a file is checked, in the order of the keys; of a page that holds
+// buckets too, the values in them come last. Only if that ends without an error were these all.
 type Visitor func(bucket string, e bolttree.Element)
 
 // Open opens the file for this process alone, or makes it; when it returns, the file's name is durable. The error wraps

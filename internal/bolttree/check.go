@@ -6,7 +6,8 @@ import (
 )
 
 // Check reads all pages of all trees, but not the values in them, and returns what is wrong: at most limit problems, in
-// the order of the trees. It calls visit, unless that is nil, for each element of each bucket, in the order of the keys.
+// the order of the trees. It calls visit, unless that is nil, for each element of each bucket, in the order of the keys; of a
+// page that holds buckets too, those in them come last.
 func (f *File) Check(limit int, visit func(bucket string, e Element)) []error {
 	problems, _ := f.check(limit, true, visit)
 	return problems
