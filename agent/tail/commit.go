@@ -86,11 +86,15 @@ func (s *Source) append(ctx context.Context, b spool.Batch) bool {
 }
 
 // letGo ends the reading of a generation that is away and quiet, at its end. An unfinished last line will never be
-// finished: it is delivered as it is, with a newline. The checkpoint of a deleted file goes with it; that of a compressed
-// one says from now on that it is never read.
+// finished: it is delivered as it is, with a newline. The checkpoint of a deleted file goes with it, unless the source stops
+// (see farewell); that of a compressed one says from now on that it is never read.
 func (s *Source) letGo(ctx context.Context, g *generation) {
 	s.mu.Lock()
-	if g.links > 0 && !packed(g.name) {
+	switch {
+	case s.leaving && g.links == 0:
+		s.mu.Unlock()
+		return
+	case g.links > 0 && !packed(g.name):
 		s.mu.Unlock()
 		s.close(g)
 		return

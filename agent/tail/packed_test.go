@@ -743,3 +743,30 @@ func TestPackedFile(t *testing.T) {
 		}
 	}
 }
+
+// TestCompressedJustBeforeAStop: a clean stop reads the rest of a file that was compressed since the last scan from its
+// descriptor. What it was compressed to must be known for it at the next start.
+func TestCompressedJustBeforeAStop(t *testing.T) {
+	both(t, func(t *testing.T, f *fixture) {
+		f.real()
+		f.cfg.ScanInterval, f.cfg.PollInterval = time.Hour, time.Hour
+		f.write("app.log", lines("a", 0, 50))
+		f.up()
+		f.wants("app", lines("a", 0, 50))
+		f.eventually(func() bool { return f.source.Stats().Open == 1 && f.source.scanned.Load() > 0 })
+		time.Sleep(clockTick)
+		f.write("app.log", lines("a", 50, 90))
+		f.rename("app.log", "app.log.1")
+		f.write("app.log", lines("b", 0, 10))
+		f.pack("app.log.1", "app.log.1.gz")
+		f.down()
+		time.Sleep(clockTick)
+		f.rename("app.log.1.gz", "app.log.2.gz")
+		f.rename("app.log", "app.log.1")
+		f.write("app.log", lines("c", 0, 10))
+		f.pack("app.log.1", "app.log.1.gz")
+		f.cfg.ScanInterval, f.cfg.PollInterval = 10*time.Millisecond, 2*time.Millisecond
+		f.up()
+		f.wantsOnly(lines("a", 0, 90) + lines("b", 0, 10) + lines("c", 0, 10))
+	}, "*.log")
+}

@@ -60,7 +60,8 @@ type Source struct {
 	mu            sync.Mutex
 	work          sync.Cond // signalled when ready grows
 	ready         []*generation
-	stopping      bool
+	leaving       bool                      // a stop has begun; workers go on for a moment
+	stopping      bool                      // workers end
 	failures      map[*generation]instant   // when the last open or read failed, of those that are failing
 	begins        map[*generation]beginning // of those of which nothing was read, before copies were last looked for
 	opened        *list.List                // of *descriptor, most recently used first

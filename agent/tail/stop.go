@@ -9,8 +9,12 @@ import "time"
 const lastChance = 500 * time.Millisecond
 
 // farewell gives deleted files their last chance, and those that were just found: who is rotated away before the next start
-// must be known by then. The lines of deleted files that can't be delivered in time are lost when the descriptors close.
+// must be known by then. The lines of deleted files that can't be delivered in time are lost when the descriptors close. Their
+// checkpoints stay: what a file was compressed to since the last scan would be taken for an unread one without.
 func (s *Source) farewell() (left []*generation) {
+	s.mu.Lock()
+	s.leaving = true
+	s.mu.Unlock()
 	limit := time.After(lastChance)
 	for left = s.deletedUnread(); len(left) > 0 || s.registering(); left = s.deletedUnread() {
 		s.mu.Lock()
