@@ -208,7 +208,7 @@ func (s *survey) carve(holes map[uint32][]hole) (found candidates) {
 	buf := make([]byte, window+keySize+maxRecord)
 	for _, gap := range s.unaccounted() {
 		for at := gap.from; at < gap.to; at += window {
-			n, _ := s.r.ReadAt(buf[:min(uint64(len(buf)), uint64(s.size)-at)], int64(at)) // what can't be read is lost
+			n, _ := s.r.ReadAt(buf[:min(uint64(len(buf)), gap.to-at)], int64(at)) // what can't be read is lost
 			end := int(min(window, gap.to-at))
 			for i := 0; i < end && i+keySize+recordHeader <= n; i++ {
 				id := binary.BigEndian.Uint32(buf[i:])
