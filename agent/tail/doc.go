@@ -69,12 +69,13 @@
 //	watch.go, poll.go, sweep.go          events, regular looks at known files, forgetting those that are gone
 //	lineage.go, identify.go, rotation.go which file at which name is which generation
 //	copies.go, packed.go, active.go      copies, compressed files, and which files are old
+//	compare.go, succession.go            is it a copy, and what takes whose place
 //	missed.go                            files that were compressed between two looks
 //	deleted.go, losses.go                the end of deleted files, and what is lost
 //	stop.go                              the last half second
 //	stat.go, probe.go, checkpoint.go     what a file is known by, and how it is stored
 //	generation.go, order.go              the state of one file, and who must wait for whom
-//	queue.go, reader.go                  ready files, and the workers that read them and have blocks made
+//	queue.go, reader.go, deliver.go      ready files, and the workers that read them and have blocks made
 //	held.go                              events that may still grow, and positions that moved without a batch
 //	batch.go, commit.go, register.go     the way into the spool
 //	resume.go                            going on after the loss of the spool

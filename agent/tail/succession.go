@@ -1,0 +1,128 @@
+package tail
+
+import (
+	"context"
+	"slices"
+
+	"github.com/logscribe/logscribe/agent/line"
+)
+
+// successor returns the generation that takes over the place and the position of g in sib.
+func (s *Source) successor(g *generation, sib sibling) *generation {
+	now := now()
+	grown := sib.stat.size
+	if sib.packed() {
+		grown = 0 // not known yet
+	}
+	return &generation{
+		id: sib.stat.identity, path: g.path, log: g.log, section: g.section, ordinal: g.ordinal, lineage: g.lineage,
+		name: sib.path, away: now, active: now, mtime: g.mtime, links: sib.stat.links, grown: grown,
+		position: g.position, committed: g.position, seen: g.position, head: g.head, tail: g.tail, stored: g.stored, dueIndex: -1,
+	}
+}
+
+// restartBehind is restart, where the copies of what nobody has seen are to be found among the unknown siblings.
+func (s *Source) restartBehind(ctx context.Context, g, copied *generation, unknown []sibling) {
+	var behind inode
+	if copied != nil {
+		behind = copied.id.inode
+	}
+	missed, err := s.later(g, unknown, behind)
+	if hasMoved(err) {
+		s.mu.Lock()
+		g.lookedInside = false
+		s.mu.Unlock()
+		s.again(g)
+		return
+	}
+	s.restart(ctx, g, copied, missed)
+}
+
+// restart has a truncated file read from its beginning, after the copy of what it has lost, if there is one, and after
+// the copies of what nobody has seen of it.
+func (s *Source) restart(ctx context.Context, g, copied *generation, missed []sibling) {
+	l := g.lineage
+	s.stats.truncations.Add(1)
+	var found []*generation
+	if copied != nil {
+		s.takeOver(g, copied)
+		found = append(found, copied)
+	}
+	for _, m := range missed {
+		found = append(found, s.add(l, m.path, m.stat))
+	}
+	s.mu.Lock()
+	s.sayRestartLocked(g, copied, len(missed))
+	g.truncated, g.lookedInside, g.begun, g.vetted = false, false, 0, false
+	delete(s.begins, g)
+	g.position, g.committed, g.seen, g.cleared, g.grown = 0, 0, 0, 0, 0
+	g.head, g.tail, g.within, g.held, g.unsaved = probe{}, probe{}, line.State{}, false, 0
+	if last := l.generations[len(l.generations)-1]; len(found) > 0 && (last == g || len(missed) > 0) {
+		l.generations = slices.DeleteFunc(l.generations, func(o *generation) bool { return o == g })
+		g.ordinal = l.nextOrdinalLocked()
+		l.generations = append(l.generations, g)
+		l.current = g
+	}
+	found = append(found, g)
+	s.redirectLocked(g)
+	s.mu.Unlock()
+	for i, c := range s.copies {
+		if c == g {
+			delete(s.copies, i)
+		}
+	}
+	s.register(ctx, found)
+	for _, f := range found {
+		s.enqueue(f)
+	}
+	s.mu.Lock()
+	away := !g.away.IsZero()
+	s.mu.Unlock()
+	if away {
+		s.settle(ctx, l) // it has waited for this
+	}
+}
+
+func (s *Source) sayRestartLocked(g, copied *generation, missed int) {
+	end := g.position
+	if copied != nil {
+		end = max(end, copied.grown)
+		s.log.Info("file was copied and truncated; reading the rest of the copy, and then the file from its beginning",
+			"path", g.path, "log", g.log, "copy", copied.name, "position", g.position, "copied", copied.grown, "missed", missed)
+	} else {
+		s.log.Warn("file was truncated or rewritten in place; reading it from its beginning",
+			"path", g.path, "log", g.log, "position", g.position, "missed", missed)
+	}
+	known := copied == nil && missed == 0 || copied != nil && !packed(copied.name)
+	if lost := g.grown - end; known && lost > 0 {
+		s.loseLocked(g, lostTruncated, lost, 0)
+	}
+}
+
+// takeOver puts a generation in the place of another one.
+func (s *Source) takeOver(g, c *generation) {
+	l := g.lineage
+	s.stats.copies.Add(1)
+	s.mu.Lock()
+	i := slices.Index(l.generations, g)
+	l.generations = slices.Insert(l.generations, i, c)
+	s.redirectLocked(g)
+	s.mu.Unlock()
+	s.byInode[c.id.inode] = c
+	s.byName[c.name] = c
+	s.findTwins(c.name)
+}
+
+// replace puts a generation in the place of one whose file is no more.
+func (s *Source) replace(ctx context.Context, g, c *generation) {
+	s.takeOver(g, c)
+	s.drop(g)
+	s.mu.Lock()
+	if l := c.lineage; l.current == g {
+		l.current = c
+	}
+	s.mu.Unlock()
+	s.register(ctx, []*generation{c})
+	s.erase(ctx, g)
+	s.enqueue(c)
+}
