@@ -57,16 +57,25 @@ func (s *Source) passed(m *match) bool {
 
 // Resumed returns the checkpoints to put into an empty spool so that a source goes on where those that Scribes know of
 // end; none if there are none, which is a first start. Several of one file may be known, from several logs and Scribes:
-// the latest counts. since is when the identity was first heard of, in nanoseconds since 1970; 0 if that
+// the latest counts. Of an inode that was one path's file and then another's, both are kept: what has come to the first path
+// since is new only where that is known. since is when the identity was first heard of, in nanoseconds since 1970; 0 if that
 // can't be told.
 func Resumed(known []block.Checkpoint, since int64) []spool.Checkpoint {
 	latest := map[string][]byte{}
-	for _, c := range known {
-		if !strings.HasPrefix(c.Source, keyPrefix) {
-			continue
+	keep := func(key string, value []byte) {
+		if before, ok := latest[key]; !ok || later(key, value, before) {
+			latest[key] = value
 		}
-		if before, ok := latest[c.Source]; !ok || later(c.Source, c.Value, before) {
-			latest[c.Source] = c.Value
+	}
+	for _, c := range known {
+		if strings.HasPrefix(c.Source, keyPrefix) {
+			keep(c.Source, c.Value)
+		}
+	}
+	for _, c := range known {
+		if last, ok := latest[c.Source]; ok && ofAnotherPath(c.Source, c.Value, last) {
+			earlier, _ := decodeCheckpoint(c.Source, c.Value)
+			keep(orphanKey(earlier.id), c.Value)
 		}
 	}
 	if len(latest) == 0 {
@@ -77,6 +86,16 @@ func Resumed(known []block.Checkpoint, since int64) []spool.Checkpoint {
 		all = append(all, spool.Checkpoint{Key: key, Value: value})
 	}
 	return all
+}
+
+// ofAnotherPath says whether the checkpoints a and b of one inode are those of files of different paths.
+func ofAnotherPath(key string, a, b []byte) bool {
+	x, err := decodeCheckpoint(key, a)
+	if err != nil {
+		return false
+	}
+	y, err := decodeCheckpoint(key, b)
+	return err == nil && x.path != y.path && !x.id.same(y.id)
 }
 
 // later says whether the checkpoint a was taken after b, both of the same inode. One of a file that was born later is;

@@ -205,3 +205,43 @@ func TestResumedTakesTheLatest(t *testing.T) {
 		t.Errorf("a first start stores %v", got)
 	}
 }
+
+// TestResumeOfAPathWhoseInodeIsAnothers: of a path the Scribes know one file, which was deleted, and whose inode another
+// path's file has got since. What stood at the path after it, and was rotated away, is read all the same.
+func TestResumeOfAPathWhoseInodeIsAnothers(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, "*.log")
+	f.cfg.CarryCheckpoints = true
+	f.write("app.log", "one\n")
+	f.up()
+	f.wants("app", "one\n")
+	f.write("other.log", "other\n")
+	f.wants("other", "other\n")
+	f.down()
+	other, err := statPath(f.path("other.log"))
+	f.check(err)
+	if other.born == 0 {
+		t.Skip("the file system does not know when files were born")
+	}
+	f.remove("app.log")
+	f.write("app.log", "two\n")
+	f.rename("app.log", "app.log.1")
+
+	scribes := remembering{}
+	scribes.take(f.spool, "app", 1)
+	scribes.take(f.spool, "other", 1)
+	last := &scribes["app"][0].checkpoint
+	c, err := decodeCheckpoint(last.Source, last.Value)
+	f.check(err)
+	c.id.inode = other.inode
+	c.id.born-- // or both are made in one tick of the clock of file times
+	last.Source, last.Value = checkpointKey(c.id.inode), c.encode()
+	f.loseSpool(scribes, 0)
+	f.up()
+	f.wants("other", "other\n")
+	f.wants("app", "one\ntwo\n")
+	f.eventually(func() bool { return f.spool.checkpoints[orphanKey(c.id)] == nil })
+	if f.spool.checkpoints[orphanKey(c.id)] != nil {
+		t.Error("the deleted file is known for ever")
+	}
+}
