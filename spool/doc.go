@@ -33,14 +33,15 @@
 //
 // A spool is one bbolt file (go.etcd.io/bbolt) with four buckets. Integers are big-endian.
 //
-//	meta         "version" -> 1 byte, the version of this layout, 2
+//	meta         "version" -> 1 byte, the version of this layout, 3
 //	             "producer" -> 16 bytes, the identity of the lines that are stored now (UUID)
 //	             "spare" -> 16 bytes, the producer of lines that this process stores and has no leave to send (UUID)
 //	             "origin" -> origin record (see origin.go): where the file was when it was opened the last time
 //	queues       log name -> queue record (see queue.go): the log's number, its positions and producers, what it holds
 //	blocks       log number, 4 bytes, and first position, 8 bytes -> bucket of the block, in which the same key leads to
 //	             the block record (see blocks.go and record.go). The bucket's counter tells the record's length (see
-//	             single.go of package bolttree); earlier releases left it 0. In version 1 the record stood there itself.
+//	             single.go of package bolttree); earlier releases left it 0. Up to version 2 the record did not name its log and
+//	             producer; in version 1 it stood there itself.
 //	checkpoints  key of the source -> value of the source
 //
 // Keys of the blocks of one log lie together and in order, so that reading a log's oldest blocks needs one seek and no
@@ -78,7 +79,8 @@
 //
 // Repair then writes a new file of all that can be read. It reads without bbolt (see survey.go): the newest tree, and
 // where that has gaps all pages, byte by byte where nothing else is left of their structure. A block is kept only if its
-// checksum fits the place that it has by its key. Lines that are lost leave their positions empty; when their turn comes
+// checksum fits the place that it has by its key. Each block names its log and its producer, so where no copy of a log's
+// record is left, or only an older one, it is derived from the log's blocks (see rebuild.go). Lines that are lost leave their positions empty; when their turn comes
 // they are counted as set aside. The new file has another origin, so that its new lines get a new producer.
 //
 // Another page that is damaged while the file is open ends all transactions from then on: see Failed. So does a file that was
@@ -110,6 +112,10 @@
 //   - A batch that is larger than the whole spool is stored when the spool is empty, and the file then exceeds its size
 //     until it is drained. Under SmallestFor no batch is; the agent refuses a smaller size for what its sources read at
 //     once. What is kept beside blocks, the checkpoints of very many files, counts, but is never refused.
+//   - A log's record that Repair derives from blocks knows nothing of lines that were dropped or set aside. Nor does it know
+//     that lines got another producer, because others wrote on under theirs, if no block is left that was stored later: then
+//     these lines may be taken for the others'. Blocks that had left already may come again, if their bytes are still there:
+//     the Scribe skips them, Export writes them. Blocks of layouts before 3 do not name their log, and are lost with its record.
 //   - With so many logs stuck that what is left free is smaller than a batch, others wait too.
 //   - The pages of a block have to lie in one run. In a spool that is almost full, a large block may wait although
 //     smaller runs add up to its size, at the longest until all others have left: then the file is written anew.

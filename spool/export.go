@@ -45,7 +45,11 @@ func (s *survey) export(log string, to io.Writer) error {
 	out := bufio.NewWriterSize(to, block.TargetRawSize)
 	l := s.logs[log]
 	for _, at := range l.blocks {
-		b, _, err := s.block(log, place{id: l.id, first: at.first, at: at.at, size: at.size})
+		record, err := s.recordAt(place{at: at.at, size: at.size})
+		if err != nil {
+			return err
+		}
+		b, err := openRecord(log, &l.queue, at.first, record)
 		if err != nil {
 			return err
 		}

@@ -62,7 +62,7 @@ func (s *Spool) moveUnmet(meta, records *bolt.Bucket) error {
 		}
 		if at := max(q.unmet, q.oldest); at < q.next {
 			s.current.producer = spare
-			q.reidentify(at, spare)
+			q.reidentify(identity{producer: spare, base: at})
 		}
 		q.unmet = 0
 		s.queues[log] = q
@@ -134,9 +134,10 @@ func (q *queue) extend(producer block.Producer) identity {
 	return id
 }
 
-// reidentify gives the lines from the position on, if there are any, to another producer, which has none in this log.
-func (q *queue) reidentify(at uint64, producer block.Producer) {
-	id := identity{producer: producer, base: at}
+// reidentify gives another identity, which has none before them in this log, to the lines from its base on, if there are
+// any.
+func (q *queue) reidentify(id identity) {
+	at := id.base
 	var spans []span
 	for i, s := range q.spans {
 		end := q.next
@@ -169,7 +170,7 @@ func (t *transaction) fork(log string, at uint64) error {
 			return err
 		}
 	}
-	q.reidentify(at, t.current.producer)
+	q.reidentify(identity{producer: t.current.producer, base: at})
 	q.unmet = 0
 	t.changed[log] = q
 	t.committed = append(t.committed, func() {

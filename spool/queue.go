@@ -12,7 +12,7 @@ import (
 // queue is the state of one log's blocks. A queue record stores it:
 //
 //	offset  width  meaning
-//	0       1      version of this record, 3
+//	0       1      version of this record, 4
 //	1       4      the log's number in the keys of its blocks
 //	5       8      oldest: the first position that the spool still holds; next if it holds none
 //	13      8      next: the position that the next line gets
@@ -36,8 +36,9 @@ import (
 //	32      16     producer under which its blocks are sent
 //	48      8      position of that producer's first line
 //
-// Version 2 has the spans at once behind unmet. Version 1 ends before the blocks set aside, without spans and checksum:
-// all its lines have the spool's producer, and their positions are their sequences. Open writes both anew as version 3.
+// Version 3 is the same, of a release that knows no block records with a label. Version 2 has the spans at once behind
+// unmet. Version 1 ends before the blocks set aside, without spans and checksum: all its lines have the spool's producer,
+// and their positions are their sequences. Open writes them anew as version 4.
 type queue struct {
 	id      uint32
 	oldest  uint64
@@ -59,7 +60,7 @@ type setAside struct {
 const (
 	queueVersion1 = 1
 	queueVersion2 = 2
-	queueVersion  = 3
+	queueVersion  = 4
 	queueSize1    = 37
 	queueHeader2  = 61
 	queueHeader   = 77
@@ -97,7 +98,7 @@ func decodeQueue(log, record []byte, producer block.Producer) (queue, error) {
 		value = record
 	case !sealed:
 		return queue{}, fmt.Errorf("%w: the checksum of the queue record of log %q does not fit", ErrDamaged, log)
-	case len(value) > 0 && value[0] != queueVersion && value[0] != queueVersion2:
+	case len(value) > 0 && (value[0] < queueVersion2 || value[0] > queueVersion):
 		return queue{}, fmt.Errorf("%w: queue record of log %q has version %d, this release reads up to %d", ErrVersion, log, value[0], queueVersion)
 	}
 	header := queueHeader

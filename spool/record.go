@@ -6,43 +6,63 @@ import (
 	"time"
 
 	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/logname"
 )
 
-// A block record is the value that stores one block. Its first position and its log are in the key, its producer is in
-// the log's spans.
+// A block record is the value that stores one block. Its first position and the number of its log are in the key.
 //
 //	offset  width  meaning
-//	0       1      version of this record: 1, or 2 if the block carries a checkpoint
+//	0       1      version of this record: 3, or 4 if the block carries a checkpoint
 //	1       1      codec
 //	2       4      number of lines
 //	6       4      size of the decoded payload in bytes
 //	10      4      CRC-32C as in package block
 //	14      8      when it was stored, nanoseconds since 1970 UTC
-//	22      n      payload
+//	22      4      size of this record in bytes
+//	26      16     producer under which the block is stored
+//	42      8      position of that producer's first line in the log
+//	50      2      length of the log's name
+//	52      l      the log's name, UTF-8
+//	52+l    n      payload
 //
-// In version 2 the payload is preceded by the checkpoint:
+// In version 4 the payload is preceded by the checkpoint:
 //
 //	offset  width  meaning
-//	22      2      length of the source
-//	24      4      length of the value
-//	28      s      source, UTF-8
-//	28+s    v      value
-//	28+s+v  n      payload
+//	52+l    2      length of the source
+//	54+l    4      length of the value
+//	58+l    s      source, UTF-8
+//	58+l+s  v      value
+//
+// What stands at 22 to 52+l is the label. It says what the log's record (see queue.go) says of the block's lines, and is for
+// the case that this is lost: nobody else reads it. Its bytes are covered by the block's checksum, but for the size, as the
+// log, the producer and the sequence are.
+//
+// Versions 1, and 2 with a checkpoint, have no label: what comes before and after it follows on each other.
 //
 // A release that adds a version also raises that of the queue records, so that an older one refuses the whole spool and
 // does not take the blocks for damaged.
 const (
-	recordVersion           = 1
-	recordVersionCheckpoint = 2
-	recordHeader            = 22
-	checkpointHeader        = 6
+	recordVersion1           = 1
+	recordVersion1Checkpoint = 2
+	recordVersion            = 3
+	recordVersionCheckpoint  = 4
+	recordHeader             = 22
+	labelHeader              = 30
+	checkpointHeader         = 6
 
 	keySize = 12
 )
 
+// label is what a record says of the place of its block.
+type label struct {
+	size int // of the record
+	log  string
+	id   identity // under which the block is stored
+}
+
 // recordSize returns the size of the draft's record in bytes.
 func recordSize(d *block.Draft) int64 {
-	n := recordHeader + len(d.Payload)
+	n := recordHeader + labelHeader + len(d.Log) + len(d.Payload)
 	if d.Reached.Size() > 0 {
 		n += checkpointHeader + d.Reached.Size()
 	}
@@ -64,8 +84,9 @@ func keyPosition(key []byte, id uint32) (uint64, bool) {
 	return binary.BigEndian.Uint64(key[4:]), true
 }
 
-func encodeRecord(buf []byte, b *block.Block, stored time.Time) []byte {
-	version := byte(recordVersion)
+// encodeRecord appends to buf the record of a block whose producer has its first line in the log at position base.
+func encodeRecord(buf []byte, b *block.Block, base uint64, stored time.Time) []byte {
+	version, start := byte(recordVersion), len(buf)
 	if b.Reached.Size() > 0 {
 		version = recordVersionCheckpoint
 	}
@@ -74,13 +95,36 @@ func encodeRecord(buf []byte, b *block.Block, stored time.Time) []byte {
 	buf = binary.BigEndian.AppendUint32(buf, b.RawSize)
 	buf = binary.BigEndian.AppendUint32(buf, b.CRC)
 	buf = binary.BigEndian.AppendUint64(buf, uint64(stored.UnixNano()))
+	buf = append(buf, 0, 0, 0, 0)
+	buf = append(buf, b.Producer[:]...)
+	buf = binary.BigEndian.AppendUint64(buf, base)
+	buf = binary.BigEndian.AppendUint16(buf, uint16(len(b.Log)))
+	buf = append(buf, b.Log...)
 	if version == recordVersionCheckpoint {
 		buf = binary.BigEndian.AppendUint16(buf, uint16(len(b.Reached.Source)))
 		buf = binary.BigEndian.AppendUint32(buf, uint32(len(b.Reached.Value)))
 		buf = append(buf, b.Reached.Source...)
 		buf = append(buf, b.Reached.Value...)
 	}
-	return append(buf, b.Payload...)
+	buf = append(buf, b.Payload...)
+	binary.BigEndian.PutUint32(buf[start+recordHeader:], uint32(len(buf)-start))
+	return buf
+}
+
+// decodeLabel returns the label of a record, or of what begins with one, and whether it has one that can be right.
+func decodeLabel(record []byte) (l label, ok bool) {
+	if len(record) < recordHeader+labelHeader || record[0] != recordVersion && record[0] != recordVersionCheckpoint {
+		return label{}, false
+	}
+	b := record[recordHeader:]
+	l.size = int(binary.BigEndian.Uint32(b))
+	l.id = identity{producer: block.Producer(b[4:20]), base: binary.BigEndian.Uint64(b[20:])}
+	end := recordHeader + labelHeader + int(binary.BigEndian.Uint16(b[28:]))
+	if end > len(record) || end > l.size || l.id.base == 0 {
+		return label{}, false
+	}
+	l.log = string(b[labelHeader : end-recordHeader])
+	return l, logname.Check(l.log) == nil
 }
 
 // decodeHead returns what the first recordHeader bytes of a record say of the block, and when it was stored.
@@ -88,7 +132,7 @@ func decodeHead(value []byte) (b block.Block, stored time.Time, err error) {
 	if len(value) < recordHeader {
 		return block.Block{}, time.Time{}, fmt.Errorf("%w: a block record of %d bytes is too short", ErrDamaged, len(value))
 	}
-	if value[0] != recordVersion && value[0] != recordVersionCheckpoint {
+	if value[0] == 0 || value[0] > recordVersionCheckpoint {
 		return block.Block{}, time.Time{}, fmt.Errorf("%w: a block record of version %d; there are versions up to %d", ErrDamaged, value[0], recordVersionCheckpoint)
 	}
 	b = block.Block{
@@ -108,7 +152,13 @@ func decodeRecord(value []byte) (block.Block, error) {
 		return block.Block{}, err
 	}
 	b.Payload = value[recordHeader:]
-	if value[0] == recordVersionCheckpoint {
+	if value[0] >= recordVersion {
+		if len(b.Payload) < labelHeader || len(b.Payload) < labelHeader+int(binary.BigEndian.Uint16(b.Payload[28:])) {
+			return block.Block{}, fmt.Errorf("%w: a block record of %d bytes is too short for its log's name", ErrDamaged, len(value))
+		}
+		b.Payload = b.Payload[labelHeader+int(binary.BigEndian.Uint16(b.Payload[28:])):]
+	}
+	if value[0] == recordVersion1Checkpoint || value[0] == recordVersionCheckpoint {
 		if b.Payload, b.Reached, err = cutCheckpoint(b.Payload); err != nil {
 			return block.Block{}, err
 		}
@@ -124,7 +174,7 @@ func recordTime(head []byte) time.Time {
 	return time.Unix(0, int64(binary.BigEndian.Uint64(head[14:])))
 }
 
-// cutCheckpoint parts the rest of a record of version 2.
+// cutCheckpoint parts the rest of a record with a checkpoint.
 func cutCheckpoint(rest []byte) (payload []byte, c block.Checkpoint, err error) {
 	if len(rest) < checkpointHeader {
 		return nil, c, fmt.Errorf("%w: a block record is too short for its checkpoint", ErrDamaged)

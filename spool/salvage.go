@@ -113,10 +113,10 @@ func (s *survey) olderQueue(log string, value []byte) bool {
 	known := s.logs[log]
 	switch {
 	case known == nil && (s.lacks(bucketQueues) || s.doubt):
-		s.logs[log] = &surveyed{queue: q, stale: true}
+		s.logs[log] = &surveyed{queue: q, stale: true, known: q.next}
 	case known != nil && known.stale && cmp.Or(cmp.Compare(q.next, known.next), cmp.Compare(q.oldest, known.oldest)) > 0:
 		s.behind = s.behind || s.doubt
-		known.queue = q
+		known.queue, known.known = q, q.next
 	}
 	return true
 }
@@ -124,11 +124,12 @@ func (s *survey) olderQueue(log string, value []byte) bool {
 // hole is a run of positions of a log of which there is no sound block.
 type hole struct{ from, to uint64 }
 
-// holes returns the holes of all logs by their number. Those of a log whose record is an older one have no end.
-func (s *survey) holes() map[uint32][]hole {
+// openings returns the holes of all logs. Those of a log whose record is an older one have no end.
+func (s *survey) openings() openings {
 	all := map[uint32][]hole{}
 	for _, l := range s.logs {
 		from := l.oldest
+		all[l.id] = nil
 		add := func(to uint64) {
 			if from < to {
 				all[l.id] = append(all[l.id], hole{from, to})
@@ -144,7 +145,17 @@ func (s *survey) holes() map[uint32][]hole {
 			add(l.next)
 		}
 	}
-	return all
+	return openings{of: all, adopts: s.adopts()}
+}
+
+// empty says whether no block is looked for.
+func (o *openings) empty() bool {
+	for _, holes := range o.of {
+		if len(holes) > 0 {
+			return false
+		}
+	}
+	return !o.adopts
 }
 
 // fits says whether lines from first on, up to but without next, lie in one of the holes.
@@ -160,27 +171,28 @@ func fits(holes []hole, first, next uint64) bool {
 // salvageBlocks looks for the blocks that are missing: first in all leaves, also those that no tree leads to, then byte
 // by byte in what is left.
 func (s *survey) salvageBlocks() {
-	holes := s.holes()
-	if len(holes) == 0 {
+	open := s.openings()
+	if open.empty() {
 		return
 	}
 	var found candidates
 	s.raw().Leaves(func(uint64, []string) {}, func(_ string, e bolttree.Element, _ bool) {
-		if p, ok := placeOf(e); ok && fits(holes[p.id], p.first, p.first+1) {
-			if b, err := s.verified(s.names[p.id], p); err == nil && fits(holes[p.id], b.first, b.next()) {
-				found = append(found, candidate{p.id, b})
+		if p, ok := placeOf(e); ok && fits(open.under(p.id), p.first, p.first+1) {
+			if log, b, err := s.verified(p); err == nil && fits(open.under(p.id), b.first, b.next()) {
+				found = append(found, candidate{log, p.id, b})
 			}
 		}
 	})
-	s.fill(found)
-	if holes = s.holes(); len(holes) > 0 {
-		s.fill(s.carve(holes))
+	s.fill(found.apart(s.logs))
+	if open = s.openings(); !open.empty() {
+		s.fill(s.carve(open).apart(s.logs))
 	}
 }
 
-// candidate is a sound block that may belong to the log of that number.
+// candidate is a sound block that may belong to the log, and was found under a key with that number.
 type candidate struct {
-	id uint32
+	log string
+	id  uint32
 	stored
 }
 
@@ -191,7 +203,8 @@ type candidates []candidate
 func (s *survey) fill(found candidates) {
 	slices.SortStableFunc(found, func(a, b candidate) int { return b.stored.stored.Compare(a.stored.stored) })
 	for _, c := range found {
-		l := s.logs[s.names[c.id]]
+		s.adopt(c.log, c.id)
+		l := s.logs[c.log]
 		at, _ := slices.BinarySearchFunc(l.blocks, c.first, func(b stored, first uint64) int { return cmp.Compare(b.first, first) })
 		if at > 0 && l.blocks[at-1].next() > c.first || at < len(l.blocks) && l.blocks[at].first < c.next() {
 			continue
@@ -202,8 +215,8 @@ func (s *survey) fill(found candidates) {
 }
 
 // carve looks for blocks whose pages can't be read: for their keys, which records follow on, in all bytes that no sound
-// block accounts for. The record's end is where its checksum fits.
-func (s *survey) carve(holes map[uint32][]hole) (found candidates) {
+// block accounts for.
+func (s *survey) carve(open openings) (found candidates) {
 	const window = 8 << 20
 	buf := make([]byte, window+keySize+maxRecord)
 	for _, gap := range s.unaccounted() {
@@ -212,10 +225,14 @@ func (s *survey) carve(holes map[uint32][]hole) (found candidates) {
 			end := int(min(window, gap.to-at))
 			for i := 0; i < end && i+keySize+recordHeader <= n; i++ {
 				id := binary.BigEndian.Uint32(buf[i:])
-				if len(holes[id]) == 0 {
+				if version := buf[i+keySize]; version == 0 || version > recordVersionCheckpoint {
 					continue
 				}
-				if c, ok := s.carveAt(buf[i:n], id, holes[id]); ok {
+				holes := open.under(id)
+				if len(holes) == 0 {
+					continue
+				}
+				if c, ok := s.carveAt(buf[i:n], id, holes); ok {
 					c.at = int64(at) + int64(i) + keySize
 					found = append(found, c)
 				}
@@ -225,25 +242,33 @@ func (s *survey) carve(holes map[uint32][]hole) (found candidates) {
 	return found
 }
 
-// carveAt looks for a block whose key stands at the beginning of b.
+// carveAt looks for a block whose key stands at the beginning of b. A record without a label ends where its checksum fits.
 func (s *survey) carveAt(b []byte, id uint32, holes []hole) (candidate, bool) {
 	first, _ := keyPosition(b[:keySize], id)
 	if !fits(holes, first, first+1) {
 		return candidate{}, false
 	}
 	record := b[keySize:min(len(b), keySize+maxRecord)]
+	if own, ok := decodeLabel(record); ok {
+		if own.size > len(record) {
+			return candidate{}, false
+		}
+		log, c, err := s.identified(place{id: id, first: first, size: int64(own.size)}, record[:own.size])
+		return candidate{log, id, c}, err == nil && fits(holes, first, c.next())
+	}
+	log, known := s.names[id]
 	d, err := decodeRecord(record)
-	if err != nil || !fits(holes, first, first+uint64(d.Count)) || d.RawSize > block.MaxRawSize {
+	if err != nil || !known || len(s.logs[log].spans) == 0 || !fits(holes, first, first+uint64(d.Count)) || d.RawSize > block.MaxRawSize {
 		return candidate{}, false
 	}
-	log := s.names[id]
 	s.logs[log].seat(&d, log, first)
 	longest := len(d.Payload)
 	if !d.FindEnd() {
 		return candidate{}, false
 	}
 	size := len(record) - (longest - len(d.Payload))
-	return candidate{id, stored{first: first, count: d.Count, size: int64(size), stored: recordTime(record)}}, true
+	_, c, err := s.identified(place{id: id, first: first, size: int64(size)}, record[:size])
+	return candidate{log, id, c}, err == nil
 }
 
 // unaccounted returns the parts of the file that hold no sound block.

@@ -27,7 +27,7 @@ func TestSalvageReadsNothingTwice(t *testing.T) {
 		l.blocks = append(l.blocks, stored{first: uint64(i), count: 1, at: i * (each + gap), size: each})
 	}
 	s := &survey{r: file, size: blocks * (each + gap), logs: map[string]*surveyed{"a": l}, names: map[uint32]string{1: "a"}}
-	s.carve(map[uint32][]hole{1: {{blocks, blocks + 1}}})
+	s.carve(openings{of: map[uint32][]hole{1: {{blocks, blocks + 1}}}})
 	if file.n > blocks*gap {
 		t.Errorf("read %d bytes, there are %d beside the blocks", file.n, blocks*gap)
 	}

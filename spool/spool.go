@@ -24,7 +24,7 @@ var (
 	ErrClosed   = errors.New("the spool is closed")
 )
 
-const layoutVersion = 2
+const layoutVersion = 3
 
 var (
 	bucketMeta        = []byte("meta")

@@ -21,7 +21,7 @@ import (
 
 const (
 	// maxRecord is the largest block record in bytes; a larger one is damaged.
-	maxRecord = recordHeader + checkpointHeader + block.MaxCheckpointSize + block.MaxPayloadSize
+	maxRecord = recordHeader + labelHeader + logname.MaxName + checkpointHeader + block.MaxCheckpointSize + block.MaxPayloadSize
 	// maxProblems bounds how many problems of one file are listed.
 	maxProblems = 100
 )
@@ -54,19 +54,21 @@ type survey struct {
 // surveyed is what was found of one log.
 type surveyed struct {
 	queue
-	stale   bool     // its record may be an older one, from a page that is not in use
+	stale   bool     // its record may be an older one, from a page that is not in use, or is lost
+	known   uint64   // positions before this one are in the spans of its record; the others' blocks must tell of theirs
 	blocks  []stored // sound, in order, without overlap
 	damaged []stored // whose checksum does not fit
 	head    time.Time
 }
 
-// stored is where a block record stands.
+// stored is where a block record stands, and what it says.
 type stored struct {
 	first  uint64
 	count  uint32
 	at     int64
 	size   int64
 	stored time.Time
+	id     identity // of a block that the log's record does not know
 	err    error
 }
 
@@ -119,11 +121,14 @@ func surveyFile(file *os.File, salvage bool) (*survey, error) {
 		s.take(b)
 	}
 	s.read = true
-	if salvage && !s.sound() {
+	if !s.sound() && (salvage || s.nothing()) {
 		s.salvageBlocks()
 	}
 	for log := range s.logs {
 		s.settleQueue(s.logs[log])
+	}
+	if s.nothing() {
+		return nil, fmt.Errorf("%w, and nothing of it can be read: %w", ErrDamaged, s.problems[0])
 	}
 	return s, nil
 }
@@ -162,10 +167,12 @@ func surveyRecords(r io.ReaderAt, size int64, check bool) (*survey, error) {
 	}
 	s.identify()
 	s.number()
-	if len(s.problems) > 0 && len(s.logs) == 0 && len(s.checkpoints) == 0 {
-		return nil, fmt.Errorf("%w, and nothing of it can be read: %w", ErrDamaged, s.problems[0])
-	}
 	return s, nil
+}
+
+// nothing says whether nothing was found in a damaged file.
+func (s *survey) nothing() bool {
+	return len(s.problems) > 0 && len(s.logs) == 0 && len(s.checkpoints) == 0
 }
 
 // gap notes that a part of a bucket can't be read. Of damaged pages Check has told.
@@ -216,7 +223,7 @@ func (s *survey) queueRecord(log, value []byte) {
 		s.gaps[string(bucketQueues)] = true
 		return
 	}
-	s.logs[string(log)] = &surveyed{queue: q, stale: s.doubt}
+	s.logs[string(log)] = &surveyed{queue: q, stale: s.doubt, known: q.next}
 }
 
 // identify reads the layout's version and the producer. The lines that are there have the producers in their logs'
@@ -276,7 +283,7 @@ func (s *survey) inTree() (places []place) {
 			return
 		}
 		p, ok := placeOf(e)
-		if _, known := s.names[p.id]; !ok || !known {
+		if _, known := s.names[p.id]; !ok || !known && !s.adopts() {
 			s.problem(fmt.Errorf("a block of no log, under the key %x", e.Key))
 			return
 		}
@@ -288,10 +295,14 @@ func (s *survey) inTree() (places []place) {
 // take reads the block at a place and enters it among the sound or the damaged ones of its log. One that its log's
 // record does not count is left out: it was settled, or is none.
 func (s *survey) take(p place) {
-	log := s.names[p.id]
+	log, b, err := s.verified(p)
+	if err == nil {
+		s.adopt(log, p.id)
+	}
 	l := s.logs[log]
-	b, err := s.verified(log, p)
 	switch {
+	case l == nil:
+		s.problem(fmt.Errorf("a block of log number %d, which is not known: %w", p.id, err))
 	case err != nil:
 		l.damaged = append(l.damaged, stored{first: p.first, at: p.at, size: p.size, err: err})
 	case p.first < l.oldest || b.next() > l.next && !l.stale:
@@ -304,31 +315,32 @@ func (s *survey) take(p place) {
 	}
 }
 
-// verified reads the block at a place and says whether it is sound.
-func (s *survey) verified(log string, p place) (stored, error) {
-	b, when, err := s.block(log, p)
-	return stored{first: p.first, count: b.Count, at: p.at, size: p.size, stored: when}, err
+// verified reads the block at a place and says of which log it is, and whether it is sound.
+func (s *survey) verified(p place) (log string, b stored, err error) {
+	record, err := s.recordAt(p)
+	if err != nil {
+		return s.names[p.id], stored{}, err
+	}
+	return s.identified(p, record)
 }
 
-func (s *survey) block(log string, p place) (block.Block, time.Time, error) {
+// recordAt reads the record at a place.
+func (s *survey) recordAt(p place) ([]byte, error) {
 	if p.size > maxRecord {
-		return block.Block{}, time.Time{}, fmt.Errorf("%w: a block record of %d bytes", ErrDamaged, p.size)
+		return nil, fmt.Errorf("%w: a block record of %d bytes", ErrDamaged, p.size)
 	}
-	value := make([]byte, p.size)
-	if _, err := s.r.ReadAt(value, p.at); err != nil {
-		return block.Block{}, time.Time{}, err
-	}
-	b, err := openRecord(log, &s.logs[log].queue, p.first, value)
-	if err == nil && b.Count == 0 {
-		err = fmt.Errorf("%w: a block without lines", ErrDamaged)
-	}
-	return b, recordTime(value), err
+	record := make([]byte, p.size)
+	_, err := s.r.ReadAt(record, p.at)
+	return record, err
 }
 
 // settleQueue brings a log's record into line with its blocks: where it is an older one, more may have come, and what
 // stood before the first of them has most likely left.
 func (s *survey) settleQueue(l *surveyed) {
 	l.bytes = 0
+	if l.stale {
+		l.respan()
+	}
 	for _, b := range l.blocks {
 		l.bytes += uint64(b.size)
 	}

@@ -135,7 +135,7 @@ func (t *transaction) add(d *block.Draft, now time.Time) error {
 	q := t.queue(d.Log)
 	id := q.extend(t.current.producer)
 	b := d.Seal(id.producer, id.sequence(q.next))
-	value := encodeRecord(make([]byte, 0, record), &b, now)
+	value := encodeRecord(make([]byte, 0, record), &b, id.base, now)
 	if err := t.blocks.Put(blockKey(q.id, q.next), value); err != nil {
 		return err
 	}
