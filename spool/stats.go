@@ -19,8 +19,8 @@ type Stats struct {
 	FreeBytes    int64  // what further batches may take; size.Unlimited where there is no limit
 	BlockBytes   int64  // of the block records alone
 	DroppedLines uint64 // because the spool was full, since the spool was made
-	Waiting      int64  // batches that wait: for room, or for the disk
-	Waits        uint64 // batches that had to wait
+	Waiting      int64  // batches that wait: for room, for the disk, or for others to share their transaction
+	Waits        uint64 // batches that had to wait for room or for the disk
 	DiskErrors   uint64 // attempts to write, or to get more of the disk, that failed
 	Compactions  uint64 // the file was written anew
 }

@@ -20,7 +20,8 @@ type request struct {
 	ctx   context.Context
 	batch Batch // the caller's again once it has given up
 	logs  []string
-	bytes int64
+	bytes int64      // of its records
+	lines int64      // bytes of its lines
 	done  chan error // capacity 1
 	state atomic.Int32
 
@@ -36,10 +37,10 @@ const (
 	givenUp              // its caller has returned
 )
 
-// Append stores the batch in one transaction and returns once it is synced to disk. It waits while the disk is full or
-// fails, and while the spool is full unless the policy is to drop; a batch of a log waits too while that log holds more
-// than four times what is free. Batches of concurrent calls are stored in any order, those of one log in that of the
-// calls.
+// Append stores the batch in one transaction and returns once it is synced to disk. Small batches that come in a steady
+// stream wait for each other for some milliseconds, to share one. It waits too while the disk is full or fails, and while
+// the spool is full unless the policy is to drop; a batch of a log waits while that log holds more than four times what is
+// free. Batches of concurrent calls are stored in any order, those of one log in that of the calls.
 //
 // When it returns an error, nothing of the batch is stored, unless that wraps ErrUncertain; the error is ctx's,
 // ErrClosed, or says what is wrong with the batch or the spool, and then trying again is no use. The drafts' payloads
@@ -54,6 +55,7 @@ func (s *Spool) Append(ctx context.Context, batch Batch) error {
 			r.logs = append(r.logs, d.Log)
 		}
 		r.bytes += recordSize(&d)
+		r.lines += int64(d.RawSize)
 	}
 	select {
 	case s.requests <- r:
@@ -87,12 +89,25 @@ func check(d *block.Draft) error {
 	return nil
 }
 
+// take lets a call of Append wait for its transaction.
+func (w *writer) take(r *request) {
+	w.waiting = append(w.waiting, r)
+	w.lines += r.lines
+}
+
+func linesOf(requests []*request) (bytes int64) {
+	for _, r := range requests {
+		bytes += r.lines
+	}
+	return bytes
+}
+
 // receive takes the calls of Append that have come.
 func (w *writer) receive() {
 	for {
 		select {
 		case r := <-w.requests:
-			w.waiting = append(w.waiting, r)
+			w.take(r)
 		default:
 			return
 		}
@@ -159,8 +174,11 @@ func (w *writer) makeRoom() {
 	}
 }
 
-// countWaits counts the batches that wait.
+// countWaits counts the batches that wait for room.
 func (w *writer) countWaits() {
+	if w.gathers != nil {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range w.waiting {

@@ -10,6 +10,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/logscribe/logscribe/internal/boltfile"
+	"github.com/logscribe/logscribe/internal/pace"
 	"github.com/logscribe/logscribe/internal/sabotage"
 )
 
@@ -22,17 +23,30 @@ const (
 	tick = time.Second
 )
 
+// A transaction costs much the same for one line as for a thousand. The first few after a pause begin at once; in a steady
+// stream of small batches one begins each gatherTime, or as soon as so many bytes of lines wait that they are worth one.
+const (
+	gatherBurst = 3
+	worthwhile  = 32 << 10
+)
+
+var gatherTime = 15 * time.Millisecond // tests set it
+
 // writer is the goroutine that owns all transactions that change the file, with what it alone knows.
 type writer struct {
 	*Spool
 	disk writable
 
 	waiting  []*request
-	layout   uint64  // grows whenever there may be room that was not there before
-	shortage error   // why the disk did not give what was asked for the last time; nil if it did
-	troubled bool    // the last transaction failed: until the next tick, none is tried
-	unsynced bool    // the folder has to be synced before anything else is durable
-	trouble  trouble // with the disk
+	pace     pace.Pace
+	gathers  <-chan time.Time // set while what waits shall wait for more
+	lines    int64            // bytes of lines that have come to wait since the last transaction
+	settling <-chan time.Time // set while settled blocks wait
+	layout   uint64           // grows whenever there may be room that was not there before
+	shortage error            // why the disk did not give what was asked for the last time; nil if it did
+	troubled bool             // the last transaction failed: until the next tick, none is tried
+	unsynced bool             // the folder has to be synced before anything else is durable
+	trouble  trouble          // with the disk
 
 	heads   heads
 	drops   map[string]uint64 // lines by log that were dropped and are not told yet
@@ -65,33 +79,36 @@ func (disk) update(f *boltfile.Sized, limit int64, fn func(*bolt.Tx) error) erro
 func (disk) confirm(f *boltfile.Sized) error { return f.Confirm() }
 
 func newWriter(s *Spool, d writable) *writer {
-	return &writer{Spool: s, disk: d, layout: 1, drops: map[string]uint64{}}
+	return &writer{
+		Spool: s, disk: d, layout: 1, drops: map[string]uint64{}, pace: pace.Pace{Gap: gatherTime, Burst: gatherBurst},
+	}
 }
 
 func (w *writer) run() {
 	defer close(w.stopped)
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	var settle <-chan time.Time // set while settled blocks wait
 	w.publish()
 	for {
 		select {
 		case r := <-w.requests:
-			w.waiting = append(w.waiting, r)
+			w.take(r)
 			w.receive()
+			w.work()
+		case <-w.gathers:
+			w.gathers = nil
 			w.work()
 		case l := <-w.limits:
 			w.limit(l)
 		case <-w.settles:
 			switch {
-			case len(w.waiting) > 0 || w.ordered():
+			case w.ordered(), len(w.waiting) > 0 && w.gathers == nil:
 				w.store(nil, 0)
 				w.work()
-			case settle == nil:
-				settle = time.After(settleDelay)
+			case w.settling == nil:
+				w.settling = time.After(settleDelay)
 			}
-		case <-settle:
-			settle = nil
+		case <-w.settling:
 			w.store(nil, 0)
 			w.work()
 		case <-w.copying():
@@ -109,12 +126,14 @@ func (w *writer) run() {
 
 // work stores what can be stored of the batches that wait.
 func (w *writer) work() {
-	for {
+	for !w.early() {
 		w.makeRoom()
 		group := w.admit()
 		if len(group) == 0 {
 			break
 		}
+		w.pace.Begin(time.Now())
+		w.lines = linesOf(w.waiting)
 		w.store(group, 0)
 		w.receive()
 	}
@@ -123,6 +142,18 @@ func (w *writer) work() {
 	}
 	w.countWaits()
 	w.publish()
+}
+
+// early says whether it is too early for the next transaction; then a timer runs until it is not.
+func (w *writer) early() bool {
+	pause := w.pace.Wait(time.Now())
+	if pause == 0 || w.lines >= worthwhile || len(w.waiting) == 0 {
+		return false
+	}
+	if w.gathers == nil {
+		w.gathers = time.After(pause)
+	}
+	return true
 }
 
 // lookAfter is done at each tick.
@@ -171,6 +202,7 @@ type task struct {
 
 // store stores the group, and lets what is settled leave, and the oldest blocks, of so many bytes at least.
 func (w *writer) store(group []*request, drop int64) {
+	w.settling = nil
 	c := task{group: group, drop: drop}
 	w.mu.Lock()
 	c.settled, c.orders, c.arrived, c.told = maps.Clone(w.settled), w.orders.clone(), maps.Clone(w.arrived), maps.Clone(w.told)

@@ -54,6 +54,7 @@ type Source struct {
 	folders   folderCache
 	polls     pollHeap
 	watch     *watcher // nil if there is none
+	writes    writes
 	scans     scanState
 	errands   errands
 
@@ -209,8 +210,10 @@ func (s *Source) conduct(done, ctx context.Context) {
 		select {
 		case <-done.Done():
 			return
-		case e := <-s.watch.events():
+		case e := <-s.watchEvents():
 			s.handle(ctx, e)
+		case <-s.writes.rest:
+			s.writes.rest = nil
 		case err := <-s.watch.errors():
 			s.watchFailed(err)
 		case r := <-s.reconfigurations:

@@ -149,9 +149,43 @@ func (s *Source) handle(ctx context.Context, e fsnotify.Event) {
 		s.removed(ctx, e.Name, e.Has(fsnotify.Rename))
 	case e.Has(fsnotify.Write), e.Has(fsnotify.Chmod): // it may be readable now
 		if g := s.byName[e.Name]; g != nil {
-			s.enqueue(g)
+			s.written(g)
 		}
 	}
+}
+
+// gatherTime is how long lines may gather in a file beside a batch in flight, from one look at it to the next.
+const gatherTime = 4 * time.Millisecond
+
+// writes is what is known of events of files that are written to.
+type writes struct {
+	last *generation      // the last one that was enqueued for an event
+	at   instant          // when
+	rest <-chan time.Time // set while no events are taken
+}
+
+// written handles an event of a file that is at its path. A file that is written to line by line has an event for each;
+// those tell nothing new that come while it was just looked at, and will be again when the batch in flight is committed.
+// The kernel makes one of events that wait in a row and are the same, so none is taken for a while then.
+func (s *Source) written(g *generation) {
+	w, at := &s.writes, now()
+	s.mu.Lock()
+	gathers := g == w.last && at.Sub(w.at) < gatherTime && g.inflight && g.more
+	s.mu.Unlock()
+	if gathers {
+		w.rest = time.After(gatherTime)
+		return
+	}
+	w.last, w.at = g, at
+	s.enqueue(g)
+}
+
+// watchEvents returns the channel of the watcher's events; nil while none are taken.
+func (s *Source) watchEvents() <-chan fsnotify.Event {
+	if s.writes.rest != nil {
+		return nil
+	}
+	return s.watch.events()
 }
 
 // created handles a name that has appeared, or that leads to another file now.
