@@ -245,7 +245,8 @@ func (s *Source) isCut(g *generation, beside siblingsByInode) bool {
 	case !alive:
 		return false
 	case !found || sib.packed():
-		return s.sizeOf(g) < position
+		st, ok := s.statNow(g)
+		return ok && st.size < position
 	}
 	s.rename(g, sib.path)
 	if unchanged {

@@ -15,7 +15,15 @@ type byHand struct {
 	t      *testing.T
 }
 
+// byHand returns a source that has read all that there is.
 func (f *fixture) byHand(t *testing.T) *byHand {
+	h := f.inHand(t)
+	h.run(nil)
+	return h
+}
+
+// inHand returns a source that has done its first scan, and nothing else.
+func (f *fixture) inHand(t *testing.T) *byHand {
 	s, _ := f.scanned()
 	h := &byHand{Source: s, reader: reader{source: s}, t: t}
 	t.Cleanup(func() {
@@ -24,8 +32,16 @@ func (f *fixture) byHand(t *testing.T) *byHand {
 			e.Value.(*descriptor).Close()
 		}
 	})
-	h.run(nil)
 	return h
+}
+
+// readFirst has a worker look at a generation before any other, and the conductor decide what it asks.
+func (h *byHand) readFirst(g *generation) {
+	h.ready = slices.DeleteFunc(h.ready, func(other *generation) bool { return other == g })
+	g.state = held
+	h.release(g, h.reader.read(h.t.Context(), g))
+	h.commits.Wait()
+	h.handleKick(h.t.Context())
 }
 
 // step says whether there was something to do.
@@ -282,6 +298,41 @@ func TestInodeOfAFileWithABatchInFlight(t *testing.T) {
 			if got, want := names[f.path("new.log")], []string{f.path("new.log.1"), f.path("new.log")}; !slices.Equal(got, want) {
 				t.Errorf("at new.log stood %v, want %v", got, want)
 			}
+		})
+	}
+}
+
+// TestRewrittenAndRotated has a file truncated, written anew to its old length, and rotated, between two looks. The file
+// after it must wait until somebody has looked into it.
+func TestRewrittenAndRotated(t *testing.T) {
+	for _, down := range []bool{false, true} {
+		t.Run(fmt.Sprintf("down=%v", down), func(t *testing.T) {
+			f := newFixture(t, "app.log")
+			f.write("app.log", "one\n")
+			past := time.Now().Add(-time.Minute)
+			f.check(os.Chtimes(f.path("app.log"), past, past))
+			var h *byHand
+			if down {
+				f.up()
+				f.wants("app", "one\n")
+				f.down()
+			} else {
+				h = f.byHand(t)
+			}
+			f.check(os.Truncate(f.path("app.log"), 0))
+			f.write("app.log", "two\n")
+			f.rename("app.log", "app.log.1")
+			f.write("app.log", "three\n")
+			if down {
+				h = f.inHand(t)
+			} else {
+				h.scan(t.Context())
+				h.commits.Wait()
+			}
+			for range 3 {
+				h.readFirst(h.lineages[f.path("app.log")].current)
+			}
+			h.wants(f, "one\ntwo\nthree\n")
 		})
 	}
 }

@@ -333,7 +333,7 @@ func (s *Source) changedLocked(g *generation, st fileStat, now instant) bool {
 	if packed(g.name) { // its size is not that of what is in it; and it is known to be read no more when it was read
 		return !g.failing || retry
 	}
-	return st.size != g.seen || st.mtime != g.checked || retry || s.dueLocked(g, now) || g.overdueLocked(now)
+	return st.size != g.seen || st.mtime != g.checked || g.waiters != nil || retry || s.dueLocked(g, now) || g.overdueLocked(now)
 }
 
 // wakeLocked ends a generation's sleep.

@@ -7,8 +7,9 @@ import "math"
 // So before bytes of a newer generation are read, this is established, in this order:
 //
 //  1. the newer one's size is taken: only bytes below it are cleared;
-//  2. the older ones' sizes are taken;
-//  3. the older ones are read up to these sizes, and what was read is committed.
+//  2. the older ones' sizes and times of modification are taken;
+//  3. the older ones are read up to these sizes, and what was read is committed. One that has not grown, and was modified
+//     all the same, is looked into: it may have been written anew.
 //
 // Whatever the writer wrote to an older generation before it wrote a cleared byte is then in the spool before it.
 // Newly found files that feed the same log wait for each other in the same way, but once only.
@@ -19,10 +20,11 @@ type afterOnce struct {
 	size       int64
 }
 
-// waiter is a generation that waits for another to be settled up to target.
+// waiter is a generation that waits for another to be settled up to target, after so many looks that find it whole.
 type waiter struct {
 	generation *generation
 	target     int64
+	looks      int8
 	next       *waiter // another one that waits for the same
 }
 
@@ -36,7 +38,7 @@ const (
 // generation is queued again when its turn has come.
 func (s *Source) clear(g *generation, size int64) (limit int64, ok bool) {
 	s.mu.Lock()
-	if g.cleared > g.seen {
+	if g.cleared > g.seen || g.cleared >= size {
 		defer s.mu.Unlock()
 		return min(size, g.cleared), true
 	}
@@ -44,7 +46,7 @@ func (s *Source) clear(g *generation, size int64) (limit int64, ok bool) {
 	s.mu.Unlock()
 	for i := range older {
 		if older[i].target == toBeTaken {
-			older[i].target = s.sizeOf(older[i].generation)
+			older[i].target, older[i].looks = s.extentOf(older[i].generation)
 		}
 	}
 
@@ -55,8 +57,8 @@ func (s *Source) clear(g *generation, size int64) (limit int64, ok bool) {
 	}
 	g.pending = size
 	for _, o := range older {
-		if p := o.generation; !p.passesLocked(o.target) {
-			p.waiters = &waiter{generation: g, target: o.target, next: p.waiters}
+		if p := o.generation; !p.passesLocked(&o) {
+			p.waiters = &waiter{generation: g, target: o.target, looks: o.looks, next: p.waiters}
 			g.blockers++
 			s.enqueueLocked(p)
 			if o.target == notFound {
@@ -74,10 +76,13 @@ func (s *Source) clear(g *generation, size int64) (limit int64, ok bool) {
 // olderLocked returns what g must wait for.
 func (s *Source) olderLocked(g *generation) []waiter {
 	var older []waiter
-	if a := g.after; a != nil && a.generation.passesLocked(a.size) {
-		g.after = nil
-	} else if a != nil {
-		older = append(older, waiter{generation: a.generation, target: a.size})
+	if a := g.after; a != nil {
+		w := waiter{generation: a.generation, target: a.size}
+		if a.generation.passesLocked(&w) {
+			g.after = nil
+		} else {
+			older = append(older, w)
+		}
 	}
 	if g.lineage == nil {
 		return older
@@ -90,15 +95,15 @@ func (s *Source) olderLocked(g *generation) []waiter {
 	return older
 }
 
-// passesLocked says whether a generation that must come after target bytes of p may go on. What can't be read holds up
-// nobody: its lines come late, which is better than two files standing still. Nor does what no section covers.
-func (p *generation) passesLocked(target int64) bool {
-	return p.dead || p.lineage == nil || p.dormant || p.failing || p.settledLocked() >= target
+// passesLocked says whether one that waits for p may go on. What can't be read holds up nobody: its lines come late, which
+// is better than two files standing still. Nor does what no section covers.
+func (p *generation) passesLocked(w *waiter) bool {
+	return p.dead || p.lineage == nil || p.dormant || p.failing || w.looks == 0 && p.settledLocked() >= w.target
 }
 
 // progressLocked lets those go on that waited for what p has reached.
 func (s *Source) progressLocked(p *generation) {
-	s.releaseLocked(p, func(w *waiter) bool { return p.passesLocked(w.target) })
+	s.releaseLocked(p, p.passesLocked)
 }
 
 // releaseLocked lets those waiters of p go on of which the function says so.
@@ -136,20 +141,37 @@ func (s *Source) foundLocked(g *generation) {
 	s.releaseLocked(g, func(w *waiter) bool { return w.target == notFound })
 }
 
-// sizeOf returns the size of a generation that another one may hold at this moment, or notFound.
-func (s *Source) sizeOf(g *generation) int64 {
+// extentOf returns a generation's size, or notFound, and how many looks must find it whole before what was read of it counts.
+func (s *Source) extentOf(g *generation) (size int64, looks int8) {
+	st, ok := s.statNow(g)
+	if !ok {
+		return notFound, 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case g.state == held: // what its holder has seen may be older than st
+		looks = 2
+	case g.state == queued, g.inflight, g.blockers > 0, st.mtime != g.checked:
+		looks = 1
+	}
+	return st.size, looks
+}
+
+// statNow looks at a generation that another one may hold at this moment.
+func (s *Source) statNow(g *generation) (st fileStat, ok bool) {
 	s.mu.Lock()
 	file, name := g.file, g.name
 	s.mu.Unlock()
 	if file != nil {
 		if info, err := file.Stat(); err == nil { // safe against a Close at the same time
-			return info.Size()
+			return statOf(info), true
 		}
 	}
 	if name != "" && !packed(name) { // how much is in a compressed file shows when it is open
 		if st, err := s.cfg.stat(name); err == nil && st.identity.same(g.id) {
-			return st.size
+			return st, true
 		}
 	}
-	return notFound
+	return st, false
 }

@@ -183,6 +183,9 @@ func (s *Source) unchanged(f handle, g *generation, before []byte) (bool, error)
 func (s *Source) whole(g *generation, st fileStat) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for w := g.waiters; w != nil; w = w.next {
+		w.looks = max(0, w.looks-1)
+	}
 	if g.away.IsZero() && st.size > 0 { // the time of an empty file may be that of a truncation, which comes after the copy
 		g.mtime = max(g.mtime, st.mtime)
 	}
