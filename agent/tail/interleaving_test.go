@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -37,11 +38,16 @@ func (f *fixture) inHand(t *testing.T) *byHand {
 
 // readFirst has a worker look at a generation before any other, and the conductor decide what it asks.
 func (h *byHand) readFirst(g *generation) {
+	h.readNow(g)
+	h.commits.Wait()
+	h.handleKick(h.t.Context())
+}
+
+// readNow is that without waiting for what the worker has sent on its way to the spool.
+func (h *byHand) readNow(g *generation) {
 	h.ready = slices.DeleteFunc(h.ready, func(other *generation) bool { return other == g })
 	g.state = held
 	h.release(g, h.reader.read(h.t.Context(), g))
-	h.commits.Wait()
-	h.handleKick(h.t.Context())
 }
 
 // step says whether there was something to do.
@@ -334,5 +340,42 @@ func TestRewrittenAndRotated(t *testing.T) {
 			}
 			h.wants(f, "one\ntwo\nthree\n")
 		})
+	}
+}
+
+// TestUnreadableWithLinesUnderWay has a file become unreadable when lines of it are on their way to the spool. It holds up
+// the next file until they are there, and no longer.
+func TestUnreadableWithLinesUnderWay(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", "one\n")
+	h := f.byHand(t)
+	older := h.lineages[f.path("app.log")].current
+	arrive := make(chan struct{})
+	f.spool.do(func() { f.spool.blocked, f.spool.full = arrive, true }) // checkpoints alone are taken
+	f.write("app.log", "two\n")
+	h.readNow(older)
+	f.rename("app.log", "app.log.1")
+	f.write("app.log", "three\n")
+	h.scan(t.Context())
+	newer := h.lineages[f.path("app.log")].current
+	f.eventually(func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return !newer.unregistered
+	})
+	h.failedRead(older, errors.New("input/output error"))
+	for range 3 {
+		h.readNow(newer)
+		h.handleKick(t.Context())
+	}
+	if newer.position > 0 {
+		t.Error("a newer file is read before the lines of the older one are in the spool")
+	}
+	close(arrive)
+	h.commits.Wait()
+	h.readFirst(newer)
+	h.commits.Wait()
+	if got, want := f.spool.log("app"), "one\ntwo\nthree\n"; got != want {
+		t.Errorf("log is %q, want %q", got, want)
 	}
 }

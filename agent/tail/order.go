@@ -88,17 +88,22 @@ func (s *Source) olderLocked(g *generation) []waiter {
 		return older
 	}
 	for _, p := range g.lineage.generations {
-		if p.ordinal < g.ordinal && !p.dead && !p.dormant && !p.failing {
+		if p.ordinal < g.ordinal && !p.outOfPlayLocked() {
 			older = append(older, waiter{generation: p, target: toBeTaken})
 		}
 	}
 	return older
 }
 
-// passesLocked says whether one that waits for p may go on. What can't be read holds up nobody: its lines come late, which
-// is better than two files standing still. Nor does what no section covers.
+// passesLocked says whether one that waits for p may go on.
 func (p *generation) passesLocked(w *waiter) bool {
-	return p.dead || p.lineage == nil || p.dormant || p.failing || w.looks == 0 && p.settledLocked() >= w.target
+	return p.outOfPlayLocked() || w.looks == 0 && p.settledLocked() >= w.target
+}
+
+// outOfPlayLocked says whether p holds up nobody, as it can't be read, or no section covers it: its lines come late, which is
+// better than two files standing still. But those that are on their way to the spool already come first.
+func (p *generation) outOfPlayLocked() bool {
+	return p.dead || p.lineage == nil || (p.dormant || p.failing) && !p.underwayLocked()
 }
 
 // progressLocked lets those go on that waited for what p has reached.
