@@ -139,7 +139,8 @@ func (s *Source) sawAll(ctx context.Context) {
 	}
 	if s.dropped {
 		s.dropped = false
-		s.registerLocked(ctx, registration{stamp: true})
+		s.registerLocked(ctx, registration{more: s.removals, stamp: true})
+		s.removals = nil
 	}
 	if n := len(s.registrations); n > 0 {
 		s.registrations[n-1].saw = saw

@@ -31,10 +31,27 @@ func (s *Source) identify(ctx context.Context, path string, st fileStat) *genera
 	if s.mayBePacked(g) {
 		s.orphan(ctx, g)
 	} else {
-		s.drop(g)
-		s.erase(ctx, g)
+		s.supersede(ctx, g)
 	}
 	return nil
+}
+
+// supersede drops a generation whose inode is another file's now. That it was known must be known after a crash until all
+// that there is has been seen, or what it was compressed to would be taken for new; so its checkpoint gets the key of an
+// orphan, and is removed by sawAll.
+func (s *Source) supersede(ctx context.Context, g *generation) {
+	s.mu.Lock()
+	remember := !g.dead && g.lineage != nil && g.ordinal > 0
+	c := g.checkpointLocked()
+	s.mu.Unlock()
+	s.drop(g)
+	if !remember {
+		s.erase(ctx, g)
+		return
+	}
+	orphan := orphanKey(g.id)
+	s.removals = append(s.removals, spool.Checkpoint{Key: orphan})
+	s.register(ctx, nil, spool.Checkpoint{Key: orphan, Value: c.encode()}, spool.Checkpoint{Key: checkpointKey(g.id.inode)})
 }
 
 // occupier returns the closed generation that had the inode of this other, newer file, if something of it is still on the

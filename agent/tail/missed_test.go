@@ -75,3 +75,43 @@ func TestCompressedWhileStopped(t *testing.T) {
 		})
 	}
 }
+
+// TestInodeOfACompressedFileIsAnothersAtAKill has the inode of a file that was read and compressed given to another file, and
+// kills the source before it has looked around again. What is in the compressed file is not read again.
+func TestInodeOfACompressedFileIsAnothersAtAKill(t *testing.T) {
+	f := newFixture(t, "*.log")
+	f.write("app.log", "one\n")
+	h := f.byHand(t)
+	text := "one\n"
+	for _, more := range []string{"two\n", "three\n"} {
+		if _, err := os.Stat(f.path("app.log.1")); err == nil {
+			f.rename("app.log.1", "app.log.2")
+		}
+		f.rename("app.log", "app.log.1")
+		f.write("app.log", more)
+		text += more
+		h.wants(f, text)
+	}
+	l := h.lineages[f.path("app.log")]
+	second := l.generations[1]
+	for _, g := range l.generations[:2] {
+		h.close(g) // as when they have been quiet for the grace period
+	}
+	f.pack("app.log.1", "app.log.1.gz")
+	st, err := statPath(f.path("app.log.1.gz"))
+	f.check(err)
+	st.identity = identity{inode: second.id.inode, born: st.born + 1}
+	if h.identify(t.Context(), f.path("other.log"), st) != nil {
+		t.Fatal("the other file is not taken for a new one")
+	}
+	h.commits.Wait()
+	f.rename("app.log.2", "app.log.3")
+	f.rename("app.log.1.gz", "app.log.2.gz")
+	f.rename("app.log", "app.log.1")
+	f.write("app.log", "four\n")
+	f.up()
+	f.wants("app", text+"four\n")
+	f.scans(2)
+	f.wants("app", text+"four\n")
+	f.down()
+}
