@@ -130,10 +130,11 @@ const (
 )
 
 // Start is New, but waits while the spool's disk is too full to open the spool, or to make it: whoever makes room there
-// should not have to start the agent too. It returns the context's error if that ends before.
-func Start(ctx context.Context, cfg Config) (*Agent, error) {
+// should not have to start the agent too. It also waits some seconds for those who read the spool. It returns the context's
+// error if that ends before.
+func Start(ctx context.Context, cfg Config) (a *Agent, err error) {
 	for said := (time.Time{}); ; {
-		a, err := New(cfg)
+		err = spool.AwaitReaders(ctx, cfg.Spool.Path, cfg.Logger, func() (err error) { a, err = New(cfg); return err })
 		if !errors.Is(err, spool.ErrDiskFull) {
 			return a, err
 		}

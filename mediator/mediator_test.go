@@ -30,7 +30,7 @@ func TestNewErrors(t *testing.T) {
 	}{
 		{"no folder", Config{}, "no data folder"},
 		{"a file for a folder", Config{DataDir: file}, file},
-		{"another process has the store", Config{DataDir: running.cfg.DataDir}, StoreFile + " is in use by another process"},
+		{"another process has the store", Config{DataDir: running.cfg.DataDir}, StoreFile + " is in use by "},
 		{"port in use", Config{DataDir: t.TempDir(), Listen: running.Addr().String()}, running.Addr().String()},
 		{"bad address", Config{DataDir: t.TempDir(), Listen: "127.0.0.1"}, "127.0.0.1"},
 		{"crt without pk", Config{DataDir: t.TempDir(), TLS: transport.TLS{Cert: pair.Cert}}, "pk is missing"},

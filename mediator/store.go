@@ -118,9 +118,10 @@ func openStore(dir string) (*store, error) {
 	}
 	s := &store{file: filepath.Join(dir, StoreFile)}
 	db, err := boltfile.Open(s.file)
+	locked, isLocked := errors.AsType[*boltfile.LockedError](err)
 	switch {
-	case errors.Is(err, boltfile.ErrLocked):
-		return nil, fmt.Errorf("%s is in use by another process", s.file)
+	case isLocked:
+		return nil, fmt.Errorf("%s is in use by %s", s.file, locked.Who())
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", s.file, err)
 	}

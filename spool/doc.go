@@ -25,7 +25,9 @@
 //   - A file that is mostly free is written anew, smaller, while the spool goes on. See compact.go.
 //   - Memory does not grow with the backlog, but for bbolt's list of free pages: some 20 bytes for each page of 4 KiB
 //     that was drained and not given back yet.
-//   - One process at a time: Open locks the file.
+//   - One process at a time: Open locks the file itself, so that nothing is left behind by a process that was killed. Those
+//     that only read it (Verify, Export, ReadCheckpoints) share it among them; who must wait for their end, or is refused,
+//     is told by whom.
 //   - A damaged file is refused, repaired or set aside when it is opened, as the operator chose. It never crashes the
 //     process, and what is sound in it can be read: see "Damage".
 //

@@ -13,7 +13,8 @@ import (
 // Report is what Inspect and Verify say of a spool.
 type Report struct {
 	Path        string      `json:"path"`
-	InUse       bool        `json:"in_use"` // an agent has it open: the figures may be of a moment ago
+	InUse       bool        `json:"in_use"`              // an agent has it open, or a repair: the figures may be of a moment ago
+	InUseBy     string      `json:"in_use_by,omitempty"` // the process that has it open
 	Layout      int         `json:"layout"`
 	Producer    string      `json:"producer"`
 	FileBytes   int64       `json:"file_bytes"`
@@ -44,15 +45,17 @@ type LogReport struct {
 func Inspect(path string) (*Report, error) {
 	file, inUse, err := boltfile.OpenForReading(path)
 	if err != nil {
-		return nil, openError(path, err)
+		return nil, toolError(path, err)
 	}
 	defer file.Close()
-	s, err := inspect(file, inUse)
+	s, err := inspect(file, inUse != nil)
 	if err != nil {
 		return nil, fmt.Errorf("spool %s: %w", path, err)
 	}
 	r := s.report(path)
-	r.InUse = inUse
+	if inUse != nil {
+		r.InUse, r.InUseBy = true, inUse.Who()
+	}
 	return r, nil
 }
 
@@ -115,12 +118,12 @@ func Verify(path string) (*Report, error) {
 // surveyAt surveys a spool that no agent has open, and keeps agents away from it until done is called.
 func surveyAt(path string, salvage bool) (s *survey, done func(), err error) {
 	file, inUse, err := boltfile.OpenForReading(path)
-	if err == nil && inUse {
+	if err == nil && inUse != nil {
 		file.Close()
-		err = boltfile.ErrLocked
+		err = inUse
 	}
 	if err != nil {
-		return nil, nil, openError(path, err)
+		return nil, nil, toolError(path, err)
 	}
 	if s, err = surveyFile(file, salvage); err != nil {
 		file.Close()

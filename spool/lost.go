@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/logscribe/logscribe/internal/boltfile"
 )
 
@@ -69,20 +67,25 @@ func (w *writer) target() (string, error) {
 
 // isForeign says whether the file at the path is the spool of another agent: one uses it, or it has another producer.
 func (w *writer) isForeign(path string) bool {
-	db, err := boltfile.Open(path)
+	file, inUse, err := boltfile.OpenForReading(path)
 	if err != nil {
-		return errors.Is(err, boltfile.ErrLocked)
+		return false
 	}
-	defer db.Close()
-	var producer []byte
-	err = db.View(func(tx *bolt.Tx) error {
-		if meta := tx.Bucket(bucketMeta); meta != nil {
-			producer = bytes.Clone(meta.Get(keyProducer))
-		}
-		return nil
-	})
+	defer file.Close()
+	if inUse != nil {
+		return true
+	}
+	tree, err := newestTree(file)
+	if err != nil {
+		return false
+	}
+	e, ok := tree.Get(string(bucketMeta), keyProducer)
+	if !ok {
+		return false
+	}
+	producer, err := e.Value()
 	own := w.Producer()
-	return err == nil && producer != nil && !bytes.Equal(producer, own[:])
+	return err == nil && !bytes.Equal(producer, own[:])
 }
 
 // moved takes note that the spool's file has another path now.

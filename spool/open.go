@@ -97,17 +97,6 @@ func openFile(path string, page int, visit boltfile.Visitor) (*boltfile.Sized, e
 	return file, nil
 }
 
-// openError names the file, and says what to do about a lock.
-func openError(path string, err error) error {
-	if errors.Is(err, boltfile.ErrLocked) {
-		return fmt.Errorf("open spool %s: %w; stop it, or use another spool", path, ErrLocked)
-	}
-	if _, ok := errors.AsType[*fs.PathError](err); ok { // it names the file
-		return fmt.Errorf("open spool: %w", err)
-	}
-	return fmt.Errorf("open spool %s: %w", path, err)
-}
-
 // load reads the state of all queues, and makes the buckets and the producer of a new spool.
 func (w *writer) load(h *holdings) error {
 	w.extend(w.file.PageSize()*basePages + 2*w.recordsSize())

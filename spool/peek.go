@@ -31,7 +31,7 @@ func ReadCheckpoints(path, prefix string) (map[string][]byte, error) {
 		if all, err = peek(file, prefix); err == nil {
 			return all, nil
 		}
-		if !inUse {
+		if inUse == nil {
 			break
 		}
 		time.Sleep(peekPause)

@@ -16,12 +16,12 @@ import (
 // Repair makes a sound spool of what can be read of the one at path. Every block whose bytes are sound is kept, in
 // its place; lines that are lost leave theirs empty, and are counted as set aside when their turn comes. The damaged file is
 // kept beside the new one, under another name, and is not changed. When Repair returns, the new file is durable. The report is of what was found, and
-// names the damaged file; if it names none, the spool was sound, and nothing was done. The error wraps ErrLocked if an agent
-// has the spool open, ErrVersion if a later release wrote it, ErrDamaged if nothing can be read of it.
+// names the damaged file; if it names none, the spool was sound, and nothing was done. The error wraps ErrLocked if
+// others have the spool open (see AwaitReaders), ErrVersion if a later release wrote it, ErrDamaged if nothing can be read of it.
 func Repair(path string) (*Report, error) {
 	file, err := boltfile.Lock(path, false)
 	if err != nil {
-		return nil, openError(path, err)
+		return nil, toolError(path, err)
 	}
 	defer file.Close() // what was written was synced
 	s, err := surveyFile(file, true)

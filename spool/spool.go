@@ -18,7 +18,7 @@ import (
 // The errors that Open and Append wrap.
 var (
 	ErrDiskFull = errors.New("the disk has no room for it")
-	ErrLocked   = errors.New("another agent holds the spool")
+	ErrLocked   = boltfile.ErrLocked
 	ErrVersion  = errors.New("the spool was written by another release")
 	ErrDamaged  = boltfile.ErrDamaged
 	ErrClosed   = errors.New("the spool is closed")

@@ -30,7 +30,7 @@ func run(host cli.Host) int {
 			return c.explain(proc.Stdout, p.Operands())
 		}
 		if p.Command() == "spool" {
-			return c.spoolCommand(proc.Stdout)
+			return c.spoolCommand(ctx, proc)
 		}
 		if len(c.stdins) > 0 && cli.IsTerminal(proc.Stdin) {
 			fmt.Fprintln(proc.Stderr, "scribe-agent: reading lines from the terminal; end with Ctrl-D")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,7 +42,8 @@ func (c *config) checkSpoolCommand() error {
 }
 
 // spoolCommand does scribe-agent spool.
-func (c *config) spoolCommand(out io.Writer) error {
+func (c *config) spoolCommand(ctx context.Context, proc *cli.Process) error {
+	out := proc.Stdout
 	verb, path := c.cli.Operands()[0], c.cli.Operands()[1]
 	var report *spool.Report
 	var err error
@@ -51,7 +53,7 @@ func (c *config) spoolCommand(out io.Writer) error {
 	case "verify":
 		report, err = spool.Verify(path)
 	case "repair":
-		report, err = spool.Repair(path)
+		err = spool.AwaitReaders(ctx, path, proc.Logger, func() error { report, err = spool.Repair(path); return err })
 	case "export":
 		return c.export(path, out)
 	}
@@ -100,7 +102,7 @@ func waiting(r *spool.Report) (lines uint64) {
 
 func writeReport(b *strings.Builder, r *spool.Report) {
 	if r.InUse {
-		fmt.Fprintln(b, "in use: an agent has it open, the figures may be of a moment ago")
+		fmt.Fprintf(b, "in use: %s has it open, the figures may be of a moment ago\n", r.InUseBy)
 	}
 	fmt.Fprintf(b, "file         %s, layout %d\n", absolute(r.Path), r.Layout)
 	fmt.Fprintf(b, "producer     %s\n", r.Producer)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/logscribe/logscribe/internal/boltfile"
 	"github.com/logscribe/logscribe/internal/cli"
 	"github.com/logscribe/logscribe/internal/size"
 	"github.com/logscribe/logscribe/scribe"
@@ -22,7 +23,7 @@ func run(host cli.Host) int {
 		if p.Command() == "verify" {
 			return c.verify(ctx, proc.Stdout)
 		}
-		s, err := scribe.New(c.scribe(proc))
+		s, err := c.open(ctx, proc)
 		if err != nil {
 			return err
 		}
@@ -30,6 +31,17 @@ func run(host cli.Host) int {
 		proc.Logger.Info("scribe started", c.about(s)...)
 		return s.Run(ctx)
 	})
+}
+
+// open makes the Scribe, once nobody reads its ledger any more.
+func (c *config) open(ctx context.Context, proc *cli.Process) (s *scribe.Scribe, err error) {
+	err = boltfile.AwaitReaders(ctx, func(err error) {
+		proc.Logger.Warn("the ledger is being read: waiting for the end of that, at most ten seconds", "error", err)
+	}, func() (err error) {
+		s, err = scribe.New(c.scribe(proc))
+		return err
+	})
+	return s, err
 }
 
 // scribe returns the settings in the form that package scribe takes.

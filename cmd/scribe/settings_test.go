@@ -2,11 +2,16 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/logscribe/logscribe/internal/boltfile"
 	"github.com/logscribe/logscribe/internal/cli"
 	"github.com/logscribe/logscribe/internal/cli/clitest"
 )
@@ -55,5 +60,31 @@ func TestPortInUse(t *testing.T) {
 	code, _, stderr := call("-host", "127.0.0.1", "-port", port, "-path", filepath.Join(t.TempDir(), "logs"))
 	if want := "scribe: can't listen on 127.0.0.1:" + port + ": another process already does\n"; code != 1 || stderr != want {
 		t.Errorf("code %d\n got %s\nwant %s", code, stderr, want)
+	}
+}
+
+// TestLedgerIsRead: a Scribe whose ledger is being read waits for the end of that, until it is stopped.
+func TestLedgerIsRead(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "logs")
+	stopped := func() (code int, stderr string) {
+		signals := make(chan os.Signal, 1)
+		signals <- syscall.SIGTERM
+		var errs bytes.Buffer
+		code = run(cli.Host{
+			Args: []string{"-host", "127.0.0.1", "-port", "0", "-path", root}, Signals: signals,
+			LookupEnv: func(string) (string, bool) { return "", false }, Stdout: io.Discard, Stderr: &errs,
+		})
+		return code, errs.String()
+	}
+	if code, stderr := stopped(); code != 0 {
+		t.Fatalf("code %d: %s", code, stderr)
+	}
+	file, _, err := boltfile.OpenForReading(filepath.Join(root, ".scribe", "ledger.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if code, stderr := stopped(); code != 0 || strings.Contains(stderr, "scribe: ") {
+		t.Errorf("code %d: %s", code, stderr)
 	}
 }

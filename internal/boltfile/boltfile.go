@@ -23,7 +23,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -32,17 +31,8 @@ import (
 	"github.com/logscribe/logscribe/internal/sabotage"
 )
 
-// The errors that Open wraps; they do not name the file.
-var (
-	ErrLocked  = errors.New("another process has it open")
-	ErrDamaged = errors.New("it is damaged")
-)
-
-// lockTimeout is how long Open waits for another process to let go of the file.
-const lockTimeout = 100 * time.Millisecond
-
-// lockAttempts is how often Lock begins anew where the file was replaced while it waited for the lock.
-const lockAttempts = 3
+// ErrDamaged is wrapped by errors of Open, as is ErrLocked; they do not name the file.
+var ErrDamaged = errors.New("it is damaged")
 
 // Visitor is called for each value of each bucket while a file is checked, in the order of the keys; of a page that holds
 // buckets too, the values in them come last. Only if that ends without an error were these all.
@@ -115,69 +105,11 @@ func openBolt(file *os.File, pageSize int) (db *bolt.DB, err error) {
 	})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, ErrLocked
+		return nil, &LockedError{}
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrVersionMismatch), errors.Is(err, bolterrors.ErrChecksum):
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return db, err
-}
-
-// Lock opens the file for reading and writing, and keeps it from other processes until it is closed. If create is set, a
-// missing one is made. The error wraps ErrLocked, or says what the system said.
-func Lock(path string, create bool) (*os.File, error) {
-	flag := os.O_RDWR
-	if create {
-		flag |= os.O_CREATE
-	}
-	for range lockAttempts {
-		file, err := os.OpenFile(path, flag, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		if err := lock(file, exclusive, lockTimeout); err != nil {
-			file.Close()
-			return nil, err
-		}
-		// A process that compacts its file renames a new one over it. Who waited for the lock of the old one now holds
-		// a file without a name.
-		same, err := leadsTo(path, file)
-		if err == nil && same {
-			return file, nil
-		}
-		file.Close()
-		if err != nil {
-			return nil, err
-		}
-	}
-	return nil, ErrLocked
-}
-
-// OpenForReading opens the file for reading alone. Unless another process has it open for writing, which is said, none
-// will until it is closed.
-func OpenForReading(path string) (file *os.File, inUse bool, err error) {
-	file, err = os.Open(path)
-	if err != nil {
-		return nil, false, err
-	}
-	err = lock(file, shared, lockTimeout)
-	if err != nil && !errors.Is(err, ErrLocked) {
-		file.Close()
-		return nil, false, err
-	}
-	return file, err != nil, nil
-}
-
-// leadsTo says whether the file stands at the path.
-func leadsTo(path string, file *os.File) (bool, error) {
-	at, err := os.Stat(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	own, err := file.Stat()
-	return err == nil && os.SameFile(at, own), err
 }
 
 // SyncFolder makes the names in the folder of the file at path durable.

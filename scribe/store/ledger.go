@@ -159,9 +159,12 @@ func decodeMark(key, value []byte) (sequence uint64, at time.Time, err error) {
 
 func openLedger(path string) (*ledger, error) {
 	db, err := boltfile.Open(path)
+	locked, isLocked := errors.AsType[*boltfile.LockedError](err)
 	switch {
-	case errors.Is(err, boltfile.ErrLocked):
-		return nil, fmt.Errorf("open ledger %s: %w; stop it, or use another folder", path, ErrLocked)
+	case isLocked && locked.Reading:
+		return nil, fmt.Errorf("open ledger %s: %w; wait for its end, or stop it", path, err)
+	case isLocked:
+		return nil, fmt.Errorf("open ledger %s: %w: %w; stop it, or use another folder", path, ErrLocked, err)
 	case err != nil:
 		return nil, fmt.Errorf("open ledger %s: %w", path, err)
 	}

@@ -83,7 +83,7 @@ func (v *verifier) open() error {
 	if err != nil {
 		return err
 	}
-	v.ledger, v.InUse = file, inUse
+	v.ledger, v.InUse = file, inUse != nil
 	if v.root, err = os.OpenRoot(v.Path); err == nil {
 		err = v.readLedger()
 	}
@@ -145,7 +145,7 @@ func (v *verifier) log(ctx context.Context, name string) error {
 func (v *verifier) taken() bool {
 	if !v.InUse {
 		if file, inUse, err := boltfile.OpenForReading(v.ledger.Name()); err == nil {
-			v.InUse = inUse
+			v.InUse = inUse != nil
 			file.Close()
 		}
 	}
