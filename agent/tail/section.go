@@ -98,7 +98,7 @@ func (s *section) matches(path string) bool { return s.matching(path) != "" && !
 // matching returns the first glob of the section that matches the path, "" if none does.
 func (s *section) matching(path string) string {
 	for _, p := range s.patterns {
-		if doublestar.MatchUnvalidated(p, path) {
+		if matchGlob(p, path) {
 			return p
 		}
 	}
@@ -129,6 +129,16 @@ func sectionOf(sections []*section, path string) *section {
 		}
 	}
 	return nil
+}
+
+// matchGlob says whether the glob, which is valid, matches the path. Most often what both begin with tells that it does
+// not: there may be very many globs, where files are named one by one.
+func matchGlob(glob, path string) bool {
+	literal := glob
+	if i := strings.IndexAny(glob, `*?[{\`); i >= 0 {
+		literal = glob[:i]
+	}
+	return strings.HasPrefix(path, literal) && doublestar.MatchUnvalidated(glob, path)
 }
 
 // splitBraces expands the alternatives that contain a slash, so that what is left can be walked folder by folder.
