@@ -41,6 +41,7 @@ type relay struct {
 	hello     *logscribev1.AppendRequest // nil until it came
 	lanes     map[string]*lane
 	order     []*lane     // in the order of their Opens
+	settled   int         // how many of these, from the first on
 	upstreams []*upstream // in the order of their opening
 
 	blocks, bytes uint64
@@ -111,7 +112,7 @@ func (r *relay) pass() error {
 	if l == nil {
 		return violation("a Block of log %.100q comes before its Open", log)
 	}
-	if err := r.settle(l); err != nil {
+	if err := r.settleAll(); err != nil {
 		return err
 	}
 	if l.up != nil {
@@ -185,6 +186,17 @@ func (r *relay) takeOpen() error {
 	return nil
 }
 
+// settleAll settles the lanes that have begun since the last time. The owners get their Opens one after the other, as they
+// came, and so can open these logs together, too.
+func (r *relay) settleAll() error {
+	for ; r.settled < len(r.order); r.settled++ {
+		if err := r.settle(r.order[r.settled]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // settle waits for the decision on the lane's owner and opens the log there. An error ends the stream.
 func (r *relay) settle(l *lane) error {
 	if l.pending == nil {
@@ -234,10 +246,8 @@ func (r *relay) finish() error {
 	if r.hello == nil {
 		return violation("the stream does not begin with a Hello")
 	}
-	for _, l := range r.order {
-		if err := r.settle(l); err != nil {
-			return err
-		}
+	if err := r.settleAll(); err != nil {
+		return err
 	}
 	r.finishUpstreams()
 	response := r.receipts()

@@ -392,3 +392,23 @@ func TestFailureCode(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestOpensOfNewLogsArriveTogether, though the owners of these logs have yet to be chosen: the Scribe opens them together.
+func TestOpensOfNewLogsArriveTogether(t *testing.T) {
+	h, f := startMediator(t, Config{}), startScribe(t, "a")
+	h.register(f)
+	s := h.begin(t.Context())
+	const logs = 50
+	for i := range logs {
+		s.send(open(fmt.Sprint("new/", i)))
+	}
+	for i := range logs {
+		s.send(blockOf(fmt.Sprint("new/", i), 1, "x\n"))
+	}
+	s.receipts()
+	for i, m := range f.stream(0).decode {
+		if late := i > logs && m.GetOpen() != nil; late {
+			t.Fatalf("message %d is an Open", i)
+		}
+	}
+}

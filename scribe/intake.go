@@ -7,6 +7,7 @@ import (
 	"math"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -23,6 +24,8 @@ const (
 	protocolVersion = 1
 	// maxLogs bounds the logs of one stream.
 	maxLogs = 4096
+	// maxOpening bounds the logs that a stream opens at the same time: they share transactions of the ledger.
+	maxOpening = 32
 )
 
 // intake is one Append stream.
@@ -32,13 +35,15 @@ type intake struct {
 	member   *membership // nil without an identity
 	logs     map[string]*streamLog
 	order    []*streamLog // as the stream opened them
-	lines    []byte       // the buffer of decoded lines
+	opening  errgroup.Group
+	lines    []byte // the buffer of decoded lines
 }
 
 // streamLog is one log of a stream.
 type streamLog struct {
 	name   string
 	oldest uint64
+	opened chan struct{} // closed when the log is open, or err says why not; before that nothing below may be looked at
 	epoch  uint64
 	ours   bool   // this Scribe may have lines of it
 	sent   uint64 // the last sequence that the stream brought
@@ -52,7 +57,9 @@ var lineBuffers = sync.Pool{New: func() any { return new([]byte) }}
 func (s *Scribe) Append(stream grpc.ClientStreamingServer[logscribev1.AppendRequest, logscribev1.AppendResponse]) error {
 	buffer := lineBuffers.Get().(*[]byte)
 	in := intake{scribe: s, logs: map[string]*streamLog{}, lines: *buffer}
+	in.opening.SetLimit(maxOpening)
 	defer func() {
+		_ = in.opening.Wait() // errors are in the logs
 		*buffer = in.lines
 		lineBuffers.Put(buffer)
 	}()
@@ -120,13 +127,21 @@ func (in *intake) take(ctx context.Context, request *logscribev1.AppendRequest) 
 		if len(in.logs) == maxLogs {
 			return status.Errorf(codes.ResourceExhausted, "more than %d logs in one stream", maxLogs)
 		}
-		in.open(ctx, m.Open)
+		l := &streamLog{name: m.Open.Log, oldest: m.Open.Oldest, opened: make(chan struct{})}
+		in.logs[l.name] = l
+		in.order = append(in.order, l)
+		in.opening.Go(func() error {
+			defer close(l.opened)
+			l.err = in.open(ctx, l, m.Open)
+			return nil
+		})
 		return nil
 	case *logscribev1.AppendRequest_Block:
 		l := in.logs[m.Block.Log]
 		if l == nil {
 			return status.Errorf(codes.InvalidArgument, "a block of log %q came before its Open", m.Block.Log)
 		}
+		<-l.opened
 		if !in.member.begin() {
 			return status.Errorf(codes.FailedPrecondition, "identity %q: its next spool has taken over", in.member.name())
 		}
@@ -141,20 +156,16 @@ func (in *intake) take(ctx context.Context, request *logscribev1.AppendRequest) 
 	return status.Error(codes.InvalidArgument, "a message that is neither Open nor Block")
 }
 
-func (in *intake) open(ctx context.Context, open *logscribev1.Open) {
-	l := &streamLog{name: open.Log, oldest: open.Oldest}
-	in.logs[open.Log] = l
-	in.order = append(in.order, l)
-	l.err = logname.Check(open.Log)
-	if l.err != nil {
-		l.err = status.Error(codes.InvalidArgument, l.err.Error())
-		return
+// open makes a log of the stream ready for blocks. It runs beside others.
+func (in *intake) open(ctx context.Context, l *streamLog, open *logscribev1.Open) (err error) {
+	if err := logname.Check(open.Log); err != nil {
+		return status.Error(codes.InvalidArgument, err.Error())
 	}
-	if l.epoch, l.err = in.scribe.epoch(ctx, open.Log, open.Owner, open.Epoch); l.err != nil {
-		return
+	if l.epoch, err = in.scribe.epoch(ctx, open.Log, open.Owner, open.Epoch); err != nil {
+		return err
 	}
 	l.ours = true
-	l.err = in.scribe.store.Claim(open.Log, l.epoch)
+	return in.scribe.store.Claim(open.Log, l.epoch)
 }
 
 // append checks a block and gives it to the store.
@@ -201,6 +212,7 @@ func (in *intake) decode(b *block.Block) ([]byte, error) {
 
 // settle commits what the stream brought and returns its receipts.
 func (in *intake) settle(ctx context.Context) (*logscribev1.AppendResponse, error) {
+	_ = in.opening.Wait() // errors are in the logs
 	if err := in.scribe.store.Commit(ctx); err != nil {
 		return nil, status.Errorf(codes.Unavailable, "nothing could be committed: %v", err)
 	}

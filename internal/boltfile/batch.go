@@ -19,8 +19,8 @@ type call struct {
 	done chan error // capacity 1
 }
 
-// Batch is Update, in a transaction that callers share who come within MaxBatchDelay; fn may run more than once, and in
-// another's goroutine.
+// Batch is Update, in a transaction that callers share who come within MaxBatchDelay, or while another one runs; fn may run
+// more than once, and in another's goroutine.
 func (db *DB) Batch(fn func(*bolt.Tx) error) error {
 	c := &call{fn: fn, done: make(chan error, 1)}
 	b := &db.batch
@@ -30,20 +30,23 @@ func (db *DB) Batch(fn func(*bolt.Tx) error) error {
 	b.mu.Unlock()
 	if first {
 		time.Sleep(db.MaxBatchDelay)
-		b.mu.Lock()
-		calls := b.calls
-		b.calls = nil
-		b.mu.Unlock()
-		db.runAll(calls)
+		db.runAll()
 	}
 	return <-c.done
 }
 
-// runAll runs the calls in one transaction. One that fails is run alone, for its own error, and the others once more.
-func (db *DB) runAll(calls []*call) {
+// runAll runs the calls that have gathered in one transaction. One that fails is run alone, for its own error, and the
+// others once more.
+func (db *DB) runAll() {
+	db.writing.Lock()
+	defer db.writing.Unlock()
+	db.batch.mu.Lock()
+	calls := db.batch.calls
+	db.batch.calls = nil
+	db.batch.mu.Unlock()
 	for len(calls) > 0 {
 		failed := -1
-		err := db.Update(func(tx *bolt.Tx) error {
+		err := db.updateLocked(func(tx *bolt.Tx) error {
 			for i, c := range calls {
 				if err := c.fn(tx); err != nil {
 					failed = i
@@ -60,6 +63,6 @@ func (db *DB) runAll(calls []*call) {
 		}
 		c := calls[failed]
 		calls = append(calls[:failed:failed], calls[failed+1:]...)
-		c.done <- db.Update(c.fn)
+		c.done <- db.updateLocked(c.fn)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,5 +60,45 @@ func TestBatch(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestBatchGathersBehindATransaction: those who come while a transaction runs share the next one.
+func TestBatchGathersBehindATransaction(t *testing.T) {
+	db, err := boltfile.Open(filepath.Join(t.TempDir(), "a.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.MaxBatchDelay = 0
+	var callers sync.WaitGroup
+	var ran atomic.Int64
+	var ids sync.Map // of transactions
+	began, goOn := make(chan struct{}), make(chan struct{})
+	callers.Go(func() {
+		if err := db.Update(func(*bolt.Tx) error { close(began); <-goOn; return nil }); err != nil {
+			t.Error(err)
+		}
+	})
+	<-began
+	const n = 50
+	for range n {
+		callers.Go(func() {
+			ran.Add(1)
+			if err := db.Batch(func(tx *bolt.Tx) error { ids.Store(tx.ID(), true); return nil }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for ran.Load() < n {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(20 * time.Millisecond) // most of them have called by then
+	close(goOn)
+	callers.Wait()
+	transactions := 0
+	ids.Range(func(any, any) bool { transactions++; return true })
+	if transactions > 5 {
+		t.Errorf("%d callers took %d transactions", n, transactions)
 	}
 }

@@ -19,7 +19,7 @@ import (
 type DB struct {
 	*bolt.DB
 	file    *os.File
-	writing sync.Mutex // held by Update
+	writing sync.Mutex // held while a transaction that writes runs
 	headers headers
 	batch   batch
 	broken  atomic.Pointer[error]
@@ -54,9 +54,13 @@ func (db *DB) breakWith(problem error) error {
 
 // Update runs fn in a transaction that is committed, and synced, when Update returns nil. The error is fn's or bbolt's,
 // or wraps ErrDamaged.
-func (db *DB) Update(fn func(*bolt.Tx) error) (err error) {
+func (db *DB) Update(fn func(*bolt.Tx) error) error {
 	db.writing.Lock()
 	defer db.writing.Unlock()
+	return db.updateLocked(fn)
+}
+
+func (db *DB) updateLocked(fn func(*bolt.Tx) error) (err error) {
 	if err := db.Broken(); err != nil {
 		return err
 	}
