@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"math"
 	"path/filepath"
 
 	"github.com/logscribe/logscribe/agent/line"
@@ -149,6 +150,21 @@ type lineage struct {
 func (l *lineage) nextOrdinalLocked() uint64 {
 	l.last++
 	return l.last
+}
+
+// endLocked returns when the next generation after g that is known was born, by the clock of file times.
+func (l *lineage) endLocked(g *generation) int64 {
+	end := int64(math.MaxInt64)
+	for _, o := range l.generations {
+		born := o.id.born
+		if born == 0 || packed(o.name) { // which was born when it was compressed
+			born = o.mtime
+		}
+		if o.ordinal > g.ordinal && born >= g.mtime { // or the clock was set back
+			end = min(end, born)
+		}
+	}
+	return end
 }
 
 // folder returns where the path's rotated files are.

@@ -100,7 +100,7 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 	}
 	if home != nil && home == l.current {
 		delete(s.glimpses, l) // nothing was rotated
-	} else if l.waiting = s.glimpsing(ctx, l, siblings, beside); l.waiting {
+	} else if l.waiting = s.glimpsing(ctx, l, siblings, beside, func(sib sibling) bool { return s.mayBeMissed(l, sib) }); l.waiting {
 		return
 	}
 	missed := s.sift(ctx, l, siblings)

@@ -38,8 +38,13 @@ func (l *lineage) sawHome(stamp int64) {
 // cameUnseen says whether a compressed sibling that is not known holds what is still to be read. Before the first look of
 // this run that is what came while nothing was running.
 func (s *Source) cameUnseen(l *lineage, sib sibling) bool {
+	return s.isNews(l, sib) || l.seen == 0 && s.unseen(sib)
+}
+
+// isNews says whether a glimpse has found that a compressed sibling holds what nobody has read.
+func (s *Source) isNews(l *lineage, sib sibling) bool {
 	g := s.glimpses[l]
-	return g != nil && g.unread[sib.stat.identity] || l.seen == 0 && s.unseen(sib)
+	return g != nil && g.unread[sib.stat.identity]
 }
 
 // mayBeMissed says whether a compressed sibling that is not known may have come and been compressed since the last look.
@@ -58,8 +63,9 @@ func (s *Source) mayBeMissed(l *lineage, sib sibling) bool {
 	return made != 0 && made >= from && !writtenBefore(sib, from) && !s.twins[sib.stat.inode] && !s.independent(sib)
 }
 
-// glimpsing says whether it must first be found out what is in compressed siblings that may have been missed.
-func (s *Source) glimpsing(ctx context.Context, l *lineage, siblings []sibling, beside siblingsByInode) bool {
+// glimpsing says whether it must first be found out what is in those compressed siblings of which the function says that
+// they may hold what nobody has read.
+func (s *Source) glimpsing(ctx context.Context, l *lineage, siblings []sibling, beside siblingsByInode, may func(sibling) bool) bool {
 	g := s.glimpses[l]
 	if g == nil {
 		g = &glimpse{unread: map[identity]bool{}}
@@ -70,13 +76,13 @@ func (s *Source) glimpsing(ctx context.Context, l *lineage, siblings []sibling, 
 	if busy {
 		return true
 	}
-	if !slices.ContainsFunc(siblings, func(sib sibling) bool { return s.mayBeMissed(l, sib) }) {
+	if !slices.ContainsFunc(siblings, may) {
 		return false
 	}
 	unknown := s.unknownOf(ctx, l, siblings)
 	files := slices.DeleteFunc(unknown, func(sib sibling) bool {
 		_, known := g.unread[sib.stat.identity]
-		return known || !s.mayBeMissed(l, sib)
+		return known || !may(sib)
 	})
 	if len(files) == 0 {
 		return false

@@ -23,8 +23,10 @@ import (
 // takes over the generation's place and position, and is read like any other file through packedFile. Once it is read
 // to its end it stays known as a file that is never read.
 //
-// To find it means to decompress what may be a lot, so that workers do it, while the lineage waits. Where nothing was read
-// of a generation, the time of its last modification tells, which compressed files keep.
+// To find it means to decompress what may be a lot, so that workers do it, while the lineage waits. A generation of which
+// nothing was read has no content to be known by. So it is what is left when all others have found theirs: a file that holds
+// nothing of theirs (missed.go), and that was last written to between the last look at the generation and the birth of the
+// next one; for compressed files keep that time.
 
 // candidates are files of which one may hold the rest of a generation.
 type candidates struct {
@@ -314,14 +316,14 @@ func (s *Source) lookingInside(ctx context.Context, l *lineage, at *fileStat, si
 		}
 	}
 	for _, g := range unread {
-		looking = looking || s.lookForUnread(ctx, g, siblings)
+		looking = looking || s.lookForUnread(ctx, g, siblings, beside)
 	}
 	return looking
 }
 
 // lookForUnread has a compressed file take the place of a generation that is no more and of which nothing was read: the
-// first of those that no other generation has claimed and that were written later. It returns whether to ask again.
-func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []sibling) (again bool) {
+// first of those that may be made of it and hold nothing of any other. It returns whether to ask again.
+func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []sibling, beside siblingsByInode) (again bool) {
 	s.mu.Lock()
 	opening, opened := g.state == held || g.underwayLocked(), g.file != nil
 	if opening && !opened {
@@ -331,8 +333,13 @@ func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []si
 	if opening || opened {
 		return !opened
 	}
-	unknown := s.unknownOf(ctx, g.lineage, siblings)
-	i := slices.IndexFunc(unknown, func(sib sibling) bool { return sib.packed() && !writtenBefore(sib, g.mtime) })
+	l := g.lineage
+	may := func(sib sibling) bool { return s.mayBeMadeOf(l, g, sib) }
+	if s.glimpsing(ctx, l, siblings, beside, may) {
+		return true
+	}
+	unknown := s.unknownOf(ctx, l, siblings)
+	i := slices.IndexFunc(unknown, func(sib sibling) bool { return may(sib) && s.isNews(l, sib) })
 	switch {
 	case g.dead:
 	case i >= 0:
@@ -342,8 +349,29 @@ func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []si
 	case g.orphaned:
 		s.drop(g)
 		s.erase(ctx, g)
+	default: // what is compressed from now on is not made of it
+		s.mu.Lock()
+		g.lookedInside = true
+		s.mu.Unlock()
 	}
 	return false
+}
+
+// mayBeMadeOf says whether an unknown sibling may be a compressed file made of a generation of which nothing was read: by
+// what is known of the time when that was written to, which began when it was last seen, and ended when the next one was
+// born. What was made of a generation that is forgotten, for it was read to its end, was there before all was seen last.
+func (s *Source) mayBeMadeOf(l *lineage, g *generation, sib sibling) bool {
+	if !sib.packed() || writtenBefore(sib, g.mtime) {
+		return false
+	}
+	s.mu.Lock()
+	end, saw := l.endLocked(g), s.since
+	if sib.stat.mtime == g.mtime { // or it is the last of an older one
+		saw = s.saw.stamp
+	}
+	s.mu.Unlock()
+	forgotten := sib.stat.born != 0 && sib.stat.born < saw && writtenBefore(sib, saw)
+	return sib.stat.mtime <= end && !forgotten
 }
 
 func (s *Source) sayRemoved(g *generation, name string) {

@@ -1,0 +1,131 @@
+package tail
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+)
+
+// knownAndGone has a source know a file at app.log of which nothing was read, for it was empty. It is gone then, and its inode
+// is no other's.
+func (f *fixture) knownAndGone() {
+	f.t.Helper()
+	f.write("app.log", "")
+	f.up()
+	f.known(1)
+	f.down()
+	f.rename("app.log", "elsewhere")
+	time.Sleep(clockTick)
+}
+
+// TestUnreadFileIsNotFoundInALaterOne: what is compressed long after a file of which nothing was read was gone is not made of
+// it. It is read in its own place, behind a file that was there between them.
+func TestUnreadFileIsNotFoundInALaterOne(t *testing.T) {
+	t.Parallel()
+	everyGlob(t, func(t *testing.T, f *fixture) {
+		f.knownAndGone()
+		f.write("app.log", lines("a", 0, 50))
+		f.up()
+		f.wants("app", lines("a", 0, 50))
+		f.down()
+		f.write("app.log", lines("a", 50, 90))
+		f.rename("app.log", "app.log.2")
+		time.Sleep(clockTick)
+		f.write("app.log", lines("b", 0, 30))
+		f.pack("app.log", "app.log.1.gz")
+		time.Sleep(clockTick)
+		f.write("app.log", lines("c", 0, 30))
+		f.up()
+		f.wantsOnly(lines("a", 0, 90) + lines("b", 0, 30) + lines("c", 0, 30))
+	})
+}
+
+// TestUnreadFileIsNotFoundInAForgottenOne: nor is what was read and is forgotten, be it in this run or in the last one.
+func TestUnreadFileIsNotFoundInAForgottenOne(t *testing.T) {
+	t.Parallel()
+	everyGlob(t, func(t *testing.T, f *fixture) {
+		f.cfg.Grace = 10 * time.Millisecond
+		f.knownAndGone()
+		f.write("app.log", lines("a", 0, 50))
+		a, err := statPath(f.path("app.log"))
+		f.check(err)
+		f.up()
+		f.wants("app", lines("a", 0, 50))
+		f.pack("app.log", "app.log.1.gz") // while it is open
+		time.Sleep(clockTick)
+		f.write("app.log", lines("b", 0, 30))
+		want := lines("a", 0, 50) + lines("b", 0, 30)
+		f.wants("app", want)
+		if !f.eventually(func() bool {
+			return !slices.ContainsFunc(f.checkpoints(), func(c checkpoint) bool { return c.id == a.identity })
+		}) {
+			t.Fatal("it is not forgotten")
+		}
+		f.rename("app.log", "app.log.0")
+		f.write("app.log", lines("c", 0, 30))
+		want += lines("c", 0, 30)
+		f.wantsOnly(want)
+		f.down()
+		f.rename("app.log", "app.log.00")
+		f.write("app.log", lines("d", 0, 30))
+		f.up()
+		f.wantsOnly(want + lines("d", 0, 30))
+	})
+}
+
+// TestUnreadFileIsNotFoundInOneThatIsRead: a file was made in the very tick in which the one before it was last written to. That
+// is compressed, and still open; so it is not what the other was compressed to, whether that is there or not.
+func TestUnreadFileIsNotFoundInOneThatIsRead(t *testing.T) {
+	for _, there := range []bool{true, false} {
+		t.Run(fmt.Sprintf("there=%v", there), func(t *testing.T) {
+			f := newFixture(t, "app.log")
+			f.write("app.log", lines("a", 0, 50))
+			s, _ := f.scanned()
+			t.Cleanup(func() {
+				for e := s.opened.Front(); e != nil; e = e.Next() {
+					e.Value.(*descriptor).Close()
+				}
+			})
+			l, g, r := s.lineages[f.path("app.log")], s.next(), &reader{source: s}
+			r.read(t.Context(), g)
+			s.commits.Wait()
+			s.release(g, false)
+			time.Sleep(clockTick)
+			f.rename("app.log", "app.log.2")
+			f.write("app.log", "")
+			s.settle(t.Context(), l) // and nobody looks into the new one
+			s.commits.Wait()
+			f.pack("app.log.2", "app.log.2.gz")
+			tick := time.Unix(0, l.current.mtime)
+			f.check(os.Chtimes(f.path("app.log.2.gz"), tick, tick))
+			time.Sleep(clockTick)
+			want := lines("a", 0, 50) + "newer\n"
+			f.write("app.log", lines("b", 0, 30))
+			f.shift(0)
+			if there {
+				f.pack("app.log.1", "app.log.1.gz")
+				want = lines("a", 0, 50) + lines("b", 0, 30) + "newer\n"
+			} else {
+				f.rename("app.log.1", "elsewhere")
+			}
+			s.settle(t.Context(), l)
+			f.eventually(func() bool {
+				s.commits.Wait()
+				s.handleKick(t.Context())
+				for len(s.errands.queue) > 0 {
+					s.runErrand(t.Context())
+				}
+				for range len(s.ready) {
+					g := s.next()
+					again := r.read(t.Context(), g)
+					s.commits.Wait()
+					s.release(g, again)
+				}
+				return len(f.spool.log("app")) >= len(want)
+			})
+			f.wants("app", want)
+		})
+	}
+}
