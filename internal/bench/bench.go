@@ -20,6 +20,14 @@ func (b *bench) prepare(progress io.Writer) (err error) {
 	} else if b.fleet.bin, err = filepath.Abs(b.bin); err != nil {
 		return err
 	}
+	if b.profiles != "" {
+		if b.fleet.profiles, err = filepath.Abs(b.profiles); err != nil {
+			return err
+		}
+		if err := os.MkdirAll(b.fleet.profiles, 0o750); err != nil {
+			return err
+		}
+	}
 	if b.corpusDir != "" {
 		if b.repeated, err = readCorpus(b.corpusDir); err != nil {
 			return err

@@ -12,11 +12,11 @@ import (
 
 // TestOwnForms runs our own programs once in each form with few lines, and finds everything in the report.
 func TestOwnForms(t *testing.T) {
-	dir := t.TempDir()
+	dir, profiles := t.TempDir(), t.TempDir()
 	file, picture := filepath.Join(dir, "report.json"), filepath.Join(dir, "plot.svg")
-	want := []string{"copy", "plain", "rotated", "zstd", "latency-sync", "latency", "scale-4-2", "far", "backlog", "stream"}
+	want := []string{"copy", "plain", "rotated", "zstd", "latency-sync", "latency", "scale-4-2", "far", "backlog", "slow", "stream"}
 	b, err := parse([]string{"-dir", dir, "-run", strings.Join(want, "|"), "-runs", "1", "-lines", "20000",
-		"-latency-lines", "5", "-idle", "10ms", "-stream", "100ms", "-json", file, "-svg", picture}, io.Discard)
+		"-latency-lines", "5", "-idle", "10ms", "-stream", "100ms", "-slow", "100ms", "-profile", profiles, "-json", file, "-svg", picture}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +49,10 @@ func TestOwnForms(t *testing.T) {
 			if l := f.Runs[0].Latency; l.P50 <= 0 || l.Max < l.P50 || f.Runs[0].Lines != 6 {
 				t.Errorf("%+v", f.Runs[0])
 			}
+		case "slow":
+			if r := f.Runs[0]; r.Lines != 2 || len(r.Load.Programs) != 3 || r.SpoolSize <= 0 {
+				t.Errorf("%+v", r)
+			}
 		case "stream":
 			if l := f.Runs[0].Load; f.Runs[0].Lines != 1001 || len(l.Programs) != 3 {
 				t.Errorf("%+v", f.Runs[0])
@@ -67,6 +71,12 @@ func TestOwnForms(t *testing.T) {
 	}
 	if len(r.of("scale-4-2").Runs[0].Programs) != 3 {
 		t.Errorf("%+v", r.of("scale-4-2").Runs[0].Programs)
+	}
+	for _, program := range []string{"agent1", "mediator1", "scribe1"} {
+		text, err := os.ReadFile(filepath.Join(profiles, "plain-"+program+".pprof"))
+		if err != nil || !strings.HasPrefix(string(text), "\x1f\x8b") {
+			t.Errorf("the profile of %s begins with %.10q, %v", program, text, err)
+		}
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "logscribe-bench-*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)

@@ -12,7 +12,8 @@ import (
 
 // fleet is our three programs, built.
 type fleet struct {
-	bin string // the folder of the programs
+	bin      string // the folder of the programs
+	profiles string // a folder for their CPU profiles; "" for none
 }
 
 // buildFleet builds the programs of this module into a folder.
@@ -73,7 +74,9 @@ func (f fleet) lay(dir string, groups [][]input, s settings) (*pipeline, error) 
 		}
 		p.readers = append(p.readers, agent)
 		for _, in := range group {
-			p.cargo = append(p.cargo, cargo{in, newOutput(stem(in.path)+ending, roots...)})
+			out := newOutput(stem(in.path)+ending, roots...)
+			out.single = s.size == "-1B"
+			p.cargo = append(p.cargo, cargo{in, out})
 		}
 	}
 	return p, nil
@@ -110,17 +113,33 @@ func (f fleet) agent(dir string, i int, mediator string, inputs []input, s setti
 	}
 	text := fmt.Sprintf("mediators = [%q]\n[spool]\npath = %q\ncompression = %q\n[[file]]\nlog = \"bench/{stem}\"\npaths = [\n",
 		mediator, filepath.Join(p.dir, "spool.db"), s.compression)
-	for _, in := range inputs {
-		text += fmt.Sprintf("%q,\n", in.path)
+	for _, path := range globsOf(inputs) {
+		text += fmt.Sprintf("%q,\n", path)
 	}
 	config := filepath.Join(p.dir, "agent.toml")
 	p.args = []string{"-config", config}
 	return p, os.WriteFile(config, []byte(text+"]\n"), 0o600)
 }
 
+// fewPaths is the number of inputs up to which an agent's configuration names each.
+const fewPaths = 100
+
+// globsOf returns what an agent is told to tail: the inputs, or if they are many, all logs in their folder.
+func globsOf(inputs []input) (globs []string) {
+	if len(inputs) > fewPaths {
+		return []string{filepath.Join(filepath.Dir(inputs[0].path), "*.log")}
+	}
+	for _, in := range inputs {
+		globs = append(globs, in.path)
+	}
+	return globs
+}
+
 // program makes a program that works in a folder of its own.
 func (f fleet) program(dir, name, bin string, i int) (*program, int, error) {
-	p := &program{name: name, bin: filepath.Join(f.bin, bin), dir: filepath.Join(dir, fmt.Sprintf("%s%d", name, i+1))}
+	p := &program{
+		name: name, bin: filepath.Join(f.bin, bin), dir: filepath.Join(dir, fmt.Sprintf("%s%d", name, i+1)), profiles: f.profiles,
+	}
 	port, err := freePort()
 	if err != nil {
 		return nil, 0, err

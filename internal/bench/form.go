@@ -31,6 +31,7 @@ type run struct {
 	Latency    *latency   `json:"latency,omitempty"`
 	Load       *load      `json:"load,omitempty"`
 	Spool      float64    `json:"spool_bytes_per_input_byte,omitempty"`
+	SpoolSize  int64      `json:"spool_bytes,omitempty"`
 }
 
 // lay prepares a pipeline that carries the lines of a file, in an empty folder.

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// largerForms returns the forms beyond one log on one idle host. All but stream carry as many lines as the others do, all
+// largerForms returns the forms beyond one log on one idle host. All but stream and those that are slow carry as many lines as the others do, all
 // in all.
 func largerForms() []form {
 	var forms []form
@@ -30,6 +30,8 @@ func largerForms() []form {
 		form{name: "far", about: "as plain, agent and mediator 100 ms apart, there and back", ours: true, measure: throughput(ourLay(far))},
 		form{name: "backlog", about: "as plain, from when the Scribe comes up after all lines were spooled", ours: true, measure: backlog},
 		form{name: "backlog-live", about: "as backlog, with single lines of another log meanwhile", ours: true, measure: backlogLive},
+		form{name: "slow", about: "a line a second", ours: true, measure: slowly(1)},
+		form{name: "logs-10000-slow", about: "10,000 logs of one agent, each a line a second", ours: true, measure: slowly(10_000)},
 		form{name: "stream", about: "10,000 single lines a second, each a write of its own", ours: true, measure: stream(ourLay(plain))},
 	)
 }

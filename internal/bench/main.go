@@ -20,10 +20,10 @@ import (
 
 // bench is what all runs have in common.
 type bench struct {
-	corpusDir, bin, dir, run, svg, json string
-	lines, runs, latencyLines           int
-	seed                                uint64
-	idle, stream                        time.Duration
+	corpusDir, bin, dir, run, svg, json, profiles string
+	lines, runs, latencyLines                     int
+	seed                                          uint64
+	idle, stream, slow                            time.Duration
 
 	fleet    fleet
 	input    input
@@ -61,6 +61,8 @@ func parse(args []string, usage io.Writer) (*bench, error) {
 	f.IntVar(&b.latencyLines, "latency-lines", 1000, "single lines of each run that measures latency")
 	f.DurationVar(&b.idle, "idle", 10*time.Second, "how long the cost of doing nothing is measured before latency is")
 	f.DurationVar(&b.stream, "stream", 10*time.Second, "how long the form stream writes lines")
+	f.DurationVar(&b.slow, "slow", 10*time.Second, "how long the forms slow and logs-10000-slow write a line a second")
+	f.StringVar(&b.profiles, "profile", "", "keep CPU profiles of our programs, of the last run of each form, in this `folder`")
 	f.StringVar(&b.bin, "bin", "", "measure the programs in this `folder`, instead of building them")
 	f.StringVar(&b.dir, "dir", os.TempDir(), "work in a new folder below this `folder`; its disk is the one that is measured")
 	f.StringVar(&b.svg, "svg", "", "draw the figures in this `file`")

@@ -18,6 +18,7 @@ import (
 type output struct {
 	dirs      []string         // they lie in one of these
 	stem, ext string           // the active file is stem+ext, the rotated ones are stem_…+ext
+	single    bool             // there are no rotated ones
 	whole     map[string]int64 // bytes of the lines in each rotated file
 	frames    framed           // of the active file, if it is made of frames
 }
@@ -32,11 +33,13 @@ func newOutput(name string, dirs ...string) *output {
 func (o *output) files() ([]string, error) {
 	var rotated, active []string
 	for _, dir := range o.dirs {
-		names, err := filepath.Glob(filepath.Join(dir, o.stem+"_*"+o.ext))
-		if err != nil {
-			return nil, err
+		if !o.single {
+			names, err := filepath.Glob(filepath.Join(dir, o.stem+"_*"+o.ext))
+			if err != nil {
+				return nil, err
+			}
+			rotated = append(rotated, names...)
 		}
-		rotated = append(rotated, names...)
 		if _, err := os.Stat(filepath.Join(dir, o.stem+o.ext)); err == nil {
 			active = append(active, filepath.Join(dir, o.stem+o.ext))
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,11 +22,14 @@ type program struct {
 	args  []string
 	dir   string       // its working directory, and where its output goes
 	ready func() error // waits until it may be used; nil if it may at once
+	// profiles is the folder that its CPU profile goes to; "" for none.
+	profiles string
 
-	cmd   *exec.Cmd
-	done  chan struct{} // closed when it has ended
-	asked bool          // to end
-	peak  int64         // of its memory, in bytes, as far as known
+	profile *profile // nil for none
+	cmd     *exec.Cmd
+	done    chan struct{} // closed when it has ended
+	asked   bool          // to end
+	peak    int64         // of its memory, in bytes, as far as known
 }
 
 // usage is what a program cost.
@@ -48,7 +52,14 @@ func (p *program) start() error {
 		return err
 	}
 	defer out.Close()
-	p.cmd = exec.Command(p.bin, p.args...)
+	args := p.args
+	if p.profiles != "" {
+		if p.profile, err = newProfile(p, p.profiles); err != nil {
+			return err
+		}
+		args = slices.Concat(args, p.profile.flags())
+	}
+	p.cmd = exec.Command(p.bin, args...)
 	p.cmd.Dir = p.dir
 	p.cmd.Env = append(os.Environ(), "HOME="+p.dir)
 	p.cmd.Stdout, p.cmd.Stderr = out, out
@@ -62,10 +73,13 @@ func (p *program) start() error {
 		_ = p.cmd.Wait() // its state tells
 		close(p.done)
 	}()
-	if p.ready == nil {
-		return nil
+	if p.ready != nil {
+		err = p.ready()
 	}
-	if err := p.ready(); err != nil {
+	if err == nil && p.profile != nil {
+		err = errors.Join(p.awaitPort(p.profile.addr()), p.profile.begin())
+	}
+	if err != nil {
 		return fmt.Errorf("%s is not ready: %w%s", p.name, err, p.lastWords())
 	}
 	return nil
@@ -88,6 +102,9 @@ func (p *program) running() bool {
 func (p *program) terminate() {
 	if p.running() {
 		p.notePeak()
+		if p.profile != nil {
+			p.profile.err = p.profile.end()
+		}
 		_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by now
 		p.asked = true
 	}
@@ -109,6 +126,9 @@ func (p *program) end() error {
 	}
 	if !p.cmd.ProcessState.Success() {
 		return fmt.Errorf("%s did not stop cleanly: %v%s", p.name, p.cmd.ProcessState, p.lastWords())
+	}
+	if p.profile != nil && p.profile.err != nil {
+		return fmt.Errorf("profile of %s: %w", p.name, p.profile.err)
 	}
 	return nil
 }

@@ -97,10 +97,13 @@ func (r *report) printLoads(w io.Writer) {
 }
 
 func (r *report) printSpools(w io.Writer) {
-	t := newTable(w, "spool", "bytes of its files per byte of input")
+	t := newTable(w, "spool", "bytes of its files per byte of input", "MiB of its files")
 	for _, f := range r.Forms {
-		if f.Runs[0].Spool > 0 {
-			t.row(f.Name, decimals(f.spread(func(r run) float64 { return r.Spool }), 3))
+		switch first := f.Runs[0]; {
+		case first.Spool > 0:
+			t.row(f.Name, decimals(f.spread(func(r run) float64 { return r.Spool }), 3), "–")
+		case first.SpoolSize > 0:
+			t.row(f.Name, "–", decimals(f.spread(func(r run) float64 { return float64(r.SpoolSize) / (1 << 20) }), 2))
 		}
 	}
 	t.end()
