@@ -179,21 +179,3 @@ func (m *model) check(t *rapid.T, s *spool.Spool) {
 		}
 	}
 }
-
-// BenchmarkAppend stores blocks of the usual size, eight in a transaction.
-func BenchmarkAppend(b *testing.B) {
-	s := open(b, filepath.Join(b.TempDir(), "spool.db"), spool.Options{})
-	raw := bytes.Repeat([]byte(strings.Repeat("x", 148)+"\n"), block.TargetRawSize/149)
-	payload := make([]byte, 70_000) // what lines of that size usually take
-	draft := block.NewDraft(nil, "a", raw, block.S2)
-	draft.Payload = payload
-	batch := spool.Batch{Drafts: []block.Draft{draft, draft, draft, draft, draft, draft, draft, draft}}
-	b.SetBytes(int64(8 * len(raw)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := s.Append(b.Context(), batch); err != nil {
-			b.Fatal(err)
-		}
-		s.Settle("a", s.Queue("a").Next-1)
-	}
-}

@@ -156,41 +156,6 @@ func TestParseCodec(t *testing.T) {
 	}
 }
 
-func BenchmarkNewDraft(b *testing.B) {
-	raw := sample()
-	for _, codec := range []block.Codec{block.None, block.S2, block.Zstd} {
-		b.Run(codec.String(), func(b *testing.B) {
-			b.SetBytes(int64(len(raw)))
-			b.ReportAllocs()
-			buf := make([]byte, 0, 2*len(raw))
-			for b.Loop() {
-				block.NewDraft(buf, "a", raw, codec)
-			}
-		})
-	}
-}
-
-func BenchmarkLines(b *testing.B) {
-	raw := sample()
-	for _, codec := range []block.Codec{block.None, block.S2, block.Zstd} {
-		b.Run(codec.String(), func(b *testing.B) {
-			d := block.NewDraft(nil, "a", raw, codec)
-			sealed := d.Seal(producer, 1)
-			b.SetBytes(int64(len(raw)))
-			b.ReportAllocs()
-			buf := make([]byte, 0, len(raw))
-			for b.Loop() {
-				if err := sealed.Verify(); err != nil {
-					b.Fatal(err)
-				}
-				if _, err := sealed.Lines(buf); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
 // sample returns lines of the size of one block, alike but not equal, as logs are.
 func sample() []byte {
 	var raw []byte

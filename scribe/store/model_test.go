@@ -290,34 +290,3 @@ func mustCommitRapid(t *rapid.T, s *Store) {
 		t.Fatal(err)
 	}
 }
-
-// BenchmarkAppendCommit appends blocks of the usual size and commits every 8 MiB of them.
-func BenchmarkAppendCommit(b *testing.B) {
-	for name, maxSize := range map[string]int64{"unlimited": -1, "1MB": 1_000_000} {
-		b.Run(name, func(b *testing.B) {
-			s, err := Open(b.TempDir(), Options{Policy: Policy{MaxSize: maxSize}})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer s.Close()
-			const width, perBlock = 128, block.TargetRawSize / 128
-			raw := numbered("a", alice, 1, perBlock, width).Lines
-			b.SetBytes(int64(len(raw)))
-			b.ReportAllocs()
-			next := uint64(1)
-			for i := 0; b.Loop(); i++ {
-				header := block.Block{Log: "a", Producer: alice, First: next, Count: perBlock}
-				if _, _, err := s.Append(Block{Block: &header, Lines: raw}); err != nil {
-					b.Fatal(err)
-				}
-				next += perBlock
-				if i%32 == 31 {
-					if err := s.Commit(b.Context()); err != nil {
-						b.Fatal(err)
-					}
-				}
-			}
-			b.ReportMetric(float64(next-1)/b.Elapsed().Seconds(), fmt.Sprintf("lines_of_%dB/s", width))
-		})
-	}
-}
