@@ -1,10 +1,15 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"slices"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -125,6 +130,57 @@ func TestCleanStopOfPipe(t *testing.T) {
 			if name == "Local" {
 				if got := string(output(t, []string{c.path("agent", "root")}, "app")); got != "one\ntwo\nthr\n" {
 					t.Errorf("got %q", got)
+				}
+			}
+		})
+	}
+}
+
+// TestStopAtOnce sends SIGTERM as soon as signals are taken, which is before main begins: that is a clean stop already.
+func TestStopAtOnce(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, &normal)
+	for program, args := range map[string][]string{
+		"scribe-agent":    {"-mediator", freeAddr(t), "-log", "a", "-spool", c.path("spool.db")},
+		"scribe":          {"-host", "127.0.0.1", "-port", "0", "-path", c.path("root")},
+		"scribe-mediator": {"-host", "127.0.0.1", "-port", "0", "-data", c.path("data")},
+	} {
+		t.Run(program, func(t *testing.T) {
+			p := c.proc(program, program)
+			in, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			defer in.Close()
+			cmd := exec.Command(p.bin, args...)
+			cmd.Dir, cmd.Stdin, cmd.SysProcAttr = p.dir, in, attributes()
+			cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1", "HOME="+p.dir) // says when which package was initialized
+			stderr, err := cmd.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			var said []string
+			for lines := bufio.NewScanner(stderr); lines.Scan(); {
+				if said = append(said, lines.Text()); strings.Contains(lines.Text(), "/internal/signals @") {
+					if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("%v\n%s", err, strings.Join(said, "\n"))
+			}
+			initialized := func(name string) int {
+				return slices.IndexFunc(said, func(line string) bool { return strings.Contains(line, name+" @") })
+			}
+			taken := initialized("/internal/signals")
+			for _, slow := range []string{"google.golang.org/protobuf/reflect/protodesc", "google.golang.org/grpc"} {
+				if at := initialized(slow); taken < 0 || at < taken {
+					t.Errorf("signals are taken with the package %d, after %s, which is %d", taken, slow, at)
 				}
 			}
 		})

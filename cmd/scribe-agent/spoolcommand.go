@@ -54,6 +54,9 @@ func (c *config) spoolCommand(ctx context.Context, proc *cli.Process) error {
 		report, err = spool.Verify(path)
 	case "repair":
 		err = spool.AwaitReaders(ctx, path, proc.Logger, func() error { report, err = spool.Repair(path); return err })
+		if errors.Is(err, context.Canceled) {
+			return fmt.Errorf("spool %s: stopped before it was repaired: others read it still", path) // no clean end of a repair
+		}
 	case "export":
 		return c.export(path, out)
 	}

@@ -10,6 +10,7 @@
 //   - Nothing unknown is passed over in flags and files. The error names it, and the nearest known name.
 //   - An error is one line on stderr. The exit code is 0 after a clean stop, 1 after a failure, 2 after bad usage.
 //   - A reload that meets any mistake, or a setting that can't change in a running program, changes nothing.
+//   - A signal that comes at any time after main has begun, and some milliseconds before, is heeded: see package signals.
 //   - This package never ends the process: Main returns the exit code.
 //
 // # Layout

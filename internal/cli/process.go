@@ -30,12 +30,20 @@ type Process struct {
 	program *Program // with the settings in use
 	level   *slog.LevelVar
 	reload  atomic.Pointer[Reloader]
+	ready   chan struct{} // capacity 1: reload was set
 }
 
 // OnReload sets what reads the settings again at SIGHUP, once at a time: signals that come meanwhile have it done once
 // more. What has changed is logged, or why all stays as it was. OnReload may be called until Main returns, and so even
-// while run does. Before OnReload SIGHUP does nothing.
-func (p *Process) OnReload(reload Reloader) { p.reload.Store(&reload) }
+// while run does. Before OnReload
+// SIGHUP waits for it: the settings may have changed since they were read.
+func (p *Process) OnReload(reload Reloader) {
+	p.reload.Store(&reload)
+	select {
+	case p.ready <- struct{}{}:
+	default:
+	}
+}
 
 // Main reads the settings, calls run, and returns the exit code. The context of run ends at the first SIGTERM or
 // SIGINT; at the second one, unless it follows at once, Main returns without waiting for run. What run returns because its context has
@@ -45,7 +53,7 @@ func (p *Program) Main(host Host, run func(context.Context, *Process) error) int
 	if err != nil || done {
 		return p.exit(host.Stderr, err)
 	}
-	proc := &Process{Host: host, program: p, level: &slog.LevelVar{}}
+	proc := &Process{Host: host, program: p, level: &slog.LevelVar{}, ready: make(chan struct{}, 1)}
 	proc.level.Set(p.level())
 	proc.Logger = p.logger(host.Stderr, proc.level)
 	if p.pprof {

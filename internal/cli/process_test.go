@@ -20,9 +20,14 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/logscribe/logscribe/internal/signals"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	signals.Release()
+	goleak.VerifyTestMain(m)
+}
 
 // buffer is safe for concurrent use.
 type buffer struct {

@@ -3,9 +3,9 @@ package cli
 import (
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
+
+	"github.com/logscribe/logscribe/internal/signals"
 )
 
 // Host is what a program takes from its surroundings. Tests make their own.
@@ -18,15 +18,12 @@ type Host struct {
 	Signals   <-chan os.Signal
 }
 
-// OS returns the host of this process. From now on SIGTERM, SIGINT and SIGHUP go to Main; a closed stdout or stderr no
-// longer ends the process, but is an error of the write.
+// OS returns the host of this process. SIGTERM, SIGINT and SIGHUP go to Main, also those that came since before main began;
+// a closed stdout or stderr does not end the process, but is an error of the write: see package signals.
 func OS() Host {
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	signal.Ignore(syscall.SIGPIPE)
 	return Host{
 		Args: os.Args[1:], LookupEnv: os.LookupEnv,
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals.All(),
 	}
 }
 

@@ -33,13 +33,22 @@ func (p *Process) again(reload Reloader) (changed []string, err error) {
 	return changed, nil
 }
 
-// reloads reloads for each hangup until there are no more.
+// reloads reloads for each hangup until there are no more. Those before OnReload are one afterwards.
 func (p *Process) reloads(hangups <-chan struct{}) {
-	for range hangups {
+	for waiting := false; ; {
+		select {
+		case _, ok := <-hangups:
+			if !ok {
+				return
+			}
+			waiting = true
+		case <-p.ready:
+		}
 		reload := p.reload.Load()
-		if reload == nil {
+		if reload == nil || !waiting {
 			continue
 		}
+		waiting = false
 		changed, err := p.again(*reload)
 		switch {
 		case err != nil:

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -132,4 +133,29 @@ func TestReloadsCoalesce(t *testing.T) {
 	if n := strings.Count(r.stderr.String(), "msg=reloaded"); n < 2 || n > 3 { // the last signal may be heard while the second one runs
 		t.Errorf("reloaded %d times", n)
 	}
+}
+
+// TestHangupWhileStarting: the settings may have changed since the program has read them.
+func TestHangupWhileStarting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		signals := make(chan os.Signal, 3)
+		h, _, stderr := host(signals)
+		reloads := 0
+		code := newSample().Main(h, func(ctx context.Context, p *Process) error {
+			signals <- syscall.SIGHUP
+			signals <- syscall.SIGHUP
+			synctest.Wait()
+			p.OnReload(func() (*Program, func() error) {
+				return newSample().Program, func() error { reloads++; return nil }
+			})
+			synctest.Wait()
+			p.OnReload(*p.reload.Load()) // once more, of which no signal knows
+			synctest.Wait()
+			signals <- syscall.SIGTERM
+			return idle(ctx, p)
+		})
+		if code != 0 || reloads != 1 || strings.Count(stderr.String(), "msg=reloaded") != 1 {
+			t.Errorf("code %d, %d reloads: %s", code, reloads, stderr)
+		}
+	})
 }
