@@ -163,6 +163,8 @@ func TestStopAtOnce(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
+			overdue := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+			defer overdue.Stop()
 			var said []string
 			for lines := bufio.NewScanner(stderr); lines.Scan(); {
 				if said = append(said, lines.Text()); strings.Contains(lines.Text(), "/internal/signals @") {
