@@ -199,7 +199,7 @@ func (s *Source) follows(g *generation, sib sibling) bool {
 // unknownOf returns the siblings that are no generations and that belong to no nearer lineage, oldest first.
 func (s *Source) unknownOf(ctx context.Context, l *lineage, siblings []sibling) (unknown []sibling) {
 	for _, sib := range siblings {
-		if s.lineages[sib.path] == nil && !s.nearerThan(l, sib.path) && s.identify(ctx, sib.path, sib.stat) == nil {
+		if !s.nearerThan(l, sib.path) && s.identify(ctx, sib.path, sib.stat) == nil {
 			unknown = append(unknown, sib)
 		}
 	}

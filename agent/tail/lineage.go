@@ -92,7 +92,9 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 	}
 	var home *generation
 	if at != nil {
-		home = s.identify(ctx, l.path, *at)
+		if home, l.waiting = s.arrivalAt(ctx, l, *at); l.waiting {
+			return
+		}
 	}
 	l.waiting = s.waitingForCut(ctx, l, siblings, beside, home)
 	if l.waiting {
@@ -130,6 +132,19 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 	for _, g := range found {
 		s.enqueue(g)
 	}
+}
+
+// arrivalAt returns the generation that is at the lineage's path now, nil if it is new. Where the path is a rotated name of
+// another one, a file that nobody has seen was rotated away from there, mostly: so that is accounted for before. It says to
+// wait as long as it can't tell.
+func (s *Source) arrivalAt(ctx context.Context, l *lineage, at fileStat) (home *generation, wait bool) {
+	home = s.identify(ctx, l.path, at)
+	if home != nil || len(s.lineagesRotatedTo(l.path)) == 0 {
+		return home, false
+	}
+	st, isNew := s.isNew(ctx, l.path)
+	home = s.identify(ctx, l.path, at)
+	return home, home == nil && (!isNew || st.identity != at.identity)
 }
 
 // collect returns what is at the lineage's path, nil if no regular file is, and its rotated siblings. It looks until two
@@ -229,7 +244,7 @@ func (s *Source) sift(ctx context.Context, l *lineage, siblings []sibling) []sib
 		switch {
 		case g != nil:
 			known = append(known, knownSibling{g, sib})
-		case s.lineages[sib.path] != nil, s.nearerThan(l, sib.path): // another lineage's
+		case s.nearerThan(l, sib.path): // another lineage's
 		case sib.packed() && !s.cameUnseen(l, sib), !sib.packed() && floor.written == 0 && !s.unseen(sib), s.independent(sib):
 		case floor.above(sib):
 		case !slices.ContainsFunc(missed, func(m sibling) bool { return m.stat.inode == sib.stat.inode }):
