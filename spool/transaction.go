@@ -2,6 +2,8 @@ package spool
 
 import (
 	"errors"
+	"slices"
+	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -28,6 +30,7 @@ type transaction struct {
 	added   map[string]struct{} // logs of which the shipper is told
 	removed bool                // some blocks
 	drops   []dropped
+	records []*[]byte // of recordBuffers: bbolt goes by what is in them until the end
 	// committed is what to say once it is.
 	committed []func()
 }
@@ -135,7 +138,7 @@ func (t *transaction) add(d *block.Draft, now time.Time) error {
 	q := t.queue(d.Log)
 	id := q.extend(t.current.producer)
 	b := d.Seal(id.producer, id.sequence(q.next))
-	value := encodeRecord(make([]byte, 0, record), &b, id.base, now)
+	value := encodeRecord(t.buffer(int(record)), &b, id.base, now)
 	if err := t.blocks.Put(blockKey(q.id, q.next), value); err != nil {
 		return err
 	}
@@ -145,6 +148,31 @@ func (t *transaction) add(d *block.Draft, now time.Time) error {
 	t.changed[d.Log] = q
 	t.added[d.Log] = struct{}{}
 	return nil
+}
+
+// recordBuffers are for large records. To make and clear them anew would take as long as to write them.
+var recordBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// ownMemory is the size up to which a record has memory of its own.
+const ownMemory = 4 << 10
+
+// buffer returns memory for a record of n bytes, which is the transaction's until its end.
+func (t *transaction) buffer(n int) []byte {
+	if n <= ownMemory {
+		return make([]byte, 0, n)
+	}
+	buf := recordBuffers.Get().(*[]byte)
+	*buf = slices.Grow((*buf)[:0], n)
+	t.records = append(t.records, buf)
+	return *buf
+}
+
+// recycle gives the memory of records back, after bbolt has written them.
+func (t *transaction) recycle() {
+	for _, buf := range t.records {
+		recordBuffers.Put(buf)
+	}
+	t.records = nil
 }
 
 // settle removes the log's blocks whose lines are all settled.

@@ -279,8 +279,10 @@ func (w *writer) try(c task, limit int64) (*transaction, error) {
 	w.noteFailure()
 	if err != nil {
 		w.heads.reset() // they have followed what was not committed
+		return t, err
 	}
-	return t, err
+	t.recycle()
+	return t, nil
 }
 
 // shows says whether the file shows a transaction that failed. Then what it wrote is whole, and only the last sync, of

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -36,9 +37,16 @@ type stream struct {
 	stall   *time.Timer
 	budget  int // payload bytes left
 
-	blocks []block.Block // reused by each read
+	*readBuffers
+}
+
+// readBuffers are reused by each read, and by the streams that follow.
+type readBuffers struct {
+	blocks []block.Block
 	buf    []byte
 }
+
+var readBuffersPool = sync.Pool{New: func() any { return new(readBuffers) }}
 
 // cursor is how far a stream has come with one log.
 type cursor struct {
@@ -55,7 +63,8 @@ type cursor struct {
 func (s *Shipper) run(ctx context.Context, client *client, cursors []*cursor) (map[string]*logscribev1.Receipt, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	st := &stream{shipper: s, client: client, budget: streamBudget}
+	st := &stream{shipper: s, client: client, budget: streamBudget, readBuffers: readBuffersPool.Get().(*readBuffers)}
+	defer readBuffersPool.Put(st.readBuffers)
 	st.stall = time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
 	defer st.stall.Stop()
 	receipts, err := st.exchange(ctx, cursors)

@@ -1,8 +1,6 @@
 package tail
 
 import (
-	"sync"
-
 	"github.com/klauspost/compress/s2"
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/spool"
@@ -17,7 +15,7 @@ type batch struct {
 	weight int64  // its share of the budget
 	source string // the key of the checkpoints in its drafts; "" until one has it
 	arena  *[]byte
-	arenas *sync.Pool // that the arena goes back to
+	arenas *arenas // that the arena goes back to
 }
 
 // Payloads of one batch lie in one arena. There are three sizes, so that the many small batches of quiet files don't
@@ -28,20 +26,45 @@ const (
 )
 
 var (
-	tinyArenas  = sync.Pool{New: func() any { return newArena(tinyRead) }}
-	smallArenas = sync.Pool{New: func() any { return newArena(smallRead) }}
-	largeArenas = sync.Pool{New: func() any { return newArena(defaultChunk) }}
+	tinyArenas  = newArenas(tinyRead, 128)
+	smallArenas = newArenas(smallRead, 16)
+	largeArenas = newArenas(defaultChunk, 4) // one file has three at a time
 )
 
+// arenas keeps some arenas that are not used. A sync.Pool would lose them at each garbage collection, and new ones have to
+// be cleared, for which the time is missed where much is read.
+type arenas struct {
+	size int // of the lines for whose payloads they have room, in bytes
+	kept chan *[]byte
+}
+
+func newArenas(size, most int) *arenas { return &arenas{size: size, kept: make(chan *[]byte, most)} }
+
+func (a *arenas) get() *[]byte {
+	select {
+	case arena := <-a.kept:
+		return arena
+	default:
+		return newArena(a.size)
+	}
+}
+
+func (a *arenas) put(arena *[]byte) {
+	select {
+	case a.kept <- arena:
+	default:
+	}
+}
+
 // arenasFor returns the arenas for the payloads of n bytes of lines.
-func arenasFor(n int64) *sync.Pool {
+func arenasFor(n int64) *arenas {
 	switch {
 	case n <= tinyRead:
-		return &tinyArenas
+		return tinyArenas
 	case n <= smallRead:
-		return &smallArenas
+		return smallArenas
 	}
-	return &largeArenas
+	return largeArenas
 }
 
 // newArena has room for the payloads of n bytes of lines, whatever the codec makes of them.
@@ -53,7 +76,7 @@ func newArena(n int) *[]byte {
 
 func newBatch(size int64) *batch {
 	b := &batch{weight: max(size, minWeight), arenas: arenasFor(size)}
-	b.arena = b.arenas.Get().(*[]byte)
+	b.arena = b.arenas.get()
 	return b
 }
 
@@ -89,6 +112,6 @@ func (b *batch) recycle() {
 		return
 	}
 	*b.arena = (*b.arena)[:0]
-	b.arenas.Put(b.arena)
+	b.arenas.put(b.arena)
 	b.arena, b.Drafts = nil, nil
 }

@@ -1,6 +1,9 @@
 package transport
 
 import (
+	"math/bits"
+	"sync"
+
 	"google.golang.org/grpc/encoding"
 	grpcproto "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
@@ -33,15 +36,40 @@ func Codec() encoding.CodecV2 { return codec{encoding.GetCodecV2(grpcproto.Name)
 // codec is the standard one with buffers of its own.
 type codec struct{ encoding.CodecV2 }
 
-// buffers hold encoded messages. A buffer that is taken is cleared to its end, and gRPC's own pool has nothing between 32 KiB
-// and 1 MiB, where messages with a block are: most of the work for one would be to clear what it does not use.
-var buffers = func() mem.BufferPool {
-	pool, err := mem.NewBinaryTieredBufferPool(8, 10, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23)
-	if err != nil {
-		panic(err) // the sizes are constant
+// buffers hold encoded messages.
+var buffers mem.BufferPool = new(bufferPool)
+
+// bufferPool keeps buffers by their size, in powers of two. Those of gRPC are cleared whenever they are taken, and there are
+// none between 32 KiB and 1 MiB, where messages with a block are: most of the work for one would be to clear what is
+// written over at once.
+type bufferPool [maxBuffer + 1]sync.Pool
+
+// minBuffer and maxBuffer are the logarithms of the smallest and of the largest size that is kept.
+const minBuffer, maxBuffer = 8, 23
+
+// Get returns a buffer of that length, with any content.
+func (p *bufferPool) Get(length int) *[]byte {
+	class := max(minBuffer, bits.Len(uint(max(length, 1)-1)))
+	if class > maxBuffer {
+		buf := make([]byte, length)
+		return &buf
 	}
-	return pool
-}()
+	buf, ok := p[class].Get().(*[]byte)
+	if !ok {
+		b := make([]byte, 1<<class)
+		buf = &b
+	}
+	*buf = (*buf)[:length]
+	return buf
+}
+
+// Put takes a buffer back that Get returned, or drops it.
+func (p *bufferPool) Put(buf *[]byte) {
+	class := bits.Len(uint(cap(*buf))) - 1
+	if class >= minBuffer && class <= maxBuffer && cap(*buf) == 1<<class {
+		p[class].Put(buf)
+	}
+}
 
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	if f, ok := v.(*Frame); ok {
