@@ -30,7 +30,7 @@ func newFeed(tb testing.TB, raw []byte, codec block.Codec, form store.Form) *fee
 			tb.Error(err)
 		}
 	})
-	f := &feed{in: &intake{scribe: s, producer: producer, logs: map[string]*streamLog{}}, draft: block.NewDraft(nil, "a", raw, codec), next: 1}
+	f := &feed{in: &intake{scribe: s, producer: producer, logs: map[string]*streamLog{}, buffers: new(buffers)}, draft: block.NewDraft(nil, "a", raw, codec), next: 1}
 	f.take(tb, open("a", 1, 0))
 	return f
 }

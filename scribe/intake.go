@@ -36,7 +36,13 @@ type intake struct {
 	logs     map[string]*streamLog
 	order    []*streamLog // as the stream opened them
 	opening  errgroup.Group
-	lines    []byte // the buffer of decoded lines
+	*buffers
+}
+
+// buffers are what streams use one after the other.
+type buffers struct {
+	receiver receiver
+	lines    []byte // decoded
 }
 
 // streamLog is one log of a stream.
@@ -51,24 +57,23 @@ type streamLog struct {
 	err    error // why the log takes no more of this stream's blocks
 }
 
-var lineBuffers = sync.Pool{New: func() any { return new([]byte) }}
+var buffersPool = sync.Pool{New: func() any { return new(buffers) }}
 
 // Append implements logscribe.v1.Scribe.
 func (s *Scribe) Append(stream grpc.ClientStreamingServer[logscribev1.AppendRequest, logscribev1.AppendResponse]) error {
-	buffer := lineBuffers.Get().(*[]byte)
-	in := intake{scribe: s, logs: map[string]*streamLog{}, lines: *buffer}
+	in := intake{scribe: s, logs: map[string]*streamLog{}, buffers: buffersPool.Get().(*buffers)}
 	in.opening.SetLimit(maxOpening)
 	defer func() {
 		_ = in.opening.Wait() // errors are in the logs
-		*buffer = in.lines
-		lineBuffers.Put(buffer)
+		in.receiver.release()
+		buffersPool.Put(in.buffers)
 	}()
 	if err := in.hello(stream); err != nil {
 		return err
 	}
 	defer in.member.leave()
 	for {
-		request, err := stream.Recv()
+		request, err := in.receiver.next(stream)
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -88,7 +93,7 @@ func (s *Scribe) Append(stream grpc.ClientStreamingServer[logscribev1.AppendRequ
 
 // hello takes the stream's first message.
 func (in *intake) hello(stream grpc.ClientStreamingServer[logscribev1.AppendRequest, logscribev1.AppendResponse]) error {
-	request, err := stream.Recv()
+	request, err := in.receiver.next(stream)
 	if errors.Is(err, io.EOF) {
 		return status.Error(codes.InvalidArgument, "the stream ended before its Hello")
 	}
