@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/logscribe/logscribe/internal/compat"
+	"github.com/logscribe/logscribe/internal/latency"
 	"github.com/logscribe/logscribe/internal/transport"
 	"github.com/logscribe/logscribe/proto/legacy"
 	logscribev1 "github.com/logscribe/logscribe/proto/logscribe/v1"
@@ -35,6 +36,7 @@ type Mediator struct {
 	began          time.Time
 
 	streams, blocks, bytes atomic.Uint64
+	receipts               latency.Histogram
 }
 
 // New opens all that a Mediator needs: its certificates, its store, which it locks, and its port. Run must follow, and

@@ -30,6 +30,7 @@ type owners struct {
 	done     chan struct{}  // closed by run
 
 	failovers, raises atomic.Uint64
+	settling          atomic.Int64 // since when run settles a batch, nanoseconds since 1970 UTC; 0 while it does not
 
 	mu sync.RWMutex
 	// guarded by mu; written by run alone
@@ -128,7 +129,9 @@ func (o *owners) run() {
 	for {
 		select {
 		case d := <-o.requests:
+			o.settling.Store(time.Now().UnixNano())
 			o.settle(ctx, o.gather(d))
+			o.settling.Store(0)
 		case <-o.quit:
 			for _, d := range o.gather(nil) {
 				d.fail(errStopping)

@@ -249,7 +249,9 @@ func (r *relay) finish() error {
 	if err := r.settleAll(); err != nil {
 		return err
 	}
+	begin := time.Now()
 	r.finishUpstreams()
+	r.m.receipts.Since(begin)
 	response := r.receipts()
 	r.learn()
 	if r.ctx.Err() != nil {

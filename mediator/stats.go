@@ -1,17 +1,22 @@
 package mediator
 
-import "time"
+import (
+	"time"
+
+	"github.com/logscribe/logscribe/internal/latency"
+)
 
 // Stats is what a Mediator tells of itself at one moment. The numbers count from its start.
 type Stats struct {
 	Scribes []ScribeStats // in the order of their ids
 	Logs    int           // logs that have an owner
 
-	Streams     uint64 // Append streams begun
-	Blocks      uint64 // blocks relayed, by streams that have ended
-	Bytes       uint64 // the size of these as sent
-	Failovers   uint64 // logs that got another owner
-	EpochRaises uint64 // epochs raised to what a Scribe had seen
+	Streams     uint64           // Append streams begun
+	Blocks      uint64           // blocks relayed, by streams that have ended
+	Bytes       uint64           // the size of these as sent
+	Receipts    latency.Snapshot // from the end of a stream until its receipts
+	Failovers   uint64           // logs that got another owner
+	EpochRaises uint64           // epochs raised to what a Scribe had seen
 }
 
 // ScribeStats is one registered Scribe.
@@ -27,7 +32,7 @@ type ScribeStats struct {
 // Stats returns the current state. It may be called at any time.
 func (m *Mediator) Stats() Stats {
 	st := Stats{
-		Streams: m.streams.Load(), Blocks: m.blocks.Load(), Bytes: m.bytes.Load(),
+		Streams: m.streams.Load(), Blocks: m.blocks.Load(), Bytes: m.bytes.Load(), Receipts: m.receipts.Snapshot(),
 		Failovers: m.owners.failovers.Load(), EpochRaises: m.owners.raises.Load(),
 	}
 	owned := m.owners.count()

@@ -19,6 +19,7 @@ func (s *Spool) settleLocked(log string, q queue, through uint64) {
 	if through < s.oldestLocked(log, q) {
 		return
 	}
+	s.stats.SettledLines += min(through, q.next-1) + 1 - s.oldestLocked(log, q)
 	s.settled[log] = min(through, q.next-1)
 	s.tellEmptyLocked()
 }

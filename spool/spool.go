@@ -13,6 +13,7 @@ import (
 
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/internal/boltfile"
+	"github.com/logscribe/logscribe/internal/latency"
 )
 
 // The errors that Open and Append wrap.
@@ -58,6 +59,10 @@ type Spool struct {
 	failed   chan struct{} // closed when the file turned out to be damaged
 	failure  error         // why; set before failed is closed
 	failing  sync.Once
+
+	commits latency.Histogram
+	beat    beat
+	ages    ages
 
 	mu       sync.Mutex // guards what follows
 	whenFull Policy     // only the writer writes it, and reads it without the mutex

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/logscribe/logscribe/internal/latency"
 	"github.com/logscribe/logscribe/internal/size"
 )
 
@@ -23,6 +24,12 @@ type Stats struct {
 	Waits        uint64 // batches that had to wait for room or for the disk
 	DiskErrors   uint64 // attempts to write, or to get more of the disk, that failed
 	Compactions  uint64 // the file was written anew
+
+	Failing      bool             // the disk takes no batches now
+	StoredLines  uint64           // by Append
+	StoredBytes  uint64           // of these lines
+	SettledLines uint64           // that left because they are safe elsewhere
+	Commits      latency.Snapshot // of the transactions that write, with their syncs
 }
 
 // Stats returns the counts as they are now, and the sizes as of the last change.
@@ -31,6 +38,7 @@ func (s *Spool) Stats() Stats {
 	defer s.mu.Unlock()
 	stats := s.stats
 	stats.Forks, stats.BlockBytes = s.current.forks, s.bytes
+	stats.Commits = s.commits.Snapshot()
 	for log, q := range s.queues {
 		snapshot := s.snapshotLocked(log, q)
 		stats.Queues = append(stats.Queues, snapshot)
@@ -54,4 +62,5 @@ func (w *writer) publish() {
 	defer w.mu.Unlock()
 	w.stats.FileBytes, w.stats.UsedBytes, w.stats.FreeBytes = disk, used, room
 	w.stats.Waiting = int64(len(w.waiting))
+	w.stats.Failing = w.troubled || w.shortage != nil && len(w.waiting) > 0
 }

@@ -27,6 +27,8 @@ type transaction struct {
 	current current
 	changed map[string]queue
 	bytes   int64
+	lines   uint64              // that it stores
+	raw     uint64              // bytes of these lines
 	added   map[string]struct{} // logs of which the shipper is told
 	removed bool                // some blocks
 	drops   []dropped
@@ -142,6 +144,8 @@ func (t *transaction) add(d *block.Draft, now time.Time) error {
 	if err := t.blocks.Put(blockKey(q.id, q.next), value); err != nil {
 		return err
 	}
+	t.lines += uint64(b.Count)
+	t.raw += uint64(b.RawSize)
 	q.next += uint64(b.Count)
 	q.bytes += uint64(len(value))
 	t.bytes += int64(len(value))

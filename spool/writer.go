@@ -90,6 +90,7 @@ func (w *writer) run() {
 	defer ticker.Stop()
 	w.publish()
 	for {
+		w.beat.rest()
 		select {
 		case r := <-w.requests:
 			w.take(r)
@@ -275,7 +276,11 @@ func (w *writer) transact(c task) (*transaction, error) {
 
 func (w *writer) try(c task, limit int64) (*transaction, error) {
 	t := w.transaction(c)
+	begin := time.Now()
 	err := w.disk.update(w.file, limit, t.run)
+	if err == nil {
+		w.commits.Since(begin)
+	}
 	w.noteFailure()
 	if err != nil {
 		w.heads.reset() // they have followed what was not committed
@@ -304,6 +309,7 @@ func (w *writer) confirm(t *transaction, err error) {
 		}
 		w.countError()
 		w.complain(err)
+		w.beat.rest() // that the disk fails is no reason to start the agent again
 		if err = w.disk.confirm(w.file); err == nil {
 			break
 		}
@@ -375,6 +381,8 @@ func (w *writer) adopt(t *transaction) {
 	maps.Copy(w.queues, t.changed)
 	maps.Copy(w.added, t.added)
 	w.bytes = t.bytes
+	w.stats.StoredLines += t.lines
+	w.stats.StoredBytes += t.raw
 	w.tellEmptyLocked()
 	w.mu.Unlock()
 	if t.removed {

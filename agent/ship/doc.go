@@ -17,6 +17,7 @@
 //	doubt.go    doubt: is it the log, or one of its blocks, that is refused as invalid
 //	backoff.go  backoff: growing, jittered pauses
 //	trouble.go  trouble: what is logged of a state that lasts
+//	stats.go    Stats: what there is to count
 //
 // # States of a log
 //

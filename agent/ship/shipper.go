@@ -39,6 +39,9 @@ type Shipper struct {
 	cfg    Config
 	logger *slog.Logger
 
+	stats  counters
+	latest atomic.Int64 // when the goroutine of Run took up what it does, nanoseconds since 1970 UTC; 0 while it waits
+
 	events  chan func()    // what happened, run by the goroutine of Run, which alone touches what follows
 	streams sync.WaitGroup // in flight
 	lanes   map[string]*lane
@@ -80,12 +83,15 @@ func (s *Shipper) hello(producer block.Producer) *logscribev1.Hello {
 func (s *Shipper) Run(ctx context.Context) error {
 	defer s.streams.Wait()
 	for {
+		s.latest.Store(0)
 		select {
 		case <-s.spool.Appended():
+			s.latest.Store(time.Now().UnixNano())
 			for _, log := range s.spool.TakeAppended() {
 				s.wake(log)
 			}
 		case event := <-s.events:
+			s.latest.Store(time.Now().UnixNano())
 			event()
 		case <-ctx.Done():
 			return nil
@@ -137,6 +143,7 @@ func (s *Shipper) queue(l *logState, to *lane) {
 func (s *Shipper) start(ctx context.Context, l *lane) {
 	cursors := l.take(s.spool.Queue)
 	l.streams++
+	s.stats.streams.Add(1)
 	client := s.client.Load()
 	s.streams.Go(func() {
 		receipts, err := s.run(ctx, client, cursors)
@@ -164,6 +171,7 @@ func (s *Shipper) finish(ctx context.Context, l *lane, cursors []*cursor, receip
 		log := cursors[0].log.name
 		receipts = map[string]*logscribev1.Receipt{log: {Log: log, Owner: l.owner, Code: uint32(status.Code(err)), Detail: err.Error()}}
 	default:
+		s.stats.failures.Add(1)
 		l.trouble.report(s.logger, "can't ship: the lines wait in the spool", err)
 		for _, c := range cursors {
 			c.log.alone = mayBeOneLogs(err)
@@ -187,6 +195,7 @@ func (s *Shipper) settle(ctx context.Context, from *lane, c *cursor, r *logscrib
 	switch {
 	case r != nil:
 		code := codes.Code(r.Code)
+		s.stats.shipped(c, r.Committed)
 		s.spool.Acknowledge(c.log.name, c.queue.Producer, r.Committed, code == codes.OK)
 		owner = s.lane(r.Owner)
 		if code != codes.OK && err == nil {

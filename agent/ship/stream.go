@@ -35,7 +35,8 @@ type stream struct {
 	client  *client
 	call    grpc.ClientStreamingClient[logscribev1.AppendRequest, logscribev1.AppendResponse]
 	stall   *time.Timer
-	budget  int // payload bytes left
+	budget  int       // payload bytes left
+	began   time.Time // when its first block was sent; zero before that
 
 	*readBuffers
 }
@@ -55,6 +56,7 @@ type cursor struct {
 	most  int         // payload bytes that a turn may bring, in whole blocks; less than readChunk for a single turn
 	next  uint64      // the first position not sent
 	sent  bool        // it had a turn
+	raw   uint64      // bytes of the lines sent
 	err   error       // the spool's trouble with this log
 }
 
@@ -86,6 +88,7 @@ func (st *stream) exchange(ctx context.Context, cursors []*cursor) (map[string]*
 	if err != nil {
 		return nil, err
 	}
+	st.shipper.stats.answered(st.began)
 	receipts := make(map[string]*logscribev1.Receipt, len(response.Receipts))
 	for _, r := range response.Receipts {
 		receipts[r.Log] = r
@@ -141,6 +144,7 @@ func (st *stream) sendSome(c *cursor) (bool, error) {
 		if err := st.sendBlock(b); err != nil {
 			return false, err
 		}
+		c.raw += uint64(b.RawSize)
 		c.next = c.queue.Oldest + b.Last() + 1 - c.queue.Sequence
 	}
 	switch {
@@ -155,6 +159,10 @@ func (st *stream) sendSome(c *cursor) (bool, error) {
 
 func (st *stream) sendBlock(b *block.Block) error {
 	st.budget -= len(b.Payload)
+	if st.began.IsZero() {
+		st.began = time.Now()
+	}
+	st.shipper.stats.sent(b)
 	return st.send(&logscribev1.AppendRequest{Message: &logscribev1.AppendRequest_Block{Block: &logscribev1.Block{
 		Log: b.Log, First: b.First, Count: b.Count, Codec: logscribev1.Codec(b.Codec),
 		RawSize: b.RawSize, Crc: b.CRC, Payload: b.Payload,

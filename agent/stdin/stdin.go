@@ -66,6 +66,7 @@ type Source struct {
 	cfg   Config
 	from  line.Source
 	codec atomic.Uint32
+	stats counters
 	more  chan struct{} // capacity 1: pending has grown, or the stream ended
 	room  chan struct{} // capacity 1: pending was taken
 	done  chan struct{} // closed when Run returns
@@ -230,6 +231,9 @@ func (s *Source) spool(ctx context.Context, work []byte, ending line.Ending) ([]
 		drafts, n := s.drafts(rest)
 		if len(drafts) > 0 {
 			err = s.cfg.Spool.Append(ctx, spool.Batch{Drafts: drafts})
+		}
+		if err == nil {
+			s.stats.add(drafts)
 		}
 		if err != nil {
 			s.maker.State, s.maker.Counts = state, counts

@@ -71,7 +71,7 @@
 //	copies.go, packed.go, active.go      copies, compressed files, and which files are old
 //	compare.go, succession.go            is it a copy, and what takes whose place
 //	missed.go                            files that were compressed between two looks
-//	deleted.go, losses.go                the end of deleted files, and what is lost
+//	deleted.go, losses.go, lost.go       the end of deleted files, and what is lost
 //	stop.go                              the last half second
 //	stat.go, probe.go, checkpoint.go     what a file is known by, and how it is stored
 //	generation.go, order.go              the state of one file, and who must wait for whom

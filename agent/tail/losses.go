@@ -38,6 +38,7 @@ func (s *Source) Losses() []Loss {
 // loseLocked counts a loss and says it.
 func (s *Source) loseLocked(g *generation, reason string, bytes, lines int64) {
 	s.stats.lostBytes.Add(bytes)
+	s.tallyLocked(reason, bytes, lines)
 	if reason == lostTruncated {
 		s.stats.destroyedBytes.Add(bytes)
 	}

@@ -69,13 +69,15 @@ type Source struct {
 	begins        map[*generation]beginning // of those of which nothing was read, before copies were last looked for
 	opened        *list.List                // of *descriptor, most recently used first
 	filtered      map[string]line.Counts
-	registrations []registration // oldest first; while there is one, a registrar runs
-	searched      []*generation  // their name leads to another file or to none
-	ended         []*generation  // dead or dormant since a moment ago
-	glimpsed      []*lineage     // it is known what is in their compressed files since a moment ago
-	losses        []Loss         // see Losses
-	saw           sight          // all that there was by then is known, and stored
-	looking       int            // generations whose rest is looked for in compressed files, and glimpses
+	registrations []registration    // oldest first; while there is one, a registrar runs
+	searched      []*generation     // their name leads to another file or to none
+	ended         []*generation     // dead or dormant since a moment ago
+	glimpsed      []*lineage        // it is known what is in their compressed files since a moment ago
+	lost          map[string]Volume // by reason; see Lost
+	lostInAll     Volume            // of all reasons
+	losses        []Loss            // see Losses
+	saw           sight             // all that there was by then is known, and stored
+	looking       int               // generations whose rest is looked for in compressed files, and glimpses
 }
 
 // New checks the config and loads the checkpoints. The error names what is wrong.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -38,6 +39,7 @@ type snapshot struct {
 	filled  []filledFile // the files rotated since the last snapshot
 	marks   map[block.Producer]uint64
 	reached map[source][]byte
+	volume  volume // appended since the last snapshot
 	err     error
 }
 
@@ -134,6 +136,7 @@ func (s *Store) commitRound() error {
 	s.mu.Lock()
 	r, dirty := s.next, s.dirty
 	s.running, s.next = r, newRound()
+	s.runningSince = time.Now()
 	s.dirty = map[*logFile]struct{}{}
 	s.uncommitted = 0
 	failed := s.ledgerFailed
@@ -175,14 +178,14 @@ func (l *logFile) snapshot() *snapshot {
 	}
 	s := &snapshot{
 		log: l, err: intact, file: l.file, full: l.full, size: l.size, sum: l.sum, rotated: l.lastStamp, begun: l.begun, filled: l.filled,
-		marks: make(map[block.Producer]uint64, len(l.touched)), reached: l.reached,
+		marks: make(map[block.Producer]uint64, len(l.touched)), reached: l.reached, volume: l.appended,
 	}
 	for p := range l.touched {
 		s.marks[p] = l.marks[p].appended
 	}
 	clear(l.touched)
 	l.reached = nil
-	l.full, l.filled, l.pending = nil, nil, false
+	l.full, l.filled, l.pending, l.appended = nil, nil, false, volume{}
 	l.inRound = true
 	return s
 }
@@ -190,6 +193,7 @@ func (l *logFile) snapshot() *snapshot {
 // commit syncs the snapshots' files and the folders, then enters the sound ones in the ledger. It returns the ledger's
 // error; the others are in the logs.
 func (s *Store) commit(snapshots []*snapshot, folders map[string]struct{}) error {
+	defer s.stats.rounds.Since(time.Now())
 	s.sync(snapshots, folders)
 	var sound []*snapshot
 	for _, snap := range snapshots {
@@ -200,6 +204,7 @@ func (s *Store) commit(snapshots []*snapshot, folders map[string]struct{}) error
 	err := s.ledger.commit(sound, s.now())
 	if err != nil {
 		err = fmt.Errorf("write ledger: %w", err)
+		s.stats.ledgerErrors.Add(1)
 		s.logger.Error("nothing is acknowledged until the ledger can be written", "error", err)
 	}
 	s.mu.Lock()
@@ -279,6 +284,7 @@ func (snap *snapshot) settle() {
 	}
 	l := snap.log
 	if snap.err == nil {
+		l.store.stats.committed(snap.volume)
 		l.store.archive.announce(l.name, snap.filled)
 	}
 	l.mu.Lock()

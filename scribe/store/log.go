@@ -42,6 +42,7 @@ type logFile struct {
 	full      []*os.File                  // rotated since the last snapshot, still open to be synced
 	filled    []filledFile                // rotated since the last snapshot
 	synced    []*os.File                  // were synced ahead of their round while another one, which may hold them, ran
+	appended  volume                      // since the last snapshot
 	pending   bool                        // something was written since the last snapshot
 	inRound   bool                        // a round holds a snapshot; the log must not be opened anew meanwhile
 	roundOver *sync.Cond                  // on mu: inRound became false
@@ -107,19 +108,25 @@ func (s *Store) Append(b Block) ([]byte, Ticket, error) {
 	switch next := m.appended + 1; {
 	case sabotage.On(sabotage.Dedup):
 	case b.Last() < next:
+		s.stats.skippedLines.Add(int64(b.Count))
 		return nil, l.ticket(), nil
 	case b.First < next:
+		s.stats.skippedLines.Add(int64(next - b.First))
 		if record, err = l.skip(&b, next-b.First, buf); err != nil {
 			return nil, Ticket{}, err
 		}
 	case b.First > next && b.First == b.Oldest:
 		s.noteGap(&b, next)
+		if next > 1 { // else it is not known that they did not come elsewhere
+			s.stats.missingLines.Add(int64(b.First - next))
+		}
 	case b.First > next:
 		return nil, Ticket{}, &GapError{Log: b.Log, Next: next, First: b.First}
 	}
 	if err := l.write(record); err != nil {
 		return nil, Ticket{}, err
 	}
+	l.appended.lines += int64(b.Last() - max(m.appended, b.First-1))
 	m.appended = max(m.appended, b.Last())
 	l.marks[b.Producer] = m
 	l.touched[b.Producer] = struct{}{}
@@ -166,6 +173,7 @@ func (s *Store) AppendLines(name string, epoch uint64, lines []byte) (Ticket, er
 	if err := l.write(record); err != nil {
 		return Ticket{}, err
 	}
+	l.appended.lines += int64(bytes.Count(lines, newline))
 	return l.ticket(), nil
 }
 
@@ -229,6 +237,7 @@ func (l *logFile) write(record []byte) error {
 			return l.fail(err)
 		}
 		l.size += int64(n)
+		l.appended.bytes += int64(n)
 		l.sum = l.sum.with(record[:n])
 		record = record[n:]
 	}
@@ -285,6 +294,7 @@ func (l *logFile) fail(err error) error {
 	l.close()
 	l.unclean = true
 	l.resets++
+	l.store.stats.resets.Add(1)
 	l.lastErr = err
 	l.store.complain(l.name, err)
 	return fmt.Errorf("write log %q: %w", l.name, err)
@@ -314,7 +324,7 @@ func (l *logFile) close() {
 	for _, f := range l.full {
 		f.Close() // not acknowledged
 	}
-	l.full, l.filled, l.pending = nil, nil, false
+	l.full, l.filled, l.pending, l.appended = nil, nil, false, volume{}
 	l.marks, l.touched, l.reached = nil, nil, nil // open reads them again; there may be very many closed logs
 	if l.file != nil {
 		l.file.Close()

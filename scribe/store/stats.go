@@ -4,6 +4,8 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+
+	"github.com/logscribe/logscribe/internal/latency"
 )
 
 // Volume is a number of files and their bytes.
@@ -18,12 +20,28 @@ type Stats struct {
 	Saved         int64  // bytes that compression has given back
 	NotCompressed int64  // attempts that failed
 	Tampered      int64  // times that something else was found to have changed, removed or replaced an active file
+
+	CommittedLines int64            // that are durable and in the ledger
+	CommittedBytes int64            // of these, as they stand in the files
+	SkippedLines   int64            // that came again, and were committed or appended before
+	MissingLines   int64            // that their producer no longer held when the lines behind them came
+	Resets         int64            // times that what was not committed of a log was cut back
+	LedgerErrors   int64            // rounds that could not write the ledger
+	Rounds         latency.Snapshot // of rounds with something to commit, from their beginning until they are in the ledger
+	Syncs          latency.Snapshot // of single files
+
+	Logs        int   // known since the store was opened
+	Open        int   // of these, those whose active file is open
+	Uncommitted int64 // bytes appended since the last round began
 }
 
 // counters is what Stats are made from.
 type counters struct {
 	rotatedBySize, rotatedByTime, tampered   atomic.Int64
 	compressed, packed, saved, notCompressed atomic.Int64 // files, their bytes, the bytes saved; attempts
+
+	committedLines, committedBytes, skippedLines, missingLines, resets, ledgerErrors atomic.Int64
+	rounds, syncs                                                                    latency.Histogram
 
 	mu      sync.Mutex
 	deleted map[Reason]Volume
@@ -36,10 +54,17 @@ func (s *Store) Stats() Stats {
 	c.mu.Lock()
 	deleted := maps.Clone(c.deleted)
 	c.mu.Unlock()
+	s.mu.Lock()
+	logs, uncommitted := len(s.logs), s.uncommitted
+	s.mu.Unlock()
 	return Stats{
 		RotatedBySize: c.rotatedBySize.Load(), RotatedByTime: c.rotatedByTime.Load(), Deleted: deleted,
 		Compressed: Volume{c.compressed.Load(), c.packed.Load()}, Saved: c.saved.Load(), NotCompressed: c.notCompressed.Load(),
-		Tampered: c.tampered.Load(),
+		Tampered:       c.tampered.Load(),
+		CommittedLines: c.committedLines.Load(), CommittedBytes: c.committedBytes.Load(),
+		SkippedLines: c.skippedLines.Load(), MissingLines: c.missingLines.Load(), Resets: c.resets.Load(), LedgerErrors: c.ledgerErrors.Load(),
+		Rounds: c.rounds.Snapshot(), Syncs: c.syncs.Snapshot(),
+		Logs: logs, Open: int(s.open.Load()), Uncommitted: uncommitted,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/logscribe/logscribe/internal/failpoint"
 	"github.com/logscribe/logscribe/internal/sabotage"
@@ -39,6 +40,7 @@ func (s *Store) datasync(f *os.File) error {
 	if s.durability == ProcessCrash || sabotage.On(sabotage.FileSync) {
 		return nil
 	}
+	defer s.stats.syncs.Since(time.Now())
 	return s.fdatasync(f)
 }
 
