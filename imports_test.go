@@ -42,6 +42,11 @@ var forbidden = []struct{ from, to, why string }{
 	{"internal", "scribe", "what several need looks up to none of them"},
 	{"internal", "spool", "what several need looks up to none of them"},
 	{"proto", "internal", "the protocol stands alone"},
+	{"spool", "internal/ops", "the spool counts, and does not know who reads the counts"},
+	{"scribe/store", "internal/ops", "the store counts, and does not know who reads the counts"},
+	{"agent/tail", "internal/ops", "sources count, and do not know who reads the counts"},
+	{"agent/stdin", "internal/ops", "sources count, and do not know who reads the counts"},
+	{"agent/ship", "internal/ops", "the shipper counts, and does not know who reads the counts"},
 }
 
 func TestImports(t *testing.T) {

@@ -20,6 +20,8 @@
 //
 // resume.go asks the Scribes before the sources begin, where an agent has an identity and an empty spool.
 //
+// metrics.go and health.go tell an operator how the agent does.
+//
 // reload.go changes the configuration of an agent that runs.
 //
 // The spool itself is the package spool at the top of the project.
@@ -32,6 +34,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -70,6 +73,7 @@ type Agent struct {
 	asideThen uint64        // lines that were set aside before
 	prepared  chan struct{} // closed when prepare is done; shipper, and an agent that resumes its tail, are set then
 	ended     chan struct{} // closed when Run returns
+	dropped   atomic.Uint64 // the most that the spool ever said of dropped lines
 	shipper   *ship.Shipper
 
 	// Reload alone writes what follows once the agent is prepared, and holds the mutex then.

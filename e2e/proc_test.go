@@ -48,7 +48,8 @@ func (p *proc) start() {
 	cmd.Dir = p.dir
 	cmd.Env = append([]string{
 		"HOME=" + p.dir, "PATH=" + os.Getenv("PATH"), "TMPDIR=" + p.dir,
-		"GORACE=atexit_sleep_ms=0", // with -chaos.race; programs are timed here
+		"GORACE=atexit_sleep_ms=0",                                          // with -chaos.race; programs are timed here
+		"SCRIBE_OPS=off", "SCRIBE_AGENT_OPS=off", "SCRIBE_MEDIATOR_OPS=off", // there are many of each; a flag beats these
 	}, p.env...)
 	cmd.SysProcAttr = attributes()
 	stderr, err := os.OpenFile(p.logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)

@@ -29,6 +29,7 @@
 //	resume.go      Resume: what all Scribes know of an agent that lost its spool
 //	directory.go   the Registry service: Register, Resolve
 //	stats.go       what a Mediator tells of itself
+//	metrics.go     the same for Prometheus; does it live, is it ready
 //
 // # Use
 //

@@ -63,6 +63,9 @@ var buffersPool = sync.Pool{New: func() any { return new(buffers) }}
 func (s *Scribe) Append(stream grpc.ClientStreamingServer[logscribev1.AppendRequest, logscribev1.AppendResponse]) error {
 	in := intake{scribe: s, logs: map[string]*streamLog{}, buffers: buffersPool.Get().(*buffers)}
 	in.opening.SetLimit(maxOpening)
+	s.received.streams.Add(1)
+	s.received.open.Add(1)
+	defer s.received.open.Add(-1)
 	defer func() {
 		_ = in.opening.Wait() // errors are in the logs
 		in.receiver.release()
@@ -154,6 +157,7 @@ func (in *intake) take(ctx context.Context, request *logscribev1.AppendRequest) 
 		if l.err == nil {
 			l.err = in.append(l, m.Block)
 		}
+		in.scribe.received.block(m.Block, l.err)
 		return nil
 	case *logscribev1.AppendRequest_Hello:
 		return status.Error(codes.InvalidArgument, "a second Hello in one stream")

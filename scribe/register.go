@@ -36,6 +36,7 @@ type mediator struct {
 	addr   string
 	conn   *grpc.ClientConn
 	client logscribev1.RegistryClient
+	state  *registered
 }
 
 func (s *Scribe) newRegistration() (*registration, error) {
@@ -48,7 +49,7 @@ func (s *Scribe) newRegistration() (*registration, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("mediator %s: %w", addr, err), r.close())
 		}
-		r.mediators = append(r.mediators, mediator{addr: addr, conn: conn, client: logscribev1.NewRegistryClient(conn)})
+		r.mediators = append(r.mediators, mediator{addr: addr, conn: conn, client: logscribev1.NewRegistryClient(conn), state: &registered{}})
 	}
 	return r, nil
 }
@@ -85,6 +86,7 @@ func (r *registration) keep(ctx context.Context, m mediator) {
 	known := false
 	for {
 		wait, err := r.register(ctx, m)
+		m.state.set(err)
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/logscribe/logscribe/internal/compat"
+	"github.com/logscribe/logscribe/internal/ops"
 	"github.com/logscribe/logscribe/internal/transport"
 	"github.com/logscribe/logscribe/proto/legacy"
 	logscribev1 "github.com/logscribe/logscribe/proto/logscribe/v1"
@@ -72,6 +73,8 @@ type Scribe struct {
 	clientTL   *transport.Credentials
 	registry   *registration // nil without mediators
 	console    *console      // nil without one
+	received   received
+	disk       *ops.Probe // whether the root can be written
 }
 
 // New opens the store, which brings its files to their committed state, and listens. The Scribe serves once Run is
@@ -111,6 +114,7 @@ func newScribe(cfg Config, listener net.Listener) (*Scribe, error) {
 		return nil, err
 	}
 	s.identities = newIdentities(s.store)
+	s.disk = ops.NewProbe("the disk of "+cfg.Path, tryEvery, tryPatience, s.tryDisk)
 	if s.id, err = nameOf(cfg.ID, s.store); err != nil {
 		return nil, errors.Join(err, s.store.Close())
 	}

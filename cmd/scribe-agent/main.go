@@ -11,8 +11,11 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/logscribe/logscribe/agent"
 	"github.com/logscribe/logscribe/internal/cli"
+	"github.com/logscribe/logscribe/internal/ops"
 	"github.com/logscribe/logscribe/scribe"
 	"github.com/logscribe/logscribe/scribe/store"
 )
@@ -35,10 +38,15 @@ func run(host cli.Host) int {
 		if len(c.stdins) > 0 && cli.IsTerminal(proc.Stdin) {
 			fmt.Fprintln(proc.Stderr, "scribe-agent: reading lines from the terminal; end with Ctrl-D")
 		}
-		if c.local != "" {
-			return c.runLocal(ctx, proc)
+		server, err := proc.ServeOps(ctx)
+		if err != nil {
+			return err
 		}
-		return c.runAgent(ctx, proc, c.agent(proc))
+		defer server.Close()
+		if c.local != "" {
+			return c.runLocal(ctx, proc, server)
+		}
+		return c.runAgent(ctx, proc, server, c.agent(proc), nil)
 	})
 }
 
@@ -59,7 +67,8 @@ func (c *config) agent(proc *cli.Process) agent.Config {
 // mostly what it knows of files, and with very many of them as much again would be wasted; reading costs no more by it.
 const tailingGC = 25
 
-func (c *config) runAgent(ctx context.Context, proc *cli.Process, cfg agent.Config) error {
+// runAgent runs the agent, and shows it to operators with the Scribe in the same process, if there is one.
+func (c *config) runAgent(ctx context.Context, proc *cli.Process, server *ops.Server, cfg agent.Config, local *scribe.Embedded) error {
 	if _, set := c.host.LookupEnv("GOGC"); !set && len(c.files) > 0 {
 		debug.SetGCPercent(tailingGC)
 	}
@@ -74,12 +83,24 @@ func (c *config) runAgent(ctx context.Context, proc *cli.Process, cfg agent.Conf
 		fresh := &config{host: c.host}
 		return fresh.program(), func() error { return a.Reload(fresh.agent(proc)) }
 	})
+	server.Show(target(a, local))
 	proc.Logger.Info("agent started", c.about()...)
 	return a.Run(ctx)
 }
 
+// target is what operators see.
+func target(a *agent.Agent, local *scribe.Embedded) ops.Target {
+	t := ops.Target{Collectors: []prometheus.Collector{a.Collector()}, Live: a.Live, Ready: a.Ready}
+	if local != nil {
+		t.Collectors = append(t.Collectors, local.Collector())
+		t.Live = func() []string { return append(a.Live(), local.Live()...) }
+		t.Ready = func() []string { return append(a.Ready(), local.Ready()...) }
+	}
+	return t
+}
+
 // runLocal runs the agent with a Scribe in the same process. The Scribe outlives the agent, which settles with it.
-func (c *config) runLocal(ctx context.Context, proc *cli.Process) error {
+func (c *config) runLocal(ctx context.Context, proc *cli.Process, server *ops.Server) error {
 	s, err := scribe.NewEmbedded(scribe.Config{Path: c.local, Policy: store.Policy{MaxSize: c.size}, Logger: proc.Logger, Software: cli.Version()})
 	if err != nil {
 		return err
@@ -95,7 +116,7 @@ func (c *config) runLocal(ctx context.Context, proc *cli.Process) error {
 	}()
 	cfg := c.agent(proc)
 	cfg.Dialer = s.Dialer()
-	err = c.runAgent(ctx, proc, cfg)
+	err = c.runAgent(ctx, proc, server, cfg, s)
 	stop()
 	return errors.Join(err, <-ended)
 }

@@ -83,7 +83,7 @@ func (c *config) program() *cli.Program {
 	p.ClientTLS(&c.tls)
 	p.Table("file", c.registerFile).Live()
 	p.Table("stdin", c.registerStdinTable)
-	p.Common()
+	p.Common("127.0.0.1:7111")
 	p.Finish(c.check)
 	return p
 }

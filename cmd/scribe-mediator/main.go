@@ -5,7 +5,10 @@ import (
 	"context"
 	"os"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/logscribe/logscribe/internal/cli"
+	"github.com/logscribe/logscribe/internal/ops"
 	"github.com/logscribe/logscribe/mediator"
 )
 
@@ -14,6 +17,11 @@ func main() { os.Exit(run(cli.OS())) }
 func run(host cli.Host) int {
 	c := &config{lookupEnv: host.LookupEnv}
 	return c.program().Main(host, func(ctx context.Context, proc *cli.Process) error {
+		server, err := proc.ServeOps(ctx)
+		if err != nil {
+			return err
+		}
+		defer server.Close()
 		m, err := mediator.New(mediator.Config{
 			Listen: cli.JoinHostPort(c.host, c.port), DataDir: c.data,
 			HealthInterval: c.healthInterval, FailoverAfter: c.failoverAfter,
@@ -25,6 +33,7 @@ func run(host cli.Host) int {
 		proc.OnReload(func() (*cli.Program, func() error) {
 			return (&config{lookupEnv: host.LookupEnv}).program(), m.Reload
 		})
+		server.Show(ops.Target{Collectors: []prometheus.Collector{m.Collector()}, Live: m.Live, Ready: m.Ready})
 		proc.Logger.Info("mediator started", "version", cli.Version(), "address", m.Addr().String(), "data", c.data,
 			"failover_after", c.failoverText(), "tls", c.tls.Cert != "")
 		return m.Run(ctx)

@@ -37,7 +37,7 @@ func (c *config) program() *cli.Program {
 	p.Port(&c.port, "port", "8000", "listen on this port; 0 takes any that is free")
 
 	p.ServerTLS(&c.tls)
-	p.Common()
+	p.Common("127.0.0.1:7113")
 	p.Finish(c.check)
 	return p
 }

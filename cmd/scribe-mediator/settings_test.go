@@ -58,7 +58,7 @@ func TestFailover(t *testing.T) {
 
 func call(args ...string) (code int, stderr string) {
 	var out, errs bytes.Buffer
-	code = run(cli.Host{Args: args, LookupEnv: lookup(nil), Stdout: &out, Stderr: &errs})
+	code = run(cli.Host{Args: append([]string{"-ops", "off"}, args...), LookupEnv: lookup(nil), Stdout: &out, Stderr: &errs})
 	return code, errs.String()
 }
 

@@ -7,8 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/logscribe/logscribe/internal/boltfile"
 	"github.com/logscribe/logscribe/internal/cli"
+	"github.com/logscribe/logscribe/internal/ops"
 	"github.com/logscribe/logscribe/internal/size"
 	"github.com/logscribe/logscribe/scribe"
 	"github.com/logscribe/logscribe/scribe/store"
@@ -23,11 +26,17 @@ func run(host cli.Host) int {
 		if p.Command() == "verify" {
 			return c.verify(ctx, proc.Stdout)
 		}
+		server, err := proc.ServeOps(ctx)
+		if err != nil {
+			return err
+		}
+		defer server.Close()
 		s, err := c.open(ctx, proc)
 		if err != nil {
 			return err
 		}
 		proc.OnReload(func() (*cli.Program, func() error) { return (&config{}).program(), s.Reload })
+		server.Show(ops.Target{Collectors: []prometheus.Collector{s.Collector()}, Live: s.Live, Ready: s.Ready})
 		proc.Logger.Info("scribe started", c.about(s)...)
 		return s.Run(ctx)
 	})

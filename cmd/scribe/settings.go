@@ -68,7 +68,7 @@ func (c *config) program() *cli.Program {
 	p.Group("Verify command")
 	c.fromJSON = p.Bool(&c.json, "json", "print the report as JSON").Key("")
 	p.Table("log", c.registerLog)
-	p.Common()
+	p.Common("127.0.0.1:7112")
 	p.Finish(c.check)
 	return p
 }

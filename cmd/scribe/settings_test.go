@@ -26,7 +26,7 @@ func TestUnit(t *testing.T) {
 
 func call(args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = run(cli.Host{Args: args, LookupEnv: func(string) (string, bool) { return "", false }, Stdout: &out, Stderr: &errs})
+	code = run(cli.Host{Args: append([]string{"-ops", "off"}, args...), LookupEnv: func(string) (string, bool) { return "", false }, Stdout: &out, Stderr: &errs})
 	return code, out.String(), errs.String()
 }
 
@@ -71,7 +71,7 @@ func TestLedgerIsRead(t *testing.T) {
 		signals <- syscall.SIGTERM
 		var errs bytes.Buffer
 		code = run(cli.Host{
-			Args: []string{"-host", "127.0.0.1", "-port", "0", "-path", root}, Signals: signals,
+			Args: []string{"-host", "127.0.0.1", "-port", "0", "-path", root, "-ops", "off"}, Signals: signals,
 			LookupEnv: func(string) (string, bool) { return "", false }, Stdout: io.Discard, Stderr: &errs,
 		})
 		return code, errs.String()

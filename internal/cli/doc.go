@@ -1,5 +1,5 @@
 // Package cli is what the programs have in common on the command line: settings from flags, environment and a TOML
-// file, the usage text, errors that name what to mend, signals, exit codes, the logger and pprof.
+// file, the usage text, errors that name what to mend, signals, exit codes, the logger, and what package ops serves.
 //
 // # Invariants
 //
@@ -30,7 +30,6 @@
 //	tls.go       the settings of certificates
 //	terminal.go  IsTerminal
 //	state.go     StateDir: where state is kept unless the user says otherwise
-//	pprof.go     -pprof
 //	version.go   -version
 //
 // # Use

@@ -67,7 +67,7 @@ func newSample() *sample {
 	s.Table("stdin", func(t *Settings) { t.String(new(string), "log", "", "log") })
 	s.AddCommand("validate", "")
 	s.AddCommand("explain", "FILE…")
-	s.Common()
+	s.Common("127.0.0.1:0")
 	return s
 }
 

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/logscribe/logscribe/internal/ops"
 )
 
 // Exit codes.
@@ -45,6 +48,16 @@ func (p *Process) OnReload(reload Reloader) {
 	}
 }
 
+// ServeOps begins to serve metrics and health, if the settings have it so, until the end of ctx as those of a program that
+// does not stop. The caller shows it the program once that has started, and closes it in the end. Where the user has named
+// no address, one that can't be had is said, and no error.
+func (p *Process) ServeOps(ctx context.Context) (*ops.Server, error) {
+	return ops.Serve(ctx, ops.Config{
+		Address: p.program.ops, Must: p.program.opsSetting.From() != "",
+		Program: strings.TrimPrefix(p.program.name, "scribe-"), Version: Version(), Logger: p.Logger,
+	})
+}
+
 // Main reads the settings, calls run, and returns the exit code. The context of run ends at the first SIGTERM or
 // SIGINT; at the second one, unless it follows at once, Main returns without waiting for run. What run returns because its context has
 // ended is a clean stop; any other error is printed.
@@ -57,7 +70,7 @@ func (p *Program) Main(host Host, run func(context.Context, *Process) error) int
 	proc.level.Set(p.level())
 	proc.Logger = p.logger(host.Stderr, proc.level)
 	if p.pprof {
-		stop, err := servePprof(p.pport, proc.Logger)
+		stop, err := ops.ServePprof(p.pport, proc.Logger)
 		if err != nil {
 			return p.exit(host.Stderr, err)
 		}

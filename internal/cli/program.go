@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/logscribe/logscribe/internal/ops"
 	"github.com/logscribe/logscribe/internal/signals"
 )
 
@@ -41,6 +42,8 @@ type Program struct {
 	config               string
 	help, version, pprof bool
 	pport                int
+	ops                  string
+	opsSetting           *Setting
 	logLevel, logFormat  string
 }
 
@@ -52,12 +55,14 @@ func New(name, purpose string, forms ...string) *Program {
 	return p
 }
 
-// Common registers the settings that every program has, as the last groups of the usage text.
-func (p *Program) Common() {
+// Common registers the settings that every program has, as the last groups of the usage text. Metrics and health are served
+// at that address unless the user says otherwise.
+func (p *Program) Common(address string) {
 	p.Group("Diagnosis")
 	p.Choice(&p.logLevel, "log-level", "info", "write messages of this level and above to stderr: debug, info, warn or error",
 		"debug", "info", "warn", "error").Arg("LEVEL").Live()
 	p.Choice(&p.logFormat, "log-format", "text", "write messages as text or json", "text", "json").Arg("FORMAT")
+	p.opsSetting = p.String(&p.ops, "ops", address, "serve metrics, /healthz and /readyz at this address; off does not").Arg("HOST:PORT").Check(ops.CheckAddress)
 	p.Bool(&p.pprof, "pprof", "serve profiles on localhost, at the port of -pport")
 	p.Port(&p.pport, "pport", "1111", "port of -pprof; 0 takes any that is free")
 	p.Group("General")

@@ -1,4 +1,4 @@
-package cli
+package ops
 
 import (
 	"errors"
@@ -9,11 +9,10 @@ import (
 	"net/http/pprof"
 	"strconv"
 	"syscall"
-	"time"
 )
 
-// servePprof serves profiles on localhost. The returned function ends it and waits for its goroutine.
-func servePprof(port int, logger *slog.Logger) (stop func(), err error) {
+// ServePprof serves profiles on localhost. The returned function ends it and waits for its goroutine.
+func ServePprof(port int, logger *slog.Logger) (stop func(), err error) {
 	address := net.JoinHostPort("localhost", strconv.Itoa(port))
 	listener, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -28,7 +27,7 @@ func servePprof(port int, logger *slog.Logger) (stop func(), err error) {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -1,0 +1,66 @@
+package agent
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/connectivity"
+
+	"github.com/logscribe/logscribe/internal/ops"
+	"github.com/logscribe/logscribe/internal/size"
+)
+
+// isPrepared says whether the agent reads and ships, rather than asking the Scribes where to begin.
+func (a *Agent) isPrepared() bool {
+	select {
+	case <-a.prepared:
+		return true
+	default:
+		return false
+	}
+}
+
+// state returns the state of the connection.
+func (a *Agent) state() connectivity.State {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.conn.GetState()
+}
+
+// Live returns which of the agent's main loops have stopped doing their work, a reason each.
+func (a *Agent) Live() (wrong []string) {
+	stuck := func(what string, busy time.Duration) {
+		if busy > ops.StuckAfter() {
+			wrong = append(wrong, fmt.Sprintf("%s has been at one thing for %v", what, busy.Round(time.Second)))
+		}
+	}
+	stuck("the goroutine that writes the spool", a.spool.Busy())
+	if a.isPrepared() {
+		stuck("the goroutine that ships", a.shipper.Busy())
+		if a.tail != nil {
+			a.tail.Stats() // whose lock all its goroutines take: who asks waits as long as they
+		}
+	}
+	return wrong
+}
+
+// Ready returns why the agent can't do its job, which is to take lines and to deliver them: as long as the spool has room
+// to spare, lines may wait for a mediator.
+func (a *Agent) Ready() []string {
+	if err := a.spool.Err(); err != nil {
+		return []string{err.Error()}
+	}
+	var wrong []string
+	if !a.isPrepared() {
+		wrong = append(wrong, "nothing is read yet: the Scribes have not said how far the files were read")
+	}
+	st := a.spool.Stats()
+	if st.Failing {
+		wrong = append(wrong, "the spool's disk takes no lines: it is full, or fails")
+	}
+	if state := a.state(); state != connectivity.Ready && st.FreeBytes != size.Unlimited && st.UsedBytes > st.FreeBytes {
+		wrong = append(wrong, fmt.Sprintf("no mediator or Scribe is reached, and more than half of the spool is used: %s, %s are free",
+			size.Format(st.UsedBytes), size.Format(max(0, st.FreeBytes))))
+	}
+	return wrong
+}

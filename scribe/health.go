@@ -1,0 +1,50 @@
+package scribe
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/logscribe/logscribe/internal/ops"
+)
+
+// A look at the disk is made no more often than that, and waited for no longer.
+const (
+	tryEvery    = 5 * time.Second
+	tryPatience = time.Second
+)
+
+func (s *Scribe) tryDisk() []string {
+	if err := s.store.Try(); err != nil {
+		return []string{err.Error()}
+	}
+	return nil
+}
+
+// Live returns which of the Scribe's main loops have stopped doing their work, a reason each.
+func (s *Scribe) Live() []string {
+	if busy := s.store.Busy(); busy > ops.StuckAfter() {
+		return []string{fmt.Sprintf("a round of commits has taken %v so far", busy.Round(time.Second))}
+	}
+	return nil
+}
+
+// Ready returns why the Scribe can't do its job: to write lines that mediators send it, or agents where it has none.
+func (s *Scribe) Ready() []string {
+	wrong := s.disk.Check()
+	if s.registry == nil {
+		return wrong
+	}
+	var unknown []string
+	for _, m := range s.registry.mediators {
+		switch done, err := m.state.get(); {
+		case err != nil:
+			unknown = append(unknown, fmt.Sprintf("not registered with the mediator %s: %v", m.addr, err))
+		case !done:
+			unknown = append(unknown, fmt.Sprintf("not registered with the mediator %s yet", m.addr))
+		}
+	}
+	if len(unknown) == len(s.registry.mediators) { // with one of several, lines come
+		wrong = append(wrong, unknown...)
+	}
+	return wrong
+}
