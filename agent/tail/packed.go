@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -322,7 +323,8 @@ func (s *Source) lookingInside(ctx context.Context, l *lineage, at *fileStat, si
 }
 
 // lookForUnread has a compressed file take the place of a generation that is no more and of which nothing was read: the
-// first of those that may be made of it and hold nothing of any other. It returns whether to ask again.
+// first of those that may be made of it and hold nothing of any other. It returns whether to ask again. If no newer one is known
+// none need take its place: all that nobody has read is read behind what is known.
 func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []sibling, beside siblingsByInode) (again bool) {
 	s.mu.Lock()
 	opening, opened := g.state == held || g.underwayLocked(), g.file != nil
@@ -339,7 +341,13 @@ func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []si
 		return true
 	}
 	unknown := s.unknownOf(ctx, l, siblings)
-	i := slices.IndexFunc(unknown, func(sib sibling) bool { return may(sib) && s.isNews(l, sib) })
+	s.mu.Lock()
+	newest := l.endLocked(g) == math.MaxInt64
+	s.mu.Unlock()
+	i := -1
+	if !newest { // else what nobody has read follows it anyway, each in its place
+		i = slices.IndexFunc(unknown, func(sib sibling) bool { return may(sib) && s.isNews(l, sib) })
+	}
 	switch {
 	case g.dead:
 	case i >= 0:

@@ -42,6 +42,23 @@ func TestUnreadFileIsNotFoundInALaterOne(t *testing.T) {
 	})
 }
 
+// TestUnreadFileIsTheNewest: where no newer file is known, what came and was compressed since is read in its own place, too,
+// behind a file that came before it.
+func TestUnreadFileIsTheNewest(t *testing.T) {
+	t.Parallel()
+	everyGlob(t, func(t *testing.T, f *fixture) {
+		f.knownAndGone()
+		f.write("app.log.2", lines("a", 0, 50))
+		time.Sleep(clockTick)
+		f.write("app.log", lines("b", 0, 30))
+		f.pack("app.log", "app.log.1.gz")
+		time.Sleep(clockTick)
+		f.write("app.log", lines("c", 0, 30))
+		f.up()
+		f.wantsOnly(lines("a", 0, 50) + lines("b", 0, 30) + lines("c", 0, 30))
+	})
+}
+
 // TestUnreadFileIsNotFoundInAForgottenOne: nor is what was read and is forgotten, be it in this run or in the last one.
 func TestUnreadFileIsNotFoundInAForgottenOne(t *testing.T) {
 	t.Parallel()
