@@ -93,7 +93,7 @@ func (s *Spool) findAges(tx *bolt.Tx, now map[string]age, logs []string) error {
 	return nil
 }
 
-// beat tells when the writer was last at rest, or began what it does now.
+// beat tells when the writer was last at rest, or began the transaction that it does now.
 type beat struct{ at atomic.Int64 }
 
 func (b *beat) rest() { b.at.Store(time.Now().UnixNano()) }

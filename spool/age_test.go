@@ -54,27 +54,32 @@ func TestOldest(t *testing.T) {
 	within(from, to)
 	s.Settle("a", 2)
 	within(then, until)
+	later, latest := put("b", "2\n")
+	within(then, until)
 	s.Settle("b", 1)
+	within(later, latest)
+	s.Settle("b", 2)
 	if at := oldest(); !at.IsZero() {
 		t.Errorf("after all is settled: %v", at)
 	}
 	stats := s.Stats()
-	if stats.StoredLines != 3 || stats.StoredBytes != 6 || stats.SettledLines != 3 || stats.Commits.Count == 0 {
+	if stats.StoredLines != 4 || stats.StoredBytes != 8 || stats.SettledLines != 4 || stats.Commits.Count == 0 {
 		t.Errorf("got %+v", stats)
 	}
 	s.Settle("b", 1)
 	s.Settle("b", 7)
-	if n := s.Stats().SettledLines; n != 3 {
+	if n := s.Stats().SettledLines; n != 4 {
 		t.Errorf("%d lines are settled", n)
 	}
 	if busy := s.Busy(); busy > 30*time.Second {
 		t.Errorf("the writer is busy for %v", busy)
 	}
+	put("c", "1\n")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	closed = true
-	if _, err := s.Oldest(); err != nil {
-		t.Errorf("a closed spool that holds nothing: %v", err)
+	if _, err := s.Oldest(); err == nil {
+		t.Error("a closed spool tells the age of its lines")
 	}
 }

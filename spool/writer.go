@@ -204,6 +204,7 @@ type task struct {
 // store stores the group, and lets what is settled leave, and the oldest blocks, of so many bytes at least.
 func (w *writer) store(group []*request, drop int64) {
 	w.settling = nil
+	w.beat.rest() // a transaction is one thing, a stream of them is not
 	c := task{group: group, drop: drop}
 	w.mu.Lock()
 	c.settled, c.orders, c.arrived, c.told = maps.Clone(w.settled), w.orders.clone(), maps.Clone(w.arrived), maps.Clone(w.told)

@@ -1,0 +1,60 @@
+package spool
+
+import (
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/logscribe/logscribe/internal/boltfile"
+)
+
+// slowDisk takes its time for each transaction.
+type slowDisk struct {
+	disk
+	takes time.Duration
+}
+
+func (d slowDisk) update(f *boltfile.Sized, limit int64, fn func(*bolt.Tx) error) error {
+	time.Sleep(d.takes)
+	return d.disk.update(f, limit, fn)
+}
+
+// TestBusyIsOneTransaction: a writer that always has something to do is not taken for one that hangs.
+func TestBusyIsOneTransaction(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool.db")
+	synctest.Test(t, func(t *testing.T) {
+		d := slowDisk{takes: 45 * time.Second}
+		s, err := openOn(d, path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		var sources sync.WaitGroup
+		for _, log := range []string{"a", "b", "c"} {
+			sources.Go(func() {
+				for range 5 {
+					if err := s.Append(t.Context(), one(log, "line")); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		done, most := make(chan struct{}), time.Duration(0)
+		go func() { sources.Wait(); close(done) }()
+		for over := false; !over; {
+			select {
+			case <-done:
+				over = true
+			case <-time.After(time.Second):
+				most = max(most, s.Busy())
+			}
+		}
+		if most < 40*time.Second || most > d.takes+2*time.Second {
+			t.Errorf("the writer seems to be at one thing for %v", most)
+		}
+	})
+}
