@@ -23,7 +23,7 @@ func (s *Scribe) tryDisk() []string {
 // Live returns which of the Scribe's main loops have stopped doing their work, a reason each.
 func (s *Scribe) Live() []string {
 	if busy := s.store.Busy(); busy > ops.StuckAfter() {
-		return []string{fmt.Sprintf("a round of commits has taken %v so far", busy.Round(time.Second))}
+		return []string{fmt.Sprintf("a round of commits has made no progress for %v", busy.Round(time.Second))}
 	}
 	return nil
 }

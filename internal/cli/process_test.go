@@ -194,6 +194,43 @@ func TestPprofPortInUse(t *testing.T) {
 	}
 }
 
+// TestOpsPortInUse: an address that the user has named must be free; the default need not be.
+func TestOpsPortInUse(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	address := l.Addr().String()
+	run := func(ctx context.Context, proc *Process) error {
+		s, err := proc.ServeOps(ctx)
+		if err == nil {
+			s.Close()
+		}
+		return err
+	}
+	want := "can't listen on " + address + ": another process already does; choose another address with -ops, or off"
+	h, _, stderr := host(nil, "-ops", address)
+	if code := newSample().Main(h, run); code != 1 || stderr.String() != "scribe: -ops: "+want+"\n" {
+		t.Errorf("named by a flag: code %d, stderr %s", code, stderr)
+	}
+	h, _, stderr = host(nil)
+	h.LookupEnv = lookup(map[string]string{"SCRIBE_OPS": address})
+	if code := newSample().Main(h, run); code != 1 {
+		t.Errorf("named by the environment: code %d, stderr %s", code, stderr)
+	}
+	h, _, stderr = host(nil)
+	p := New("scribe", "writes lines.")
+	p.Common(address)
+	if code := p.Main(h, run); code != 0 || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), "level=WARN msg=\"metrics and health are not served\" error=\""+want) {
+		t.Errorf("the default: code %d, stderr %s", code, stderr)
+	}
+	h, _, stderr = host(nil, "-ops", "here")
+	if code := newSample().Main(h, run); code != 2 || stderr.String() != "scribe: -ops: bad address \"here\": write HOST:PORT, or off\n" {
+		t.Errorf("a bad one: code %d, stderr %s", code, stderr)
+	}
+}
+
 func TestPortInUse(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

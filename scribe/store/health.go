@@ -47,7 +47,14 @@ func (s *Store) Try() error {
 	return nil
 }
 
-// Busy returns how long the round that runs has taken so far; 0 if none does.
+// progressed notes that the round that runs has synced a file: it may have very many.
+func (s *Store) progressed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.runningSince = time.Now()
+}
+
+// Busy returns for how long the round that runs has synced no further file; 0 if none runs.
 func (s *Store) Busy() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -92,10 +92,10 @@ type Store struct {
 	uncommitted  int64                 // bytes appended since the last snapshot
 	next         *round                // gathers
 	running      *round                // syncs; nil when the committer is idle
-	runningSince time.Time
-	complained   time.Time // when a failing log was reported last
-	grumbled     time.Time // when trouble of the housekeeping was reported last
-	ledgerFailed bool      // the ledger's last transaction failed: nothing counts until one succeeds
+	runningSince time.Time             // or since when it syncs the files that it does now
+	complained   time.Time             // when a failing log was reported last
+	grumbled     time.Time             // when trouble of the housekeeping was reported last
+	ledgerFailed bool                  // the ledger's last transaction failed: nothing counts until one succeeds
 }
 
 // Open opens the store below the folder path, or makes it. It brings every log back to its committed state before it

@@ -31,6 +31,7 @@ func (s *Store) syncFile(f *os.File) error {
 	if err := s.datasync(f); err != nil {
 		return err
 	}
+	s.progressed()
 	return failpoint.Reach(failpoint.CommitSynced)
 }
 
