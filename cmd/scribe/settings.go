@@ -49,7 +49,7 @@ func (c *config) program() *cli.Program {
 	p.Choice(&c.durable, "durability", "power-loss", "what acknowledged lines survive: loss of power, or no more than a "+
 		"crash of this process, without fdatasync", "power-loss", "process-crash")
 	p.Count(&c.maxOpen, "max-open-files", strconv.Itoa(store.DefaultMaxOpenFiles), "keep the files of this number of logs open, fewer where the "+
-		"process may open less than four times as many; others are opened when lines come")
+		"process may open less than twice as many; others are opened when lines come")
 	p.DurationOrNever(&c.ttl, "producer-ttl", "720h", "forget how far an agent's lines have come in a log to which it has sent none for this "+
 		"long; an agent that was away for longer may repeat lines; -1 never").Check(checkTTL)
 	p.Bool(&c.console, "console", "also write every line to stdout")

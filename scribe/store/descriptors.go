@@ -8,9 +8,10 @@ import (
 )
 
 // DefaultMaxOpenFiles is the number of logs that may have their active file open at the same time, if Options do not say.
-const DefaultMaxOpenFiles = 1024
+// To open a file again for each of its lines costs several times what the line does.
+const DefaultMaxOpenFiles = 16384
 
-// maxOpenFiles returns how many of the wanted logs may have their file open. It leaves most of the process's descriptors
+// maxOpenFiles returns how many of the wanted logs may have their file open. It leaves half of the process's descriptors
 // to connections and to files that were just rotated.
 func maxOpenFiles(wanted int) int {
 	if wanted <= 0 {
@@ -20,7 +21,7 @@ func maxOpenFiles(wanted int) int {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return wanted
 	}
-	return int(min(uint64(wanted), max(16, limit.Cur/4)))
+	return int(min(uint64(wanted), max(16, limit.Cur/2)))
 }
 
 // closeIdle closes files of logs that have nothing uncommitted, those first that have not been used for longest, if too

@@ -41,8 +41,8 @@ type Options struct {
 	// begin anew where the root's file system is not mounted; "" for none.
 	Notes string
 	// MaxOpenFiles bounds the logs whose active file is open at the same time; the one that has not been used for longest
-	// is closed for another. 0 is DefaultMaxOpenFiles. Where the process may have fewer than four times as many
-	// descriptors, a quarter of those counts.
+	// is closed for another. 0 is DefaultMaxOpenFiles. Where the process may have fewer than twice as many
+	// descriptors, half of those counts.
 	MaxOpenFiles int
 	// ProducerTTL is how long the ledger remembers a producer that commits nothing in a log; for ever if it is not above
 	// zero. Lines that a producer sends again after that time, because their receipt was lost, are written again.
