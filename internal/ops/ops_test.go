@@ -172,19 +172,19 @@ func TestCheckAddress(t *testing.T) {
 
 func TestProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tries := 0
+		var tries atomic.Int64
 		var result []string
 		hang := make(chan struct{})
 		close(hang)
 		p := NewProbe("the disk", 5*time.Second, time.Second, func() []string {
-			tries++
+			tries.Add(1)
 			<-hang
 			return result
 		})
-		expect := func(want string, wantTries int) {
+		expect := func(want string, wantTries int64) {
 			t.Helper()
-			if got := strings.Join(p.Check(), "|"); got != want || tries != wantTries {
-				t.Errorf("got %q after %d tries, want %q after %d", got, tries, want, wantTries)
+			if got := strings.Join(p.Check(), "|"); got != want || tries.Load() != wantTries {
+				t.Errorf("got %q after %d tries, want %q after %d", got, tries.Load(), want, wantTries)
 			}
 		}
 		expect("", 1)
