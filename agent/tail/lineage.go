@@ -129,9 +129,22 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 	l.sawHome(stamp)
 	delete(s.glimpses, l)
 	s.register(ctx, found)
-	for _, g := range found {
+	for _, g := range append(found, s.settledIn(l)...) {
 		s.enqueue(g)
 	}
+}
+
+// settledIn returns the lineage's generations that took others' places, and that may be read from now on.
+func (s *Source) settledIn(l *lineage) (placed []*generation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range l.generations {
+		if g.placed {
+			g.placed = false
+			placed = append(placed, g)
+		}
+	}
+	return placed
 }
 
 // arrivalAt returns the generation that is at the lineage's path now, nil if it is new. Where the path is a rotated name of

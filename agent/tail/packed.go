@@ -267,7 +267,7 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 // unaskLocked drops what was asked about a generation that leaves its lineage: no worker may come by to find it out. If a
 // section covers it again, it is asked anew.
 func (s *Source) unaskLocked(g *generation) {
-	g.truncated = false
+	g.truncated, g.placed = false, false
 	if g.inside != nil {
 		g.inside, g.lookedInside = nil, false
 		s.looking--

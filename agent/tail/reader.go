@@ -115,7 +115,7 @@ func (s *Source) mayRead(g *generation) bool {
 		g.more = true
 		return false
 	}
-	return g.blockers == 0 && !g.dead && !g.truncated
+	return g.blockers == 0 && !g.dead && !g.truncated && !g.placed
 }
 
 // note records what the holder has seen of the file.

@@ -122,7 +122,8 @@ func (s *Source) replace(ctx context.Context, g, c *generation) {
 		l.current = c
 	}
 	s.mu.Unlock()
+	c.placed = true
 	s.register(ctx, []*generation{c})
 	s.erase(ctx, g)
-	s.enqueue(c)
+	s.settleSoon(c.lineage)
 }

@@ -146,3 +146,51 @@ func TestUnreadFileIsNotFoundInOneThatIsRead(t *testing.T) {
 		})
 	}
 }
+
+// TestPlaceIsReadWhenItsPathIsSettled: a compressed file takes the place of one that was unread while an older one, which has
+// grown, is still asleep. It is not read before that is awake.
+func TestPlaceIsReadWhenItsPathIsSettled(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", lines("a", 0, 50))
+	f.up()
+	f.wants("app", lines("a", 0, 50))
+	f.rename("app.log", "app.log.2")
+	f.write("app.log", "")
+	f.known(2)
+	f.down()
+	f.write("app.log.2", lines("a", 50, 90))
+	f.write("app.log", lines("b", 0, 30))
+	f.pack("app.log", "app.log.1.gz")
+	f.write("app.log", lines("c", 0, 30))
+	s, err := New(f.cfg)
+	f.check(err)
+	t.Cleanup(func() {
+		for e := s.opened.Front(); e != nil; e = e.Next() {
+			e.Value.(*descriptor).Close()
+		}
+	})
+	l, r := s.lineages[f.path("app.log")], &reader{source: s}
+	read := func() {
+		s.commits.Wait()
+		s.handleKick(t.Context())
+		for range len(s.ready) {
+			g := s.next()
+			again := r.read(t.Context(), g)
+			s.commits.Wait()
+			s.release(g, again)
+		}
+	}
+	_, siblings := s.collect(l)
+	unread := l.generations[1]
+	for _, sib := range siblings {
+		if sib.packed() {
+			s.replace(t.Context(), unread, s.successor(unread, sib))
+		}
+	}
+	read()
+	f.wants("app", lines("a", 0, 50))
+	s.settle(t.Context(), l)
+	want := lines("a", 0, 90) + lines("b", 0, 30) + lines("c", 0, 30)
+	f.eventually(func() bool { read(); return len(f.spool.log("app")) >= len(want) })
+	f.wants("app", want)
+}
