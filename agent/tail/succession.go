@@ -115,6 +115,7 @@ func (s *Source) takeOver(g, c *generation) {
 
 // replace puts a generation in the place of one whose file is no more.
 func (s *Source) replace(ctx context.Context, g, c *generation) {
+	c.placed = true // before anybody knows it
 	s.takeOver(g, c)
 	s.drop(g)
 	s.mu.Lock()
@@ -122,7 +123,6 @@ func (s *Source) replace(ctx context.Context, g, c *generation) {
 		l.current = c
 	}
 	s.mu.Unlock()
-	c.placed = true
 	s.register(ctx, []*generation{c})
 	s.erase(ctx, g)
 	s.settleSoon(c.lineage)
