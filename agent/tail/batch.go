@@ -1,6 +1,8 @@
 package tail
 
 import (
+	"sync"
+
 	"github.com/klauspost/compress/s2"
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/spool"
@@ -31,11 +33,12 @@ var (
 	largeArenas = newArenas(defaultChunk, 4) // one file has three at a time
 )
 
-// arenas keeps some arenas that are not used. A sync.Pool would lose them at each garbage collection, and new ones have to
-// be cleared, for which the time is missed where much is read.
+// arenas keeps some arenas that are not used. A sync.Pool loses what it has at each garbage collection, and new ones have
+// to be cleared, for which the time is missed where much is read. What a crowd of files needs beyond that goes there.
 type arenas struct {
 	size int // of the lines for whose payloads they have room, in bytes
 	kept chan *[]byte
+	more sync.Pool
 }
 
 func newArenas(size, most int) *arenas { return &arenas{size: size, kept: make(chan *[]byte, most)} }
@@ -45,14 +48,18 @@ func (a *arenas) get() *[]byte {
 	case arena := <-a.kept:
 		return arena
 	default:
-		return newArena(a.size)
 	}
+	if arena, ok := a.more.Get().(*[]byte); ok {
+		return arena
+	}
+	return newArena(a.size)
 }
 
 func (a *arenas) put(arena *[]byte) {
 	select {
 	case a.kept <- arena:
 	default:
+		a.more.Put(arena)
 	}
 }
 
