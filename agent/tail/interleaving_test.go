@@ -379,3 +379,30 @@ func TestUnreadableWithLinesUnderWay(t *testing.T) {
 		t.Errorf("log is %q, want %q", got, want)
 	}
 }
+
+// TestSecondLookIsTaken has a worker hold an older file, which it has found whole already, when another one wants to read the
+// newer one: that waits for a further look at the older one, which nothing else gives rise to.
+func TestSecondLookIsTaken(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", "one\n")
+	h := f.byHand(t)
+	older := h.lineages[f.path("app.log")].current
+	time.Sleep(2 * clockTick)
+	h.enqueue(older)
+	h.run(nil)
+	f.rename("app.log", "app.log.1")
+	f.write("app.log", "two\n")
+	h.enqueue(older)
+	if h.next() != older {
+		t.Fatal("another file is ready")
+	}
+	h.reader.read(t.Context(), older) // and it is held for a while
+	h.scan(t.Context())
+	newer := h.lineages[f.path("app.log")].current
+	h.run(func() bool { return newer.blockers > 0 })
+	h.release(older, false)
+	h.run(nil)
+	if got := f.spool.log("app"); got != "one\ntwo\n" {
+		t.Errorf("the newer file waits still: log is %q", got)
+	}
+}

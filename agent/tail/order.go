@@ -38,7 +38,7 @@ const (
 // generation is queued again when its turn has come.
 func (s *Source) clear(g *generation, size int64) (limit int64, ok bool) {
 	s.mu.Lock()
-	if g.cleared > g.seen || g.cleared >= size {
+	if g.cleared > g.seen {
 		defer s.mu.Unlock()
 		return min(size, g.cleared), true
 	}
@@ -47,6 +47,9 @@ func (s *Source) clear(g *generation, size int64) (limit int64, ok bool) {
 	for i := range older {
 		if older[i].target == toBeTaken {
 			older[i].target, older[i].looks = s.extentOf(older[i].generation)
+		}
+		if size <= g.seen { // nothing is to be read; but those that nobody has found must be looked for
+			older[i].looks = 0
 		}
 	}
 

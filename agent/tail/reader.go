@@ -39,12 +39,11 @@ func (r *reader) read(ctx context.Context, g *generation) (again bool) {
 	to := s.destination(g, st)
 	want := min(limit-g.position, int64(max(s.cfg.chunk, to.Processor.Window(s.cfg.MaxLine))))
 	if want < 0 || s.deferred(g, want) {
-		if tail, err := probeAt(f, g.position-int64(g.tail.size), int64(g.tail.size)); err == nil && tail == g.tail {
-			s.whole(g, st)
-		}
+		s.vouch(f, g, st)
 		return false
 	}
 	if r.unfinished(f, g, limit) {
+		s.vouch(f, g, st)
 		return r.settle(ctx, g, limit == size)
 	}
 	if err := s.budget.Acquire(ctx, max(want, minWeight)); err != nil {
@@ -179,12 +178,20 @@ func (s *Source) unchanged(f handle, g *generation, before []byte) (bool, error)
 	return err == nil && statOf(info).mtime == begun, err
 }
 
+// vouch is whole if what is before the position is what it was.
+func (s *Source) vouch(f handle, g *generation, st fileStat) {
+	if tail, err := probeAt(f, g.position-int64(g.tail.size), int64(g.tail.size)); err == nil && tail == g.tail {
+		s.whole(g, st)
+	}
+}
+
 // whole records that a file held what was read of it when st was taken.
 func (s *Source) whole(g *generation, st fileStat) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for w := g.waiters; w != nil; w = w.next {
 		w.looks = max(0, w.looks-1)
+		g.again = g.again || w.looks > 0
 	}
 	if g.away.IsZero() && st.size > 0 { // the time of an empty file may be that of a truncation, which comes after the copy
 		g.mtime = max(g.mtime, st.mtime)
