@@ -73,7 +73,7 @@ func (f floor) above(sib sibling) bool {
 	if time.Now().UnixNano() < f.written {
 		return false
 	}
-	return sib.stat.mtime < f.written || !sib.packed() && sib.stat.born != 0 && sib.stat.born < f.born
+	return writtenBefore(sib, f.written) || !sib.packed() && sib.stat.born != 0 && sib.stat.born < f.born
 }
 
 func (s *Source) floorOf(l *lineage) floor {
@@ -91,10 +91,13 @@ func (s *Source) floorOf(l *lineage) floor {
 	return l.floor
 }
 
-// writtenBefore says whether what is in a compressed file was last written before mtime. Some tools keep mere seconds.
+// writtenBefore says whether what is in a sibling was last written before mtime. Some tools keep mere seconds or microseconds
+// when they compress.
 func writtenBefore(sib sibling, mtime int64) bool {
-	if sib.stat.mtime%int64(time.Second) == 0 {
-		mtime -= mtime % int64(time.Second)
+	for _, unit := range []int64{int64(time.Second), int64(time.Microsecond)} {
+		if sib.packed() && sib.stat.mtime%unit == 0 {
+			mtime -= mtime % unit
+		}
 	}
 	return sib.stat.mtime < mtime
 }

@@ -26,8 +26,8 @@ import (
 //
 // To find it means to decompress what may be a lot, so that workers do it, while the lineage waits. A generation of which
 // nothing was read has no content to be known by. So it is what is left when all others have found theirs: a file that holds
-// nothing of theirs (missed.go), and that was last written to between the last look at the generation and the birth of the
-// next one; for compressed files keep that time.
+// nothing of theirs (missed.go), and that was last written to between the last look at the generation and the last write to
+// the next one; for compressed files keep that time.
 
 // candidates are files of which one may hold the rest of a generation.
 type candidates struct {
@@ -336,7 +336,8 @@ func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []si
 		return !opened
 	}
 	l := g.lineage
-	may := func(sib sibling) bool { return s.mayBeMadeOf(l, g, sib) }
+	end := s.endOf(l, g, beside)
+	may := func(sib sibling) bool { return s.mayBeMadeOf(g, sib, end) }
 	if s.glimpsing(ctx, l, siblings, beside, may) {
 		return true
 	}
@@ -366,20 +367,43 @@ func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []si
 }
 
 // mayBeMadeOf says whether an unknown sibling may be a compressed file made of a generation of which nothing was read: by
-// what is known of the time when that was written to, which began when it was last seen, and ended when the next one was
-// born. What was made of a generation that is forgotten, for it was read to its end, was there before all was seen last.
-func (s *Source) mayBeMadeOf(l *lineage, g *generation, sib sibling) bool {
+// what is known of the time when that was written to, from when it was last seen to end. What was made of a generation that
+// is forgotten, for it was read to its end, was there before all was seen last.
+func (s *Source) mayBeMadeOf(g *generation, sib sibling, end int64) bool {
 	if !sib.packed() || writtenBefore(sib, g.mtime) {
 		return false
 	}
 	s.mu.Lock()
-	end, saw := l.endLocked(g), s.since
+	saw := s.since
 	if sib.stat.mtime == g.mtime { // or it is the last of an older one
 		saw = s.saw.stamp
 	}
 	s.mu.Unlock()
 	forgotten := sib.stat.born != 0 && sib.stat.born < saw && writtenBefore(sib, saw)
 	return sib.stat.mtime <= end && !forgotten
+}
+
+// endOf returns when a generation was written to at the latest: as the writer goes from an older file to a newer one, that is
+// the last write to one of those that are newer and still there, or if none is, what endLocked says.
+func (s *Source) endOf(l *lineage, g *generation, beside siblingsByInode) int64 {
+	s.mu.Lock()
+	newer := slices.DeleteFunc(slices.Clone(l.generations), func(o *generation) bool { return o.ordinal <= g.ordinal })
+	seen, none := g.mtime, l.endLocked(g)
+	s.mu.Unlock()
+	end := int64(math.MaxInt64)
+	for _, o := range newer {
+		st, found := s.statNow(o)
+		if sib, ok := beside.of(o.id); ok {
+			st, found = sib.stat, true
+		}
+		if found && st.mtime >= seen { // or the clock was set back
+			end = min(end, st.mtime)
+		}
+	}
+	if end == math.MaxInt64 {
+		return none
+	}
+	return end
 }
 
 func (s *Source) sayRemoved(g *generation, name string) {

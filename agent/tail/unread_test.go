@@ -194,3 +194,65 @@ func TestPlaceIsReadWhenItsPathIsSettled(t *testing.T) {
 	f.eventually(func() bool { read(); return len(f.spool.log("app")) >= len(want) })
 	f.wants("app", want)
 }
+
+// TestUnreadFileIsWrittenToBehindTheNext: the next file is made before the writer is told to go on there, as by logrotate's
+// create. What it has written until then is read in its place, also if that is compressed before anybody has read it.
+func TestUnreadFileIsWrittenToBehindTheNext(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, "app.log")
+	f.cfg.chunk, f.cfg.MaxLine = 300, 100
+	f.write("app.log", lines("a", 0, 50))
+	f.up()
+	f.wants("app", lines("a", 0, 50))
+	full := make(chan struct{})
+	f.spool.do(func() { f.spool.blocked, f.spool.full = full, true })
+	f.write("app.log", lines("a", 50, 90))
+	f.rename("app.log", "app.log.2")
+	f.write("app.log", lines("b", 0, 30))
+	f.known(2)
+	f.rename("app.log", "app.log.1")
+	f.write("app.log", "")
+	time.Sleep(2 * clockTick)
+	f.write("app.log.1", lines("b", 30, 40))
+	f.known(3)
+	f.write("app.log", lines("c", 0, 30))
+	f.down()
+	f.rename("app.log.2", "app.log.3")
+	f.pack("app.log.1", "app.log.2.gz")
+	f.rename("app.log", "app.log.1")
+	f.write("app.log", lines("d", 0, 30))
+	f.spool.do(func() { f.spool.blocked = nil })
+	close(full)
+	f.up()
+	f.wants("app", lines("a", 0, 90)+lines("b", 0, 40)+lines("c", 0, 30)+lines("d", 0, 30))
+}
+
+// TestUnreadFileIsCompressedByACoarseClock: some tools give the compressed file the time of what is in it in mere seconds or
+// microseconds.
+func TestUnreadFileIsCompressedByACoarseClock(t *testing.T) {
+	t.Parallel()
+	for _, unit := range []time.Duration{time.Nanosecond, time.Microsecond, time.Second} {
+		t.Run(unit.String(), func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, "app.log")
+			full := make(chan struct{})
+			f.spool.do(func() { f.spool.blocked, f.spool.full = full, true })
+			f.write("app.log", lines("a", 0, 50))
+			f.up()
+			f.known(1)
+			f.scans(2)
+			f.down()
+			st, err := os.Stat(f.path("app.log"))
+			f.check(err)
+			f.pack("app.log", "app.log.1.gz")
+			coarse := st.ModTime().Truncate(unit)
+			f.check(os.Chtimes(f.path("app.log.1.gz"), coarse, coarse))
+			time.Sleep(time.Until(coarse.Add(time.Second + clockTick))) // the next file is of the next second
+			f.write("app.log", lines("b", 0, 30))
+			f.spool.do(func() { f.spool.blocked = nil })
+			close(full)
+			f.up()
+			f.wants("app", lines("a", 0, 50)+lines("b", 0, 30))
+		})
+	}
+}
