@@ -66,7 +66,9 @@ func (s *Scribe) Append(stream grpc.ClientStreamingServer[logscribev1.AppendRequ
 	s.received.streams.Add(1)
 	s.received.open.Add(1)
 	defer s.received.open.Add(-1)
+	ctx, stop := context.WithCancel(stream.Context())
 	defer func() {
+		stop()                // no opening of a log goes on
 		_ = in.opening.Wait() // errors are in the logs
 		in.receiver.release()
 		buffersPool.Put(in.buffers)
@@ -83,11 +85,11 @@ func (s *Scribe) Append(stream grpc.ClientStreamingServer[logscribev1.AppendRequ
 		if err != nil {
 			return err
 		}
-		if err := in.take(stream.Context(), request); err != nil {
+		if err := in.take(ctx, request); err != nil {
 			return err
 		}
 	}
-	response, err := in.settle(stream.Context())
+	response, err := in.settle(ctx)
 	if err != nil {
 		return statusOf(err)
 	}

@@ -292,6 +292,10 @@ func TestRegisteredScribeAsksWhoOwnsALog(t *testing.T) {
 	if err != nil || codes.Code(response.Receipts[0].Code) != codes.FailedPrecondition || response.Receipts[0].Committed != 0 {
 		t.Errorf("a stream for another Scribe: %v, %v", response, err)
 	}
+	// A stream that breaks the protocol ends, though a log of it is being opened.
+	if _, err := send(t, conn, hello(), open("hangs", 1, 0), blockOf("never opened", 1, "1\n")); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("a stream while the mediator does not answer: %v", err)
+	}
 }
 
 type fakeRegistry struct {
@@ -304,7 +308,10 @@ func (f *fakeRegistry) Register(_ context.Context, r *logscribev1.RegisterReques
 	return &logscribev1.RegisterResponse{AgainAfterMs: 1}, nil
 }
 
-func (f *fakeRegistry) Resolve(_ context.Context, r *logscribev1.ResolveRequest) (*logscribev1.ResolveResponse, error) {
+func (f *fakeRegistry) Resolve(ctx context.Context, r *logscribev1.ResolveRequest) (*logscribev1.ResolveResponse, error) {
+	if r.Log == "hangs" {
+		<-ctx.Done()
+	}
 	owner := map[string]string{"mine": "test"}[r.Log]
 	if owner == "" {
 		owner = "elsewhere"

@@ -8,7 +8,7 @@ type limits struct {
 }
 
 // SetLimits sets what Options calls MaxSize, which CheckMaxSize must accept, and WhenFull. At return calls of Append that
-// wait have gone by it. What a lower limit does not leave room for stays until it is settled, or dropped by the policy.
+// wait for room go by it. What a lower limit does not leave room for stays until it is settled, or dropped by the policy.
 func (s *Spool) SetLimits(maxSize int64, whenFull Policy) {
 	l := limits{maxSize, whenFull, make(chan struct{})}
 	select {

@@ -101,7 +101,11 @@ func target(a *agent.Agent, local *scribe.Embedded) ops.Target {
 
 // runLocal runs the agent with a Scribe in the same process. The Scribe outlives the agent, which settles with it.
 func (c *config) runLocal(ctx context.Context, proc *cli.Process, server *ops.Server) error {
-	s, err := scribe.NewEmbedded(scribe.Config{Path: c.local, Policy: store.Policy{MaxSize: c.size}, Logger: proc.Logger, Software: cli.Version()})
+	var s *scribe.Embedded
+	err := scribe.AwaitReaders(ctx, proc.Logger, func() (err error) {
+		s, err = scribe.NewEmbedded(scribe.Config{Path: c.local, Policy: store.Policy{MaxSize: c.size}, Logger: proc.Logger, Software: cli.Version()})
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/logscribe/logscribe/internal/boltfile"
 	"github.com/logscribe/logscribe/internal/cli"
 	"github.com/logscribe/logscribe/internal/ops"
 	"github.com/logscribe/logscribe/internal/size"
@@ -31,7 +30,8 @@ func run(host cli.Host) int {
 			return err
 		}
 		defer server.Close()
-		s, err := c.open(ctx, proc)
+		var s *scribe.Scribe
+		err = scribe.AwaitReaders(ctx, proc.Logger, func() (err error) { s, err = scribe.New(c.scribe(proc)); return err })
 		if err != nil {
 			return err
 		}
@@ -40,17 +40,6 @@ func run(host cli.Host) int {
 		proc.Logger.Info("scribe started", c.about(s)...)
 		return s.Run(ctx)
 	})
-}
-
-// open makes the Scribe, once nobody reads its ledger any more.
-func (c *config) open(ctx context.Context, proc *cli.Process) (s *scribe.Scribe, err error) {
-	err = boltfile.AwaitReaders(ctx, func(err error) {
-		proc.Logger.Warn("the ledger is being read: waiting for the end of that, at most ten seconds", "error", err)
-	}, func() (err error) {
-		s, err = scribe.New(c.scribe(proc))
-		return err
-	})
-	return s, err
 }
 
 // scribe returns the settings in the form that package scribe takes.
