@@ -140,10 +140,17 @@ func (s *Source) sawAll(ctx context.Context) {
 	if s.looking > 0 { // what compressed files hold is not known yet
 		return
 	}
-	if s.dropped {
+	var removals []spool.Checkpoint
+	s.removals = slices.DeleteFunc(s.removals, func(r removal) bool {
+		due := r.scan != s.scans.number
+		if due {
+			removals = append(removals, r.Checkpoint)
+		}
+		return due
+	})
+	if s.dropped || len(removals) > 0 {
 		s.dropped = false
-		s.registerLocked(ctx, registration{more: s.removals, stamp: true})
-		s.removals = nil
+		s.registerLocked(ctx, registration{more: removals, stamp: true})
 	}
 	if n := len(s.registrations); n > 0 {
 		s.registrations[n-1].saw = saw

@@ -36,12 +36,18 @@ func (s *Source) identify(ctx context.Context, path string, st fileStat) *genera
 	return nil
 }
 
-// supersede drops a generation whose inode is another file's now. That it was known must be known after a crash until all
-// that there is has been seen, or what it was compressed to would be taken for new; so its checkpoint gets the key of an
-// orphan, and is removed by sawAll.
+// removal is that of a checkpoint, for a scan after the one with that number.
+type removal struct {
+	spool.Checkpoint
+	scan uint32
+}
+
+// supersede drops a generation whose inode is another file's now. That it was known must be known after a crash until a scan
+// that began later has seen all that there is, or what it was compressed to would be taken for new; so its checkpoint gets
+// the key of an orphan, and is removed by sawAll. Without a time of birth that would be the key of others, too.
 func (s *Source) supersede(ctx context.Context, g *generation) {
 	s.mu.Lock()
-	remember := !g.dead && g.lineage != nil && g.ordinal > 0
+	remember := !g.dead && g.lineage != nil && g.ordinal > 0 && g.id.born != 0
 	c := g.checkpointLocked()
 	s.mu.Unlock()
 	s.drop(g)
@@ -50,7 +56,7 @@ func (s *Source) supersede(ctx context.Context, g *generation) {
 		return
 	}
 	orphan := orphanKey(g.id)
-	s.removals = append(s.removals, spool.Checkpoint{Key: orphan})
+	s.removals = append(s.removals, removal{spool.Checkpoint{Key: orphan}, s.scans.number})
 	s.register(ctx, nil, spool.Checkpoint{Key: orphan, Value: c.encode()}, spool.Checkpoint{Key: checkpointKey(g.id.inode)})
 }
 

@@ -115,3 +115,24 @@ func TestInodeOfACompressedFileIsAnothersAtAKill(t *testing.T) {
 	f.wants("app", text+"four\n")
 	f.down()
 }
+
+// TestSupersededFileIsForgottenByALaterScan: not by the one that found it so, which may have begun before the file was compressed.
+func TestSupersededFileIsForgottenByALaterScan(t *testing.T) {
+	f := newFixture(t, "*.log")
+	f.write("app.log", "one\n")
+	h := f.byHand(t)
+	g := h.lineages[f.path("app.log")].current
+	f.remove("app.log")
+	h.scans.number++ // a scan is under way
+	if h.identify(t.Context(), f.path("other.log"), fileStat{identity: identity{inode: g.id.inode, born: g.id.born + 1}}) != nil {
+		t.Skip("the file system does not know when files were born")
+	}
+	for _, kept := range []bool{true, false} {
+		h.sawAll(t.Context())
+		h.commits.Wait()
+		if _, ok := f.spool.checkpoints[orphanKey(g.id)]; ok != kept {
+			t.Errorf("is it known? %v, want %v", ok, kept)
+		}
+		h.scans.number++
+	}
+}

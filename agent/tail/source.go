@@ -17,7 +17,6 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/logscribe/logscribe/agent/line"
-	"github.com/logscribe/logscribe/spool"
 )
 
 // Source tails files into a spool. Its one conductor, the goroutine of Run, decides which files there are and what
@@ -37,13 +36,13 @@ type Source struct {
 	reconfigurations chan reconfiguration // Reconfigure sends, the conductor receives
 
 	// The conductor's alone.
-	since     int64              // up to when the last run had seen all; see active.go
-	started   int64              // when this run began
-	twins     map[inode]bool     // compressed files begun before that of which the plain one was a generation
-	dropped   bool               // a generation was forgotten since the last scan
-	removals  []spool.Checkpoint // of checkpoints that are kept until the next scan has seen all; see supersede
-	first     bool               // no scan was done yet with this spool
-	resumed   *resumed           // what is known besides checkpoints; nil unless the first scan is still to come after a loss
+	since     int64          // up to when the last run had seen all; see active.go
+	started   int64          // when this run began
+	twins     map[inode]bool // compressed files begun before that of which the plain one was a generation
+	dropped   bool           // a generation was forgotten since the last scan
+	removals  []removal      // of checkpoints that are kept until a further scan has seen all; see supersede
+	first     bool           // no scan was done yet with this spool
+	resumed   *resumed       // what is known besides checkpoints; nil unless the first scan is still to come after a loss
 	lineages  map[string]*lineage
 	byInode   map[inode]*generation
 	byName    map[string]*generation   // by present name, and by the name behind a link
