@@ -135,6 +135,9 @@ type sight struct {
 // for as long as any log is stuck.
 func (s *Source) sawAll(ctx context.Context) {
 	saw := sight{at: s.scans.began, stamp: s.scans.stamp}
+	if s.hasUnplaced() {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.looking > 0 { // what compressed files hold is not known yet
@@ -157,6 +160,62 @@ func (s *Source) sawAll(ctx context.Context) {
 	} else {
 		s.saw = saw
 	}
+}
+
+// maxUnplaced is for how long one generation may keep the time from going on: its log may be stuck, or what a compression that
+// was broken off has left may stand beside it for good.
+const maxUnplaced = 10 * time.Minute
+
+// hasUnplaced says whether the spool holds nothing of a generation yet that may be in a compressed file already, or will be in one
+// that was begun before the scan was. Were the time stored, that file would count as made of one that is forgotten: after a crash
+// nothing else tells them apart (mayBeMadeOf). So the time waits until it is read, or looked for in vain.
+func (s *Source) hasUnplaced() bool {
+	before, now, wait := s.unplaced, now(), false
+	s.unplaced = map[*generation]instant{}
+	for _, g := range s.unstoredAway() {
+		if s.isAlone(g) {
+			continue
+		}
+		since := before[g]
+		if since.IsZero() {
+			since = now
+		}
+		s.unplaced[g] = since
+		wait = wait || now.Sub(since) < maxUnplaced
+		if !g.lineage.waiting {
+			s.settleSoon(g.lineage)
+		}
+	}
+	return wait
+}
+
+// unstoredAway returns the generations of which no line is stored, and that the scan has not found at their paths.
+func (s *Source) unstoredAway() (away []*generation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.lineages {
+		for _, g := range l.generations {
+			home := g == l.current && g.name == g.path && l.scan == s.scans.number
+			if g.ordinal > 0 && g.committed == 0 && !home && !g.dead && !g.proven && !g.givenUp && !g.lookedInside {
+				away = append(away, g)
+			}
+		}
+	}
+	return away
+}
+
+// isAlone says whether a generation is where it was last, and nobody has begun to compress it.
+func (s *Source) isAlone(g *generation) bool {
+	if g.name == "" || packed(g.name) { // which nobody compresses
+		return g.name != ""
+	}
+	for ext := range unpackers {
+		if _, err := s.cfg.stat(g.name + ext); err == nil {
+			return false
+		}
+	}
+	st, err := s.cfg.stat(g.name)
+	return err == nil && st.identity.same(g.id)
 }
 
 // checkpoint says up to when all was seen. Its value is

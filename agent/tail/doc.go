@@ -46,7 +46,8 @@
 // (active.go), and a file is at its path again. One that was compressed as well is read only if all of that happened while
 // nothing was running, or between two looks at a path of which files are known (missed.go). Where what is beside a path can't be
 // told yet because lines of its files are on their way to a spool that takes none, and the source is killed, what was rotated
-// away while nothing was running before may be left out (active.go).
+// away while nothing was running before may be left out; so may a file that was compressed, and of which nothing could be read for
+// more than maxUnplaced (active.go).
 //
 // A file with a rotated name (app.log.1) that holds nothing but the beginning of app.log counts as a copy of it, and is not
 // read as long as that is so. Where the truncated file itself is gone before its truncation was noticed, and less than 1 KiB

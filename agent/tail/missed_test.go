@@ -136,3 +136,75 @@ func TestSupersededFileIsForgottenByALaterScan(t *testing.T) {
 		h.scans.number++
 	}
 }
+
+// TestCompressedUnreadWhileAllIsSeen: while all that there is is seen, and the time of that is stored, a file that is known and
+// that nobody has read is being compressed, or was a moment ago, and its path is another file's. Killed then, the source must
+// find its lines in the compressed file.
+func TestCompressedUnreadWhileAllIsSeen(t *testing.T) {
+	for _, complete := range []bool{false, true} {
+		t.Run(fmt.Sprintf("complete=%v", complete), func(t *testing.T) {
+			everyGlob(t, func(t *testing.T, f *fixture) {
+				want := lines("a", 0, 50) + lines("b", 0, 30) + lines("c", 0, 30)
+				f.write("app.log", lines("a", 0, 50))
+				h := f.byHand(t)
+				f.rename("app.log", "app.log.2")
+				time.Sleep(clockTick)
+				f.write("app.log", lines("b", 0, 30))
+				h.scan(t.Context())
+				f.rename("app.log", "app.log.1")
+				time.Sleep(clockTick)
+				f.write("app.log", lines("c", 0, 30))
+				h.scan(t.Context())
+				if n := len(h.lineages[f.path("app.log")].generations); n != 3 {
+					t.Fatalf("%d files are known, want 3", n)
+				}
+				if !complete {
+					f.write("app.log.1.gz", "")
+				} else {
+					f.pack("app.log.1", "app.log.1.gz")
+				}
+				time.Sleep(clockTick)
+				h.dropped = true // or the time would be stored later
+				h.scan(t.Context())
+				h.commits.Wait()
+				if !complete {
+					f.pack("app.log.1", "app.log.1.gz")
+				}
+				f.up()
+				f.wantsOnly(want)
+				f.down()
+			})
+		})
+	}
+}
+
+// TestUnreadFileKeepsTheTimeForAWhile: what a broken compression left beside a file that can't be read keeps the time up to which
+// all is known from going on, but not for ever.
+func TestUnreadFileKeepsTheTimeForAWhile(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", "a\n")
+	h := f.byHand(t)
+	f.rename("app.log", "app.log.2")
+	f.write("app.log", "b\n")
+	h.scan(t.Context())
+	g := h.lineages[f.path("app.log")].current
+	f.rename("app.log", "app.log.1")
+	f.write("app.log", "c\n")
+	f.write("app.log.1.gz", "")
+	h.scan(t.Context())
+	h.commits.Wait()
+	before := h.saw
+	scanned := func() bool {
+		time.Sleep(clockTick)
+		h.scan(t.Context())
+		h.commits.Wait()
+		return h.saw != before
+	}
+	if scanned() {
+		t.Error("the time does not wait for the file")
+	}
+	h.unplaced[g] = now().Add(-maxUnplaced)
+	if !scanned() {
+		t.Error("the time waits for the file for ever")
+	}
+}

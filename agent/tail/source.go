@@ -50,6 +50,7 @@ type Source struct {
 	copies    map[inode]*generation    // new files that hold the beginning of a known one
 	missing   map[*generation]instant  // since when no name leads to it and no descriptor is open
 	postponed map[*lineage]*generation // what can't be settled while that one occupies an inode; nil for files without a lineage
+	unplaced  map[*generation]instant  // since when they keep the time up to which all is known from going on; see active.go
 	aliases   map[*generation]string   // the names behind links at paths
 	glimpses  map[*lineage]*glimpse    // see missed.go
 	folders   folderCache
