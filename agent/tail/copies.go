@@ -17,7 +17,7 @@ import (
 // A copy has the right bytes before the position. One that was complete before the last of these were written is
 // shorter, and is known by its beginning, and by its time: it was last written no later than the file was, but for
 // writeTime. The copies that follow it are of what was written later, between truncations that nobody saw; they are read
-// in full.
+// in full, also out of what they were compressed to (missed.go).
 //
 // A truncation of a file of which nothing was read yet leaves no trace in it. So the conductor looks for copies whenever
 // such a file has changed, too. It may be copied and truncated again before it is read; so what it began with before the
@@ -67,8 +67,10 @@ func (s *Source) cutShort(g *generation, begins beginning) {
 // beginning after that.
 func (s *Source) resolve(ctx context.Context, g *generation) {
 	l := g.lineage
+	looked := time.Now().UnixNano()
 	at, siblings := s.collect(l)
-	if s.occupierOf(nil, siblings) != nil || s.lookingInside(ctx, l, at, siblings, byInode(siblings)) {
+	beside := byInode(siblings)
+	if s.occupierOf(nil, siblings) != nil || s.lookingInside(ctx, l, at, siblings, beside) {
 		s.mu.Lock()
 		g.truncated = false // to be found again,
 		g.active = now()    // and soon, however long it was idle
@@ -76,10 +78,14 @@ func (s *Source) resolve(ctx context.Context, g *generation) {
 		s.schedule(g, now().Add(s.cfg.PollInterval))
 		return
 	}
+	if s.glimpsing(ctx, l, siblings, beside, func(sib sibling) bool { return s.mayBeMissedCopy(g, sib) }) {
+		return // it is resolved when that is known
+	}
 	unknown := s.unknownOf(ctx, l, siblings)
 	if g.dead {
 		return // its inode was given to one of these
 	}
+	s.accounted[l] = looked
 	if at == nil || !at.identity.same(g.id) {
 		s.mu.Lock()
 		if g.away.IsZero() {
@@ -148,6 +154,7 @@ func (s *Source) begin(ctx context.Context, g *generation, at *fileStat, unknown
 		s.restart(ctx, g, nil, missed)
 		return
 	}
+	delete(s.glimpses, g.lineage)
 	s.mu.Lock()
 	g.truncated, g.vetted = false, true
 	if at != nil {
@@ -159,13 +166,16 @@ func (s *Source) begin(ctx context.Context, g *generation, at *fileStat, unknown
 
 // later returns those of the siblings, oldest first, that hold what was in g later than what was read: those behind the
 // copy that has that inode, if they were last written no earlier than what was read, and if g is at its path still. Of
-// compressed ones it returns only those that were made while nothing was running, be it of copies that had been seen. A
-// file that may just as well be independent is not among them, nor is a copy of what is in g now: g will be truncated
-// next, or has all these lines. The error says with hasMoved that there was a rename meanwhile.
+// compressed ones it returns only those that were made while nothing was running, be it of copies that had been seen, and
+// those of which a glimpse has found that they hold what nobody has read: unless one of them may yet be the copy that was
+// not found, without the last lines that were read. A file that may just as well be independent is not among them, nor is a
+// copy of what is in g now: g will be truncated next, or has all these lines. The error says with hasMoved that there was a
+// rename meanwhile.
 func (s *Source) later(g *generation, siblings []sibling, behind inode) (later []sibling, err error) {
 	i := slices.IndexFunc(siblings, func(sib sibling) bool { return sib.stat.inode == behind })
+	found := i >= 0 || g.position == 0
 	for _, sib := range siblings[i+1:] {
-		if !s.follows(g, sib) {
+		if !s.follows(g, sib) && !(found && s.isMissedCopy(g, sib)) {
 			continue
 		}
 		same, _, err := s.compare(g, sib, sib.stat.size)
@@ -181,6 +191,11 @@ func (s *Source) later(g *generation, siblings []sibling, behind inode) (later [
 
 // follows says whether sib, which nobody has seen, may hold what was in g later than what was read.
 func (s *Source) follows(g *generation, sib sibling) bool {
+	return s.writtenLater(g, sib) && (!sib.packed() || s.madeWhileDown(sib))
+}
+
+// writtenLater says whether what is in sib may have been written to g since what was read of that.
+func (s *Source) writtenLater(g *generation, sib sibling) bool {
 	s.mu.Lock()
 	home, written := g == g.lineage.current && g.away.IsZero(), g.mtime
 	s.mu.Unlock()
@@ -191,7 +206,7 @@ func (s *Source) follows(g *generation, sib sibling) bool {
 		written = 0 // the clock was set back
 	}
 	if sib.packed() {
-		return !s.independent(sib) && !writtenBefore(sib, written) && s.madeWhileDown(sib)
+		return !s.independent(sib) && !writtenBefore(sib, written)
 	}
 	return !s.independent(sib) && sib.stat.mtime >= written
 }

@@ -50,6 +50,9 @@ func (s *Source) supersede(ctx context.Context, g *generation) {
 	remember := !g.dead && g.lineage != nil && g.ordinal > 0 && g.id.born != 0
 	c := g.checkpointLocked()
 	s.mu.Unlock()
+	if remember {
+		s.forgetting(g)
+	}
 	s.drop(g)
 	if !remember {
 		s.erase(ctx, g)

@@ -54,7 +54,7 @@ func (h *byHand) readNow(g *generation) {
 func (h *byHand) step() bool {
 	h.commits.Wait()
 	h.mu.Lock()
-	ready, kicked := len(h.ready) > 0, len(h.searched)+len(h.ended) > 0
+	ready, kicked := len(h.ready) > 0, len(h.searched)+len(h.ended)+len(h.glimpsed) > 0
 	h.mu.Unlock()
 	switch {
 	case kicked:

@@ -101,7 +101,7 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 		return
 	}
 	if home != nil && home == l.current {
-		delete(s.glimpses, l) // nothing was rotated
+		s.endGlimpse(l) // nothing was rotated
 	} else if l.waiting = s.glimpsing(ctx, l, siblings, beside, func(sib sibling) bool { return s.mayBeMissed(l, sib) }); l.waiting {
 		return
 	}
@@ -127,7 +127,7 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 		found = append(found, s.add(l, l.path, *at))
 	}
 	l.sawHome(stamp)
-	delete(s.glimpses, l)
+	s.endGlimpse(l)
 	s.register(ctx, found)
 	for _, g := range append(found, s.settledIn(l)...) {
 		s.enqueue(g)

@@ -14,6 +14,10 @@ import (
 // with what was read of them. That means to decompress it, so that another goroutine does it, while the lineage waits.
 //
 // What was there at such a look already is accounted for, and never read later: its lines would come after newer ones.
+//
+// The same goes for the copies of a file that is truncated: when that is noticed, some may have been made and compressed since
+// the last time (copies.go). A copy may also lack the last lines that were read of the file. So as long as the copy of what
+// was read is not found, any of them may be that, and none is read.
 
 // glimpse finds out which compressed siblings of a lineage hold what nobody has read.
 type glimpse struct {
@@ -63,6 +67,50 @@ func (s *Source) mayBeMissed(l *lineage, sib sibling) bool {
 	return made != 0 && made >= from && !writtenBefore(sib, from) && !s.twins[sib.stat.inode] && !s.independent(sib)
 }
 
+// mayBeMissedCopy says whether a compressed sibling that is not known may have been made of a copy of what was in g later than
+// what was read: it must have been made in this run, and since the last look for such copies.
+func (s *Source) mayBeMissedCopy(g *generation, sib sibling) bool {
+	since := max(s.accounted[g.lineage], s.forgot[g.lineage], s.started)
+	return sib.packed() && sib.stat.born > since && s.writtenLater(g, sib) && !s.twins[sib.stat.inode]
+}
+
+// forgetting notes that a generation leaves no trace from now on. So nothing that was made by now is looked into any more.
+func (s *Source) forgetting(g *generation) {
+	if g.lineage != nil {
+		s.forgot[g.lineage] = time.Now().UnixNano()
+	}
+}
+
+// isMissedCopy says whether a glimpse has found that it was.
+func (s *Source) isMissedCopy(g *generation, sib sibling) bool {
+	return sib.packed() && s.isNews(g.lineage, sib) && s.writtenLater(g, sib)
+}
+
+// endGlimpse forgets what a glimpse has found, unless a truncated file is to be resolved by that.
+func (s *Source) endGlimpse(l *lineage) {
+	s.mu.Lock()
+	generations := slices.Clone(l.generations)
+	s.mu.Unlock()
+	if !slices.ContainsFunc(generations, s.isTruncated) {
+		delete(s.glimpses, l)
+	}
+}
+
+// resolveAll goes on with the lineage's truncated files, after a glimpse.
+func (s *Source) resolveAll(ctx context.Context, l *lineage) {
+	s.mu.Lock()
+	generations := slices.Clone(l.generations)
+	s.mu.Unlock()
+	for _, g := range generations {
+		s.mu.Lock()
+		truncated := g.truncated && g.inside == nil && g.lineage == l
+		s.mu.Unlock()
+		if truncated {
+			s.resolve(ctx, g)
+		}
+	}
+}
+
 // glimpsing says whether it must first be found out what is in those compressed siblings of which the function says that
 // they may hold what nobody has read.
 func (s *Source) glimpsing(ctx context.Context, l *lineage, siblings []sibling, beside siblingsByInode, may func(sibling) bool) bool {
@@ -97,29 +145,48 @@ func (s *Source) glimpsing(ctx context.Context, l *lineage, siblings []sibling, 
 	return true
 }
 
-// tracesOf returns what is known of the generations that may have been compressed since the last look.
+// tracesOf returns what is known of the generations that may have been compressed since the last look, and of what was in
+// those that were truncated.
 func (s *Source) tracesOf(l *lineage, beside siblingsByInode) []trace {
-	seen := instantOf(time.Unix(0, l.seen))
 	s.mu.Lock()
 	generations := slices.Clone(l.generations)
 	s.mu.Unlock()
+	since := l.seen
+	if slices.ContainsFunc(generations, s.isTruncated) {
+		since = min(since, s.accounted[l])
+	}
+	seen := instantOf(time.Unix(0, since))
 	var traces []trace
 	for _, g := range generations {
-		if _, found := beside.of(g.id); found || l.seen != 0 && s.missing[g].Before(seen) && !s.missing[g].IsZero() {
+		if s.isTruncated(g) {
+			traces = append(traces, s.traceOf(g))
 			continue
 		}
-		if name, _ := s.find(g); name != "" {
+		if _, found := beside.of(g.id); found || since != 0 && s.missing[g].Before(seen) && !s.missing[g].IsZero() {
 			continue
 		}
-		s.mu.Lock()
-		t := trace{position: g.position, head: g.head, tail: g.tail}
-		if g.file != nil {
-			t.file, _ = g.file.handle.(*os.File)
+		if name, _ := s.find(g); name == "" {
+			traces = append(traces, s.traceOf(g))
 		}
-		s.mu.Unlock()
-		traces = append(traces, t)
 	}
 	return traces
+}
+
+func (s *Source) isTruncated(g *generation) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return g.truncated
+}
+
+// traceOf returns the trace of a generation. What is in a truncated file is not what was read of it.
+func (s *Source) traceOf(g *generation) trace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := trace{position: g.position, head: g.head, tail: g.tail}
+	if g.file != nil && (!g.truncated || g.position == 0) {
+		t.file, _ = g.file.handle.(*os.File)
+	}
+	return t
 }
 
 // glimpse looks into the files, and has the lineage settled then. A file that bears another name by now is looked for anew.

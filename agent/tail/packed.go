@@ -343,7 +343,7 @@ func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []si
 	}
 	unknown := s.unknownOf(ctx, l, siblings)
 	s.mu.Lock()
-	newest := l.endLocked(g) == math.MaxInt64
+	newest := !slices.ContainsFunc(l.generations, func(o *generation) bool { return o.ordinal > g.ordinal })
 	s.mu.Unlock()
 	i := -1
 	if !newest { // else what nobody has read follows it anyway, each in its place
@@ -368,17 +368,15 @@ func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []si
 
 // mayBeMadeOf says whether an unknown sibling may be a compressed file made of a generation of which nothing was read: by
 // what is known of the time when that was written to, from when it was last seen to end. What was made of a generation that
-// is forgotten, for it was read to its end, was there before all was seen last.
+// is forgotten, for it was read to its end, was there before the last run had seen all, or when it was forgotten in this one.
 func (s *Source) mayBeMadeOf(g *generation, sib sibling, end int64) bool {
 	if !sib.packed() || writtenBefore(sib, g.mtime) {
 		return false
 	}
-	s.mu.Lock()
 	saw := s.since
 	if sib.stat.mtime == g.mtime { // or it is the last of an older one
-		saw = s.saw.stamp
+		saw = max(saw, s.forgot[g.lineage])
 	}
-	s.mu.Unlock()
 	forgotten := sib.stat.born != 0 && sib.stat.born < saw && writtenBefore(sib, saw)
 	return sib.stat.mtime <= end && !forgotten
 }

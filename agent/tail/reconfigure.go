@@ -70,6 +70,8 @@ func (s *Source) redirect() {
 			s.uncoverLocked(l)
 			delete(s.lineages, path)
 			delete(s.glimpses, l)
+			delete(s.accounted, l)
+			delete(s.forgot, l)
 			continue
 		}
 		l.log = logs[l]

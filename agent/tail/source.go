@@ -53,6 +53,8 @@ type Source struct {
 	unplaced  map[*generation]instant  // since when they keep the time up to which all is known from going on; see active.go
 	aliases   map[*generation]string   // the names behind links at paths
 	glimpses  map[*lineage]*glimpse    // see missed.go
+	accounted map[*lineage]int64       // up to when all that copies were compressed to was known
+	forgot    map[*lineage]int64       // when a generation was forgotten last; what it was compressed to was there by then
 	folders   folderCache
 	polls     pollHeap
 	watch     *watcher // nil if there is none
@@ -96,7 +98,7 @@ func New(cfg Config) (*Source, error) {
 		lineages: map[string]*lineage{}, byInode: map[inode]*generation{}, byName: map[string]*generation{},
 		devices: map[uint64]bool{}, copies: map[inode]*generation{}, twins: map[inode]bool{},
 		aliases: map[*generation]string{}, missing: map[*generation]instant{}, failures: map[*generation]instant{},
-		postponed: map[*lineage]*generation{}, glimpses: map[*lineage]*glimpse{}, begins: map[*generation]beginning{},
+		postponed: map[*lineage]*generation{}, glimpses: map[*lineage]*glimpse{}, accounted: map[*lineage]int64{}, forgot: map[*lineage]int64{}, begins: map[*generation]beginning{},
 		opened: list.New(), filtered: map[string]line.Counts{},
 		stopped: make(chan struct{}), reconfigurations: make(chan reconfiguration), errands: errands{of: map[*lineage]*errand{}},
 	}
@@ -263,6 +265,7 @@ func (s *Source) handleKick(ctx context.Context) {
 	for _, g := range ended {
 		switch {
 		case g.dead:
+			s.forgetting(g)
 			s.drop(g)
 		case packed(g.name):
 			s.mu.Lock()
@@ -273,6 +276,7 @@ func (s *Source) handleKick(ctx context.Context) {
 	for _, l := range glimpsed {
 		if s.lineages[l.path] == l {
 			s.settle(ctx, l)
+			s.resolveAll(ctx, l)
 		}
 	}
 	for _, g := range searched {

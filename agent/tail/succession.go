@@ -3,6 +3,7 @@ package tail
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/logscribe/logscribe/agent/line"
 )
@@ -44,6 +45,9 @@ func (s *Source) restart(ctx context.Context, g, copied *generation, missed []si
 	l := g.lineage
 	s.stats.truncations.Add(1)
 	var found []*generation
+	if copied == nil && g.position > 0 { // what came while this was found out may be the copy without the last lines
+		s.accounted[l] = time.Now().UnixNano()
+	}
 	if copied != nil {
 		s.takeOver(g, copied)
 		found = append(found, copied)
@@ -71,6 +75,7 @@ func (s *Source) restart(ctx context.Context, g, copied *generation, missed []si
 			delete(s.copies, i)
 		}
 	}
+	delete(s.glimpses, l)
 	s.register(ctx, found)
 	for _, f := range found {
 		s.enqueue(f)
