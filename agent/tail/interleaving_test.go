@@ -406,3 +406,35 @@ func TestSecondLookIsTaken(t *testing.T) {
 		t.Errorf("the newer file waits still: log is %q", got)
 	}
 }
+
+// TestWrittenToWhileAnOlderFileIsLookedFor has the event of a write to the newest file come after a start, while the path waits
+// for what became of the oldest, and a worker take up the newest first. The file between them is asleep, and yet comes before it.
+func TestWrittenToWhileAnOlderFileIsLookedFor(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", lines("a", 0, 50))
+	f.up()
+	f.wants("app", lines("a", 0, 50))
+	f.rename("app.log", "app.log.2")
+	f.write("app.log", "")
+	f.known(2)
+	f.rename("app.log", "app.log.1")
+	f.write("app.log", lines("c", 0, 10))
+	f.wants("app", lines("a", 0, 50)+lines("c", 0, 10))
+	f.down()
+	f.rename("app.log.2", "elsewhere")
+	f.write("app.log.1", lines("b", 0, 30))
+	f.write("empty", "")
+	f.pack("empty", "app.log.3.gz")
+	f.write("app.log", lines("c", 10, 30))
+	h := f.inHand(t)
+	l := h.lineages[f.path("app.log")]
+	if oldest := l.generations[0]; !l.waiting || oldest.inside == nil {
+		t.Fatal("nobody looks for the oldest file")
+	}
+	newest := l.current
+	h.written(newest)
+	if newest.state == queued {
+		h.readNow(newest)
+	}
+	h.wants(f, lines("a", 0, 50)+lines("c", 0, 10)+lines("b", 0, 30)+lines("c", 10, 30))
+}
