@@ -27,6 +27,9 @@ type shape struct {
 	maxPause time.Duration
 	victims  func(*chaos) []*proc // who is killed; nil for all
 	plain    bool                 // kills alone, always restarted at once
+	// hasty writers rotate small files several times a second, and compress most of them at once; agents alone are killed, as
+	// often.
+	hasty bool
 }
 
 // tally counts what a round has been through.
@@ -133,6 +136,9 @@ func (x *chaos) addSources(agent int, destination string) {
 		w.tag, w.numbered, w.pause = tag, i%2 == 1, x.shape.maxPause
 		w.rotation, w.copies = rotation(x.rng.IntN(2)), x.rng.IntN(3) == 0
 		w.packs, w.deletes = x.rng.IntN(2) == 0, tag == "" && x.rng.IntN(2) == 0
+		if x.shape.hasty {
+			w.hasty, w.minFile, w.rotation, w.copies, w.packs = true, 2000, shifted, false, true
+		}
 		if tag == "" { // what has reached a Scribe is in the spool at least
 			w.delivered = func() int64 { return outputSize(x.t, x.roots, log) }
 		}
@@ -183,7 +189,7 @@ func (x *chaos) run() {
 	end := time.Now().Add(x.shape.duration)
 	for time.Now().Before(end) || x.tally.kills < x.shape.kills {
 		x.event()
-		x.rest(time.Duration(x.rng.IntN(400)) * time.Millisecond)
+		x.rest(x.lull())
 	}
 	for len(x.due) > 0 {
 		x.rest(50 * time.Millisecond)
@@ -224,9 +230,24 @@ func (x *chaos) revive(p *proc) {
 	p.start()
 }
 
+// lull is the time between two events.
+func (x *chaos) lull() time.Duration {
+	if x.shape.hasty {
+		return time.Duration(50+x.rng.IntN(250)) * time.Millisecond
+	}
+	return time.Duration(x.rng.IntN(400)) * time.Millisecond
+}
+
 // event makes something happen.
 func (x *chaos) event() {
 	x.t.Helper()
+	if x.shape.hasty {
+		p := x.agents[x.rng.IntN(len(x.agents))]
+		if _, dead := x.due[p]; !dead {
+			x.kill(p, x.lull()*time.Duration(x.rng.IntN(3)))
+		}
+		return
+	}
 	victims := x.procs()
 	if x.shape.victims != nil {
 		victims = x.shape.victims(x)
@@ -417,5 +438,6 @@ func randomShape(seed uint64) shape {
 	if sh.agents*sh.logs > 4 {
 		sh.maxPause += 10 * time.Millisecond
 	}
+	sh.hasty = rng.IntN(4) == 0
 	return sh
 }

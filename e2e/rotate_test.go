@@ -201,7 +201,8 @@ func (w *writer) deleteOldest() error {
 }
 
 // pack compresses rotated files, mostly. What comes and is compressed before anybody has looked at it, while an agent is
-// running, is not promised; so each is compressed when some of it is delivered, or while the agent is down.
+// running, is told by times of birth alone, which not all file systems have; so each is compressed when some of it is
+// delivered, or while the agent is down, unless the writer is hasty.
 func (w *writer) pack(ctx context.Context) error {
 	for i := range w.kept {
 		if !w.packs || w.kept[i].packed || w.rng.IntN(3) == 0 {
@@ -209,7 +210,7 @@ func (w *writer) pack(ctx context.Context) error {
 		}
 		var err error
 		pack := func() { err = w.packOne(ctx, i) }
-		if w.delivered != nil && w.delivered() > w.kept[i].start {
+		if w.hasty || w.delivered != nil && w.delivered() > w.kept[i].start {
 			pack()
 		} else if w.down != nil {
 			w.down(pack)

@@ -25,6 +25,7 @@ type writer struct {
 	rotation rotation
 	copies   bool // rotates by copying and truncating, not by renaming
 	packs    bool // compresses rotated files
+	hasty    bool // does so at once, whoever has read them
 	deletes  bool // deletes rotated files that were delivered
 	// delivered says how many bytes have left the files for good; nil if that is not known.
 	delivered func() int64
