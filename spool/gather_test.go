@@ -29,13 +29,13 @@ func (d *countingDisk) update(f *boltfile.Sized, limit int64, fn func(*bolt.Tx) 
 }
 
 // withGathering runs a test with a spool that gathers batches, in time that is not real.
-func withGathering(t *testing.T, test func(t *testing.T, s *Spool, d *countingDisk)) {
+func withGathering(t *testing.T, o Options, test func(t *testing.T, s *Spool, d *countingDisk)) {
 	const real = 15 * time.Millisecond
 	synctest.Test(t, func(t *testing.T) {
 		gatherTime = real
 		defer func() { gatherTime = 0 }()
 		d := &countingDisk{}
-		s, err := openOn(d, filepath.Join(t.TempDir(), "spool.db"), Options{})
+		s, err := openOn(d, filepath.Join(t.TempDir(), "spool.db"), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +48,7 @@ func withGathering(t *testing.T, test func(t *testing.T, s *Spool, d *countingDi
 
 // TestRareBatchesDoNotWait: batches that come with pauses are stored at once.
 func TestRareBatchesDoNotWait(t *testing.T) {
-	withGathering(t, func(t *testing.T, s *Spool, _ *countingDisk) {
+	withGathering(t, Options{}, func(t *testing.T, s *Spool, _ *countingDisk) {
 		for i := range 20 {
 			began := time.Now()
 			if err := s.Append(t.Context(), one("web", fmt.Sprint(i))); err != nil {
@@ -65,7 +65,7 @@ func TestRareBatchesDoNotWait(t *testing.T) {
 // TestSteadyBatchesGather: of small batches in a steady stream, many share a transaction, and what is settled leaves on
 // the way. None waits longer than the time that they gather for.
 func TestSteadyBatchesGather(t *testing.T) {
-	withGathering(t, func(t *testing.T, s *Spool, d *countingDisk) {
+	withGathering(t, Options{}, func(t *testing.T, s *Spool, d *countingDisk) {
 		before := d.n.Load()
 		var failed, slow atomic.Int64
 		const batches = 1000
@@ -96,10 +96,25 @@ func TestSteadyBatchesGather(t *testing.T) {
 
 // TestLargeBatchesDoNotWait: what is worth a transaction gets it at once, however soon it comes.
 func TestLargeBatchesDoNotWait(t *testing.T) {
-	withGathering(t, func(t *testing.T, s *Spool, _ *countingDisk) {
+	withGathering(t, Options{}, func(t *testing.T, s *Spool, _ *countingDisk) {
 		began := time.Now()
 		for range 20 {
 			if err := s.Append(t.Context(), one("web", strings.Repeat("x", worthwhile))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if waited := time.Since(began); waited > 0 {
+			t.Errorf("they waited for %v", waited)
+		}
+	})
+}
+
+// TestEagerSpool: nothing waits for others where the spool is to be eager.
+func TestEagerSpool(t *testing.T) {
+	withGathering(t, Options{Eager: true}, func(t *testing.T, s *Spool, _ *countingDisk) {
+		began := time.Now()
+		for i := range 20 {
+			if err := s.Append(t.Context(), one("web", fmt.Sprint(i))); err != nil {
 				t.Fatal(err)
 			}
 		}

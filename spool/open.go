@@ -79,6 +79,9 @@ func openSound(d writable, path string, o Options) (*writer, error) {
 		added:    map[string]struct{}{},
 	}
 	w := newWriter(s, d)
+	if o.Eager {
+		w.pace.Gap = 0
+	}
 	if err := w.load(&h); err != nil {
 		return nil, errors.Join(fmt.Errorf("open spool %s: %w", path, err), file.Close())
 	}

@@ -33,5 +33,8 @@ type Options struct {
 	WhenFull Policy
 	// WhenDamaged says what Open does with a file that is damaged.
 	WhenDamaged Remedy
-	Logger      *slog.Logger // nil discards
+	// Eager has small batches of a steady stream not wait for each other: one caller that appends batch after batch gets as
+	// many transactions as the disk does.
+	Eager  bool
+	Logger *slog.Logger // nil discards
 }

@@ -168,7 +168,7 @@ func (s *fakeSpool) open(t tb) {
 		return
 	}
 	s.close(t)
-	real, err := spool.Open(s.path, spool.Options{})
+	real, err := spool.Open(s.path, spool.Options{Eager: true}) // it gets one batch at a time
 	if err != nil {
 		t.Fatal(err)
 	}
