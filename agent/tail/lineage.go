@@ -182,19 +182,22 @@ func (s *Source) collect(l *lineage) (at *fileStat, siblings []sibling) {
 
 // union returns all of siblings, and those of earlier ones that are not among them, and that were not compressed since.
 func union(siblings, earlier []sibling) []sibling {
-	seen, packed := make(map[inode]bool, len(siblings)), map[string]bool{}
+	seen := make(map[inode]bool, len(siblings))
 	for _, sib := range siblings {
 		seen[sib.stat.inode] = true
-		if sib.packed() {
-			packed[sib.unpacked()] = true
-		}
 	}
 	for _, sib := range earlier {
-		if !seen[sib.stat.inode] && !packed[sib.path] {
+		if !seen[sib.stat.inode] && !slices.ContainsFunc(siblings, sib.becameIn) {
 			siblings = append(siblings, sib)
 		}
 	}
 	return siblings
+}
+
+// becameIn says whether a sibling was compressed to p, as the time of what is in that tells: by its name alone, p may be made
+// of another one that had that name before.
+func (sib sibling) becameIn(p sibling) bool {
+	return p.packed() && !sib.packed() && !writtenBefore(p, sib.stat.mtime) && p.stat.mtime <= sib.stat.mtime
 }
 
 func (s *Source) collectOnce(l *lineage) (at *fileStat, siblings []sibling) {

@@ -332,3 +332,28 @@ func TestRunEndsWithContext(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestUnionOfLooks: a file that one look has missed, as it was renamed meanwhile, counts, unless it was compressed. That another
+// compressed file has its old name by now says nothing.
+func TestUnionOfLooks(t *testing.T) {
+	at := func(path string, ino uint64, mtime int64) sibling {
+		return sibling{path: path, stat: fileStat{identity: identity{inode: inode{ino: ino}}, mtime: mtime}}
+	}
+	earlier := []sibling{at("app.log.1", 1, 2_000_000_123), at("app.log.2", 2, 1_000_000_456), at("app.log.0.gz", 3, 3_000_000_001)}
+	for name, test := range map[string]struct {
+		now  []sibling
+		want []uint64
+	}{
+		"missed, and the name is another's": {[]sibling{at("app.log.1.gz", 3, 3_000_000_001)}, []uint64{3, 1, 2}},
+		"compressed":                        {[]sibling{at("app.log.1.gz", 4, 2_000_000_123)}, []uint64{4, 2, 3}},
+		"compressed with a coarse time":     {[]sibling{at("app.log.2.gz", 4, 1_000_000_000)}, []uint64{4, 1, 3}},
+	} {
+		var got []uint64
+		for _, sib := range union(test.now, earlier) {
+			got = append(got, sib.stat.ino)
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: got %v, want %v", name, got, test.want)
+		}
+	}
+}
