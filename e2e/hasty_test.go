@@ -9,6 +9,9 @@ import (
 // glob covers, and most of them compressed at once, while their agent is killed as often. So it is killed between any two
 // steps of finding out what became of a file, and inodes are given out again.
 func TestHastyRotation(t *testing.T) {
+	if !*long {
+		t.Skip("takes -long")
+	}
 	t.Parallel()
 	seed := newSeed()
 	t.Logf("-chaos.seed=%d", seed)

@@ -47,7 +47,7 @@ func (s *Source) madeWhileDown(sib sibling) bool {
 // madeBefore says whether a compressed file was complete when this run began, and no generation was beside it since. One that
 // was made in the same tick of the clock of file times may be younger, and counts as older.
 func (s *Source) madeBefore(st fileStat) bool {
-	return max(st.born, st.mtime) <= s.started && !s.twins[st.inode]
+	return max(st.born, st.mtime) <= s.started && !s.twins[st.identity]
 }
 
 // findTwins notes what the file of a generation is being compressed to, if that was begun before this run. A generation must
@@ -59,7 +59,7 @@ func (s *Source) findTwins(name string) {
 			continue
 		}
 		if st, err := s.cfg.stat(name + ext); err == nil && st.regular && st.born <= s.started { // its mtime changes yet
-			s.twins[st.inode] = true
+			s.twins[st.identity] = true
 		}
 	}
 }
@@ -162,41 +162,46 @@ func (s *Source) sawAll(ctx context.Context) {
 	}
 }
 
-// maxUnplaced is for how long one generation may keep the time from going on: its log may be stuck, or what a compression that
-// was broken off has left may stand beside it for good.
+// maxUnplaced is for how long files of which nothing is stored may keep the time from going on: their logs may be stuck, or what
+// a compression that was broken off has left may stand beside them for good.
 const maxUnplaced = 10 * time.Minute
 
 // hasUnplaced says whether the spool holds nothing of a generation yet that may be in a compressed file already, or will be in one
 // that was begun before the scan was. Were the time stored, that file would count as made of one that is forgotten: after a crash
 // nothing else tells them apart (mayBeMadeOf). So the time waits until it is read, or looked for in vain.
 func (s *Source) hasUnplaced() bool {
-	before, now, wait := s.unplaced, now(), false
-	s.unplaced = map[*generation]instant{}
+	wait := false
 	for _, g := range s.unstoredAway() {
 		if s.isAlone(g) {
 			continue
 		}
-		since := before[g]
-		if since.IsZero() {
-			since = now
-		}
-		s.unplaced[g] = since
-		wait = wait || now.Sub(since) < maxUnplaced
+		wait = true
 		if !g.lineage.waiting {
 			s.settleSoon(g.lineage)
 		}
 	}
+	switch {
+	case !wait:
+		s.unplaced = 0
+	case s.unplaced.IsZero():
+		s.unplaced = now()
+	case now().Sub(s.unplaced) >= maxUnplaced:
+		s.unplaced = 0
+		return false
+	}
 	return wait
 }
 
-// unstoredAway returns the generations of which no line is stored, and that the scan has not found at their paths.
+// unstoredAway returns the generations of which no line is stored, that the scan has not found at their paths, and that were not
+// read to their ends either.
 func (s *Source) unstoredAway() (away []*generation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.lineages {
 		for _, g := range l.generations {
 			home := g == l.current && g.name == g.path && l.scan == s.scans.number
-			if g.ordinal > 0 && g.committed == 0 && !home && !g.dead && !g.proven && !g.givenUp && !g.lookedInside {
+			read := g.file != nil && g.quietLocked() && g.settledLocked() >= g.grown
+			if g.ordinal > 0 && g.committed == 0 && !home && !read && !g.dead && !g.proven && !g.givenUp && !g.lookedInside {
 				away = append(away, g)
 			}
 		}

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"context"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -21,7 +22,7 @@ import (
 
 // glimpse finds out which compressed siblings of a lineage hold what nobody has read.
 type glimpse struct {
-	unread map[identity]bool // what is known of them; the goroutine writes it while it runs
+	unread map[identity]bool // what is known of them; guarded by Source.mu
 	busy   bool              // the goroutine runs; guarded by Source.mu
 }
 
@@ -47,6 +48,8 @@ func (s *Source) cameUnseen(l *lineage, sib sibling) bool {
 
 // isNews says whether a glimpse has found that a compressed sibling holds what nobody has read.
 func (s *Source) isNews(l *lineage, sib sibling) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	g := s.glimpses[l]
 	return g != nil && g.unread[sib.stat.identity]
 }
@@ -64,14 +67,14 @@ func (s *Source) mayBeMissed(l *lineage, sib sibling) bool {
 		}
 	}
 	made := sib.stat.born
-	return made != 0 && made >= from && !writtenBefore(sib, from) && !s.twins[sib.stat.inode] && !s.independent(sib)
+	return made != 0 && made >= from && !writtenBefore(sib, from) && !s.twins[sib.stat.identity] && !s.independent(sib)
 }
 
 // mayBeMissedCopy says whether a compressed sibling that is not known may have been made of a copy of what was in g later than
 // what was read: it must have been made in this run, and since the last look for such copies.
 func (s *Source) mayBeMissedCopy(g *generation, sib sibling) bool {
 	since := max(s.accounted[g.lineage], s.forgot[g.lineage], s.started)
-	return sib.packed() && sib.stat.born > since && s.writtenLater(g, sib) && !s.twins[sib.stat.inode]
+	return sib.packed() && sib.stat.born > since && s.writtenLater(g, sib) && !s.twins[sib.stat.identity]
 }
 
 // forgetting notes that a generation leaves no trace from now on. So nothing that was made by now is looked into any more.
@@ -191,6 +194,7 @@ func (s *Source) traceOf(g *generation) trace {
 
 // glimpse looks into the files, and has the lineage settled then. A file that bears another name by now is looked for anew.
 func (s *Source) glimpse(ctx context.Context, l *lineage, g *glimpse, files []sibling, traces []trace) {
+	found := make(map[identity]bool, len(files))
 	for _, sib := range files {
 		unread, err := s.isUnread(ctx, sib, traces)
 		switch {
@@ -204,9 +208,10 @@ func (s *Source) glimpse(ctx context.Context, l *lineage, g *glimpse, files []si
 		case unread:
 			s.log.Info("file was rotated and compressed before anybody could read it; reading what is in it", "path", l.path, "file", sib.path)
 		}
-		g.unread[sib.stat.identity] = unread && err == nil
+		found[sib.stat.identity] = unread && err == nil
 	}
 	s.mu.Lock()
+	maps.Copy(g.unread, found)
 	g.busy = false
 	s.glimpsed = append(s.glimpsed, l)
 	s.kick()

@@ -187,7 +187,6 @@ func TestUnreadFileKeepsTheTimeForAWhile(t *testing.T) {
 	f.rename("app.log", "app.log.2")
 	f.write("app.log", "b\n")
 	h.scan(t.Context())
-	g := h.lineages[f.path("app.log")].current
 	f.rename("app.log", "app.log.1")
 	f.write("app.log", "c\n")
 	f.write("app.log.1.gz", "")
@@ -203,8 +202,27 @@ func TestUnreadFileKeepsTheTimeForAWhile(t *testing.T) {
 	if scanned() {
 		t.Error("the time does not wait for the file")
 	}
-	h.unplaced[g] = now().Add(-maxUnplaced)
+	h.unplaced = now().Add(-maxUnplaced)
 	if !scanned() {
 		t.Error("the time waits for the file for ever")
+	}
+}
+
+// TestEmptyFileIsDeletedWhileItIsOpen: it has no lines that anybody might miss, and so lets the time go on.
+func TestEmptyFileIsDeletedWhileItIsOpen(t *testing.T) {
+	f := newFixture(t, "*.log")
+	f.write("app.log", "")
+	h := f.byHand(t)
+	h.look()
+	if h.Stats().Open != 1 {
+		t.Fatal("it is not open")
+	}
+	f.remove("app.log")
+	before := h.saw
+	time.Sleep(clockTick)
+	h.scan(t.Context())
+	h.run(nil)
+	if h.saw == before {
+		t.Error("the time waits for it")
 	}
 }

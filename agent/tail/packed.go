@@ -382,23 +382,27 @@ func (s *Source) mayBeMadeOf(g *generation, sib sibling, end int64) bool {
 }
 
 // endOf returns when a generation was written to at the latest: as the writer goes from an older file to a newer one, that is
-// the last write to one of those that are newer and still there, or if none is, what endLocked says.
+// the last write to one of those that are newer and still there, or if none is, what endLocked says. One that is empty says
+// nothing: the writer may not know of it yet.
 func (s *Source) endOf(l *lineage, g *generation, beside siblingsByInode) int64 {
 	s.mu.Lock()
 	newer := slices.DeleteFunc(slices.Clone(l.generations), func(o *generation) bool { return o.ordinal <= g.ordinal })
 	seen, none := g.mtime, l.endLocked(g)
 	s.mu.Unlock()
-	end := int64(math.MaxInt64)
+	end, empty := int64(math.MaxInt64), false
 	for _, o := range newer {
 		st, found := s.statNow(o)
 		if sib, ok := beside.of(o.id); ok {
 			st, found = sib.stat, true
 		}
-		if found && st.mtime >= seen { // or the clock was set back
+		switch {
+		case found && st.size == 0:
+			empty = true
+		case found && st.mtime >= seen: // or the clock was set back
 			end = min(end, st.mtime)
 		}
 	}
-	if end == math.MaxInt64 {
+	if end == math.MaxInt64 && !empty {
 		return none
 	}
 	return end

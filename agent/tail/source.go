@@ -36,13 +36,13 @@ type Source struct {
 	reconfigurations chan reconfiguration // Reconfigure sends, the conductor receives
 
 	// The conductor's alone.
-	since     int64          // up to when the last run had seen all; see active.go
-	started   int64          // when this run began
-	twins     map[inode]bool // compressed files begun before that of which the plain one was a generation
-	dropped   bool           // a generation was forgotten since the last scan
-	removals  []removal      // of checkpoints that are kept until a further scan has seen all; see supersede
-	first     bool           // no scan was done yet with this spool
-	resumed   *resumed       // what is known besides checkpoints; nil unless the first scan is still to come after a loss
+	since     int64             // up to when the last run had seen all; see active.go
+	started   int64             // when this run began
+	twins     map[identity]bool // compressed files begun before that of which the plain one was a generation
+	dropped   bool              // a generation was forgotten since the last scan
+	removals  []removal         // of checkpoints that are kept until a further scan has seen all; see supersede
+	first     bool              // no scan was done yet with this spool
+	resumed   *resumed          // what is known besides checkpoints; nil unless the first scan is still to come after a loss
 	lineages  map[string]*lineage
 	byInode   map[inode]*generation
 	byName    map[string]*generation   // by present name, and by the name behind a link
@@ -50,7 +50,7 @@ type Source struct {
 	copies    map[inode]*generation    // new files that hold the beginning of a known one
 	missing   map[*generation]instant  // since when no name leads to it and no descriptor is open
 	postponed map[*lineage]*generation // what can't be settled while that one occupies an inode; nil for files without a lineage
-	unplaced  map[*generation]instant  // since when they keep the time up to which all is known from going on; see active.go
+	unplaced  instant                  // since when files keep the time up to which all is known from going on; zero if none does
 	aliases   map[*generation]string   // the names behind links at paths
 	glimpses  map[*lineage]*glimpse    // see missed.go
 	accounted map[*lineage]int64       // up to when all that copies were compressed to was known
@@ -96,7 +96,7 @@ func New(cfg Config) (*Source, error) {
 		cfg: cfg, sections: sections, log: cfg.Logger, quiet: newLimiter(),
 		budget: semaphore.NewWeighted(max(budget, 2*int64(cfg.chunk))), kicked: make(chan struct{}, 1),
 		lineages: map[string]*lineage{}, byInode: map[inode]*generation{}, byName: map[string]*generation{},
-		devices: map[uint64]bool{}, copies: map[inode]*generation{}, twins: map[inode]bool{},
+		devices: map[uint64]bool{}, copies: map[inode]*generation{}, twins: map[identity]bool{},
 		aliases: map[*generation]string{}, missing: map[*generation]instant{}, failures: map[*generation]instant{},
 		postponed: map[*lineage]*generation{}, glimpses: map[*lineage]*glimpse{}, accounted: map[*lineage]int64{}, forgot: map[*lineage]int64{}, begins: map[*generation]beginning{},
 		opened: list.New(), filtered: map[string]line.Counts{},

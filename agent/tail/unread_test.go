@@ -196,8 +196,15 @@ func TestPlaceIsReadWhenItsPathIsSettled(t *testing.T) {
 }
 
 // TestUnreadFileIsWrittenToBehindTheNext: the next file is made before the writer is told to go on there, as by logrotate's
-// create. What it has written until then is read in its place, also if that is compressed before anybody has read it.
+// create. What it has written until then is read in its place, also if that is compressed before anybody has read it, and
+// whether anything was written to the next file since or not.
 func TestUnreadFileIsWrittenToBehindTheNext(t *testing.T) {
+	t.Parallel()
+	t.Run("next", func(t *testing.T) { writtenToBehindTheNext(t, lines("c", 0, 30)) })
+	t.Run("empty", func(t *testing.T) { writtenToBehindTheNext(t, "") })
+}
+
+func writtenToBehindTheNext(t *testing.T, next string) {
 	t.Parallel()
 	f := newFixture(t, "app.log")
 	f.cfg.chunk, f.cfg.MaxLine = 300, 100
@@ -215,16 +222,19 @@ func TestUnreadFileIsWrittenToBehindTheNext(t *testing.T) {
 	time.Sleep(2 * clockTick)
 	f.write("app.log.1", lines("b", 30, 40))
 	f.known(3)
-	f.write("app.log", lines("c", 0, 30))
+	f.write("app.log", next)
 	f.down()
 	f.rename("app.log.2", "app.log.3")
 	f.pack("app.log.1", "app.log.2.gz")
-	f.rename("app.log", "app.log.1")
-	f.write("app.log", lines("d", 0, 30))
+	if next != "" {
+		f.rename("app.log", "app.log.1")
+		f.write("app.log", lines("d", 0, 30))
+		next += lines("d", 0, 30)
+	}
 	f.spool.do(func() { f.spool.blocked = nil })
 	close(full)
 	f.up()
-	f.wants("app", lines("a", 0, 90)+lines("b", 0, 40)+lines("c", 0, 30)+lines("d", 0, 30))
+	f.wants("app", lines("a", 0, 90)+lines("b", 0, 40)+next)
 }
 
 // TestUnreadFileIsCompressedByACoarseClock: some tools give the compressed file the time of what is in it in mere seconds or
