@@ -2,7 +2,6 @@ package block_test
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
 	"strings"
 	"testing"
@@ -154,17 +153,4 @@ func TestParseCodec(t *testing.T) {
 	if _, err := block.ParseCodec("gzip"); err == nil || !strings.Contains(err.Error(), `"gzip"`) {
 		t.Error(err)
 	}
-}
-
-// sample returns lines of the size of one block, alike but not equal, as logs are.
-func sample() []byte {
-	var raw []byte
-	for n := 0; len(raw) < block.TargetRawSize-200; n++ {
-		raw = append(raw, "2026-03-04T05:06:07.123456Z INFO  worker-"...)
-		raw = append(raw, hex.EncodeToString([]byte{byte(n), byte(n * 7), byte(n * 31)})...)
-		raw = append(raw, " GET /api/v1/items/"...)
-		raw = append(raw, hex.EncodeToString([]byte{byte(n >> 3), byte(n * 13)})...)
-		raw = append(raw, " 200 12ms user=anonymous agent=\"curl/8.5.0\"\n"...)
-	}
-	return raw
 }
