@@ -148,6 +148,7 @@ func TestNothingIsReadBeforeAnAnswer(t *testing.T) {
 		close(mayAnswer)
 		f.await(t, "the line", func() bool { return len(f.sources) > 0 })
 	})
+	f.mu.Lock() // a stream may not have ended yet
 	if f.asked[0].Identity != "web-7" || len(f.asked[0].Spool) != 16 || !bytes.Equal(f.asked[0].Spool, f.asked[2].Spool) {
 		t.Errorf("it asked %v, then %v", f.asked[0], f.asked[2])
 	}
@@ -157,6 +158,7 @@ func TestNothingIsReadBeforeAnAnswer(t *testing.T) {
 	if !strings.HasPrefix(f.sources[0], "file/") {
 		t.Errorf("a block comes from %q", f.sources[0])
 	}
+	f.mu.Unlock()
 	text := logged.String()
 	if n := strings.Count(text, "nothing is read until all Scribes have told"); n != 1 || !strings.Contains(text, "Scribe x is down") || !strings.Contains(text, `absent="Scribe y"`) {
 		t.Errorf("it was said %d times, in\n%s", n, text)
