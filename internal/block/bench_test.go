@@ -64,7 +64,8 @@ func TestNoAllocationPerLine(t *testing.T) {
 				}
 			})
 		}
-		if a, b := allocations(few), allocations(many); a > 2 || b > 2 {
+		const most = 16 // some, as pools of decoders are emptied now and then; there are almost two thousand lines
+		if a, b := allocations(few), allocations(many); a > most || b > most {
 			t.Errorf("%s: %v allocations for %d bytes of lines, %v for %d", codec, a, len(few), b, len(many))
 		}
 	}
