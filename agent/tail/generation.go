@@ -10,7 +10,7 @@ import (
 // generation is one file, from its creation to its end, under whatever names it bears. There may be very many, and most of
 // them quiet, so that what only few ever have is behind a pointer, or in a map of the Source.
 //
-// All fields but the first are guarded by Source.mu. The worker that holds the generation may read position, seen,
+// All fields are guarded by Source.mu, but id and orphaned, which are the conductor's, and where it is said. The worker that holds the generation may read position, seen,
 // head, tail and file without the mutex, because only the holder changes them.
 type generation struct {
 	id identity

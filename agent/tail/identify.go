@@ -48,7 +48,6 @@ type removal struct {
 func (s *Source) supersede(ctx context.Context, g *generation) {
 	s.mu.Lock()
 	remember := !g.dead && g.lineage != nil && g.ordinal > 0 && g.id.born != 0
-	c := g.checkpointLocked()
 	s.mu.Unlock()
 	if remember {
 		s.forgetting(g)
@@ -58,9 +57,8 @@ func (s *Source) supersede(ctx context.Context, g *generation) {
 		s.erase(ctx, g)
 		return
 	}
-	orphan := orphanKey(g.id)
-	s.removals = append(s.removals, removal{spool.Checkpoint{Key: orphan}, s.scans.number})
-	s.register(ctx, nil, spool.Checkpoint{Key: orphan, Value: c.encode()}, spool.Checkpoint{Key: checkpointKey(g.id.inode)})
+	s.freeKey(ctx, g)
+	s.removals = append(s.removals, removal{spool.Checkpoint{Key: orphanKey(g.id)}, s.scans.number})
 }
 
 // occupier returns the closed generation that had the inode of this other, newer file, if something of it is still on the

@@ -429,6 +429,11 @@ func (s *Source) orphan(ctx context.Context, g *generation) {
 	delete(s.byInode, g.id.inode)
 	s.rename(g, "")
 	g.orphaned = true
+	s.freeKey(ctx, g)
+}
+
+// freeKey gives the checkpoint of a generation the key of an orphan, in place of that of its inode.
+func (s *Source) freeKey(ctx context.Context, g *generation) {
 	s.mu.Lock()
 	c := g.checkpointLocked()
 	s.mu.Unlock()
