@@ -10,8 +10,8 @@ import (
 // generation is one file, from its creation to its end, under whatever names it bears. There may be very many, and most of
 // them quiet, so that what only few ever have is behind a pointer, or in a map of the Source.
 //
-// All fields are guarded by Source.mu, but id and orphaned, which are the conductor's, and where it is said. The worker that holds the generation may read position, seen,
-// head, tail and file without the mutex, because only the holder changes them.
+// All fields are guarded by Source.mu, but id and orphaned, which are the conductor's, and where it is said. The worker that
+// holds the generation may read position, seen, head, tail and file without the mutex, because only the holder changes them.
 type generation struct {
 	id identity
 
