@@ -91,7 +91,7 @@ func (b *build) make() {
 	if *race {
 		args = append(args, "-race")
 	}
-	cmd := exec.Command("go", append(args, "./cmd/scribe", "./cmd/scribe-agent", "./cmd/scribe-mediator")...)
+	cmd := exec.Command("go", append(args, "./cmd/scribe", "./cmd/scribe-agent", "./cmd/scribe-mediator", "./cmd/scribectl")...)
 	cmd.Dir = ".."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		b.err = fmt.Errorf("build the programs: %w\n%s", err, out)

@@ -99,7 +99,7 @@ func (p *Process) supervise(run func(context.Context, *Process) error) error {
 			return err
 		case sig := <-p.Signals:
 			switch {
-			case sig == syscall.SIGHUP:
+			case sig == syscall.SIGHUP && !p.program.tool:
 				select {
 				case hangups <- struct{}{}:
 				default: // one is waiting, and will do for both

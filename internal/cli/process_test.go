@@ -262,3 +262,15 @@ func TestIsTerminal(t *testing.T) {
 		t.Error("what is no terminal passes for one")
 	}
 }
+
+// TestToolHangup: what a person runs in a terminal ends with it, and a daemon does not.
+func TestToolHangup(t *testing.T) {
+	signals := make(chan os.Signal, 1)
+	h, _, stderr := host(signals)
+	p := New("scribectl", "shows.", "scribectl")
+	p.Tool()
+	signals <- syscall.SIGHUP
+	if code := p.Main(h, idle); code != 0 || stderr.String() != "" {
+		t.Errorf("code %d, stderr %s", code, stderr)
+	}
+}

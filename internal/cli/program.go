@@ -41,6 +41,7 @@ type Program struct {
 	operands             []string
 	config               string
 	help, version, pprof bool
+	tool                 bool
 	pport                int
 	ops                  string
 	opsSetting           *Setting
@@ -58,13 +59,29 @@ func New(name, purpose string, forms ...string) *Program {
 // Common registers the settings that every program has, as the last groups of the usage text. Metrics and health are served
 // at that address unless the user says otherwise.
 func (p *Program) Common(address string) {
-	p.Group("Diagnosis")
-	p.Choice(&p.logLevel, "log-level", "info", "write messages of this level and above to stderr: debug, info, warn or error",
-		"debug", "info", "warn", "error").Arg("LEVEL").Live()
-	p.Choice(&p.logFormat, "log-format", "text", "write messages as text or json", "text", "json").Arg("FORMAT")
+	p.logging("info")
 	p.opsSetting = p.String(&p.ops, "ops", address, "serve metrics, /healthz and /readyz at this address; off does not").Arg("HOST:PORT").Check(ops.CheckAddress)
 	p.Bool(&p.pprof, "pprof", "serve profiles on localhost, at the port of -pport")
 	p.Port(&p.pport, "pport", "1111", "port of -pprof; 0 takes any that is free")
+	p.general()
+}
+
+// Tool is Common for a program that a person runs for a moment: it serves nothing, says nothing of itself unless something is
+// wrong, and SIGHUP stops it, as the terminal is gone.
+func (p *Program) Tool() {
+	p.tool = true
+	p.logging("warn")
+	p.general()
+}
+
+func (p *Program) logging(level string) {
+	p.Group("Diagnosis")
+	p.Choice(&p.logLevel, "log-level", level, "write messages of this level and above to stderr: debug, info, warn or error",
+		"debug", "info", "warn", "error").Arg("LEVEL").Live()
+	p.Choice(&p.logFormat, "log-format", "text", "write messages as text or json", "text", "json").Arg("FORMAT")
+}
+
+func (p *Program) general() {
 	p.Group("General")
 	p.String(&p.config, "config", "", "TOML file with settings").Key("").Arg("FILE")
 	p.Bool(&p.version, "version", "print the version and exit").Key("").hideEnv()

@@ -52,10 +52,14 @@ func writeFlag(b *strings.Builder, s *Setting) {
 
 func (p *Program) originsNote() string {
 	example := p.byFlag("log-level")
-	return fmt.Sprintf("A flag may also be given in the environment, as in %s=debug, and in the TOML file of -config. "+
-		"A flag beats the environment, which beats the file. Sizes: 1MB is 1000000 bytes, 1MiB is 1048576. "+
-		"Times: 500ms, 5s, 1m30s. Signals: TERM and INT stop it cleanly, HUP makes it read settings and certificates again. "+
-		"Exit codes: 0 after a clean stop, 1 after a failure, 2 after bad usage.", example.env)
+	note := fmt.Sprintf("A flag may also be given in the environment, as in %s=debug, and in the TOML file of -config. "+
+		"A flag beats the environment, which beats the file. ", example.env)
+	if p.tool {
+		return note + "Times: 500ms, 5s, 1m30s. Exit codes: 0 if all went well, 1 after a failure, 2 after bad usage."
+	}
+	return note + "Sizes: 1MB is 1000000 bytes, 1MiB is 1048576. " +
+		"Times: 500ms, 5s, 1m30s. Signals: TERM and INT stop it cleanly, HUP makes it read settings and certificates again. " +
+		"Exit codes: 0 after a clean stop, 1 after a failure, 2 after bad usage."
 }
 
 // wrap breaks a text into lines that are indented but for the first.
