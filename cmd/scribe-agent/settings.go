@@ -69,6 +69,7 @@ func (c *config) program() *cli.Program {
 		"app | scribe-agent -local DIR -log web/access            no server: writes files below DIR",
 		"scribe-agent -config agent.toml                          tails the files that it names",
 		"scribe-agent validate -config agent.toml                 checks it, prints what it tails",
+		"scribe-agent print-config [flags]                        prints the settings in force, and where each comes from",
 		"scribe-agent explain -config agent.toml FILE…            says of each file whether it is read, and why",
 		"scribe-agent spool inspect|verify|repair|export FILE     looks into a spool, and mends it")
 	c.cli = p
@@ -104,7 +105,7 @@ func (c *config) registerDestination(p *cli.Program) {
 func (c *config) registerStdin(p *cli.Program) {
 	p.Group("Standard input")
 	c.from.log = p.String(&c.log, "log", "", "read standard input, and ship it to this log").
-		Key("").Arg("PATH/NAME").NotEmpty().Check(logname.Check)
+		InTable("stdin", "log").Arg("PATH/NAME").NotEmpty().Check(logname.Check)
 	c.from.tee = p.Bool(&c.tee, "tee", "also copy standard input to standard output").Key("")
 	p.Duration(&c.drainTimeout, "drain-timeout", "1m", "after the end of standard input, wait this long until all is delivered").Live()
 }

@@ -273,7 +273,7 @@ lines = { include = ['a', 'b'], multiline = { continue = '^\s' }, redact = [{ pa
 `
 	code, stdout, stderr := call(t, "", toml, "validate", "-spool", "s.db")
 	want := `destination  a:1, in the clear
-spool        DIR/s.db, up to 1GB, then block; compression s2
+spool        DIR/s.db, would be made, up to 1GB, then block; compression s2
 
 [[file]]     agent.toml:2, from the beginning: *.log* -> x/{stem}
   DIR/one.log -> x/one

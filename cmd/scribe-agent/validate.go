@@ -16,7 +16,8 @@ import (
 // finds. What may not be meant is a warning. It changes nothing.
 func (c *config) validate(out io.Writer, hidden sandbox) error {
 	fmt.Fprintf(out, "destination  %s\n", c.destination())
-	fmt.Fprintf(out, "spool        %s, up to %s, then %s; compression %s\n", absolute(c.spool), size.Format(c.maxSize), c.whenFull, c.compression)
+	state, unusable := c.checkFolders()
+	fmt.Fprintf(out, "spool        %s, %s, up to %s, then %s; compression %s\n", absolute(c.spool), state, size.Format(c.maxSize), c.whenFull, c.compression)
 	for _, s := range c.stdins {
 		fmt.Fprintf(out, "stdin        -> %s\n", s.log)
 		printLines(out, &s.lines)
@@ -33,6 +34,8 @@ func (c *config) validate(out io.Writer, hidden sandbox) error {
 		fmt.Fprintf(out, "\nchecked as root, who may read everything; the agent of %s is %s: sudo -u %s scribe-agent validate …\n", unit, hidden.user, hidden.user)
 	}
 	switch {
+	case unusable != nil:
+		return fmt.Errorf("the settings are right, but the agent could not work: %w", unusable)
 	case problems == 1:
 		return errors.New("the settings are right, but not all files can be tailed: 1 is not")
 	case problems > 1:
@@ -43,6 +46,19 @@ func (c *config) validate(out io.Writer, hidden sandbox) error {
 		fmt.Fprintln(out, "\nall right")
 	}
 	return nil
+}
+
+// checkFolders returns what is to be said of the spool, and an error if it, or the folder of -local, can't be written.
+func (c *config) checkFolders() (state string, err error) {
+	if c.local != "" {
+		if _, err := cli.CheckFolder(c.local); err != nil {
+			return "can't be used", err
+		}
+	}
+	if state, err = cli.CheckFile(c.spool); err != nil {
+		return "can't be used", err
+	}
+	return state, nil
 }
 
 func (c *config) destination() string {

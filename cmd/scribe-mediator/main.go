@@ -17,6 +17,9 @@ func main() { os.Exit(run(cli.OS())) }
 func run(host cli.Host) int {
 	c := &config{lookupEnv: host.LookupEnv}
 	return c.program().Main(host, func(ctx context.Context, proc *cli.Process) error {
+		if c.cli.Command() == "validate" {
+			return c.validate(proc.Stdout)
+		}
 		server, err := proc.ServeOps(ctx)
 		if err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 
 // config is what a user sets.
 type config struct {
+	cli            *cli.Program
 	host           string
 	port           int
 	data           string
@@ -24,7 +25,11 @@ type config struct {
 func (c *config) program() *cli.Program {
 	p := cli.New("scribe-mediator", "decides which Scribe owns which log, and relays the lines there.",
 		"scribe-mediator [flags]",
-		"scribe-mediator -config mediator.toml [flags]")
+		"scribe-mediator -config mediator.toml [flags]",
+		"scribe-mediator validate -config mediator.toml           checks it all, prints what it would do, changes nothing",
+		"scribe-mediator print-config [flags]                     prints the settings in force, and where each comes from")
+	c.cli = p
+	p.AddCommand("validate", "")
 	p.Group("Scribes")
 	p.String(&c.data, "data", "", "keep what was decided in this folder; by default $STATE_DIRECTORY, or scribe-mediator in "+
 		"the user's state folder, $XDG_STATE_HOME or ~/.local/state").Arg("DIR")

@@ -22,8 +22,11 @@ func run(host cli.Host) int {
 	c := &config{}
 	p := c.program()
 	return p.Main(host, func(ctx context.Context, proc *cli.Process) error {
-		if p.Command() == "verify" {
+		switch p.Command() {
+		case "verify":
 			return c.verify(ctx, proc.Stdout)
+		case "validate":
+			return c.validate(proc.Stdout, proc.LookupEnv)
 		}
 		server, err := proc.ServeOps(ctx)
 		if err != nil {
@@ -50,10 +53,8 @@ func (c *config) scribe(proc *cli.Process) scribe.Config {
 		Mediators: c.mediators, ID: c.id, Advertise: c.advertise,
 		TLS: c.tls, Logger: proc.Logger, Software: cli.Version(),
 	}
-	if state, err := cli.StateDir(proc.LookupEnv, "scribe"); err == nil {
-		cfg.Notes = filepath.Join(state, "roots")
-	} else {
-		proc.Logger.Debug("should the file system of the logs not be mounted one day, that will not be noticed", "reason", err)
+	if cfg.Notes = notes(proc.LookupEnv); cfg.Notes == "" {
+		proc.Logger.Debug("should the file system of the logs not be mounted one day, that will not be noticed: there is no folder for state")
 	}
 	if c.console {
 		cfg.Console = proc.Stdout

@@ -38,8 +38,11 @@ func (c *config) program() *cli.Program {
 	p := cli.New("scribe", "writes log lines to files, rotates them, and answers what is safe on its disk.",
 		"scribe [flags]",
 		"scribe -config scribe.toml [flags]",
+		"scribe validate -config scribe.toml                      checks it all, prints what it would do, changes nothing",
+		"scribe print-config [flags]                              prints the settings in force, and where each comes from",
 		"scribe verify -path DIR                                  checks every file against the ledger, changes nothing")
 	c.cli = p
+	p.AddCommand("validate", "")
 	p.AddCommand("verify", "")
 	p.Group("Files")
 	p.String(&c.path, "path", "../logs", "write the logs below this folder; made if it does not exist").Arg("DIR").NotEmpty()

@@ -24,6 +24,8 @@
 //	document.go  the TOML file: its text, and the line of every key
 //	nearest.go   what a misspelt name may have meant
 //	usage.go     what -h prints
+//	print.go     print-config: the settings in force, and where each comes from
+//	folder.go    checks of files and folders that change nothing
 //	errors.go    UsageError, and how errors are printed
 //	process.go   Main: signals, logger, exit codes
 //	reload.go    SIGHUP: the settings are read again, all or nothing

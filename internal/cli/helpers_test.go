@@ -85,7 +85,7 @@ func (c call) parse(t *testing.T, p *Program) (stdout string, err error) {
 	args := c.args
 	if c.toml != "" {
 		writeFile(t, "scribe.toml", c.toml)
-		if c.env["SCRIBE_CONFIG"] == "" && !strings.Contains(strings.Join(args, " "), "config") {
+		if c.env["SCRIBE_CONFIG"] == "" && !strings.Contains(" "+strings.Join(args, " "), " -config") {
 			args = append([]string{"-config", "scribe.toml"}, args...)
 		}
 	}

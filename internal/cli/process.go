@@ -69,7 +69,7 @@ func (p *Program) Main(host Host, run func(context.Context, *Process) error) int
 	proc := &Process{Host: host, program: p, level: &slog.LevelVar{}, ready: make(chan struct{}, 1)}
 	proc.level.Set(p.level())
 	proc.Logger = p.logger(host.Stderr, proc.level)
-	if p.pprof {
+	if p.pprof && p.command == "" { // a command may run beside a program that has the port
 		stop, err := ops.ServePprof(p.pport, proc.Logger)
 		if err != nil {
 			return p.exit(host.Stderr, err)

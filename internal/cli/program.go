@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"io"
 	"os"
 	"strings"
@@ -40,6 +41,7 @@ type Program struct {
 	command              string
 	operands             []string
 	config               string
+	file                 string // the one that was read
 	help, version, pprof bool
 	tool                 bool
 	pport                int
@@ -59,8 +61,10 @@ func New(name, purpose string, forms ...string) *Program {
 // Common registers the settings that every program has, as the last groups of the usage text. Metrics and health are served
 // at that address unless the user says otherwise.
 func (p *Program) Common(address string) {
+	p.AddCommand(printConfig, "")
 	p.logging("info")
 	p.opsSetting = p.String(&p.ops, "ops", address, "serve metrics, /healthz and /readyz at this address; off does not").Arg("HOST:PORT").Check(ops.CheckAddress)
+	p.opsSetting.loose = true
 	p.Bool(&p.pprof, "pprof", "serve profiles on localhost, at the port of -pport")
 	p.Port(&p.pport, "pport", "1111", "port of -pprof; 0 takes any that is free")
 	p.general()
@@ -109,8 +113,8 @@ func (p *Program) Operands() []string { return p.operands }
 // is a usage error.
 func (p *Program) Finish(finish func() error) { p.finish = finish }
 
-// Parse reads command line, environment and file, and sets all settings. If it was asked for the usage text or the
-// version it prints that and returns done.
+// Parse reads command line, environment and file, and sets all settings. If it was asked for the usage text, the version
+// or the settings in force it prints that and returns done.
 func (p *Program) Parse(host Host) (done bool, err error) {
 	given, err := p.parseFlags(host.Args)
 	if err != nil {
@@ -134,9 +138,12 @@ func (p *Program) Parse(host Host) (done bool, err error) {
 		return false, err
 	}
 	if p.finish != nil {
-		return false, Usage(p.finish())
+		err = Usage(p.finish())
 	}
-	return false, nil
+	if p.command == printConfig {
+		return true, errors.Join(p.writeConfig(host.Stdout), err)
+	}
+	return false, err
 }
 
 // parseFile reads the file that the flag or the environment names, if there is one.
@@ -154,6 +161,7 @@ func (p *Program) parseFile(given flags, lookupEnv func(string) (string, bool)) 
 	if name == "" {
 		return nil
 	}
+	p.file = name
 	text, err := readText(name)
 	if err != nil {
 		return Usagef("%s: %w", origin, err)

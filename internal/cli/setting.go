@@ -25,6 +25,10 @@ type Setting struct {
 	from           string   // where the value came from, "" for the default
 	texts          []string // the value as it was written
 	live           bool
+	loose          bool          // naming its default is not the same as leaving it out
+	value          func() string // of a text: what it is, which the program may have found out where nothing was set
+	// Where it has no key of its own: the array whose first table it stands for a key of, and that key.
+	table, tableKey string
 }
 
 // kind is how the values of a setting are written.
@@ -39,6 +43,12 @@ type kind struct {
 
 // Key sets the key in the TOML file, as "table.key"; "" for none. Without a call it is the flag's name with _ for -.
 func (s *Setting) Key(key string) *Setting { s.key = key; return s }
+
+// InTable says that the setting, which has no key of its own, beats this key in the first table of an array.
+func (s *Setting) InTable(array, key string) *Setting {
+	s.key, s.table, s.tableKey = "", array, key
+	return s
+}
 
 // Arg sets the word that stands for the value in the usage text.
 func (s *Setting) Arg(arg string) *Setting { s.kind.arg = arg; return s }
@@ -154,7 +164,9 @@ func scalar(set func(string) error) func([]string) error {
 // String registers a text.
 func (s *Settings) String(to *string, name, def, usage string) *Setting {
 	k := kind{arg: "TEXT", want: "a string"}
-	return s.add(name, def, usage, k, scalar(func(t string) error { *to = t; return nil }))
+	st := s.add(name, def, usage, k, scalar(func(t string) error { *to = t; return nil }))
+	st.value = func() string { return *to }
+	return st
 }
 
 // Choice registers a text that must be one of the choices.

@@ -1,6 +1,10 @@
 package cli
 
-import "github.com/logscribe/logscribe/internal/transport"
+import (
+	"fmt"
+
+	"github.com/logscribe/logscribe/internal/transport"
+)
 
 // ServerTLS registers the files that secure a server's connections, and those it makes itself.
 func (s *Settings) ServerTLS(to *transport.TLS) {
@@ -21,6 +25,27 @@ func (s *Settings) tls(to *transport.TLS, ca string) []*Setting {
 		s.String(&to.CA, "ca", "", ca).Arg("FILE").Key("tls.ca"),
 		s.String(&to.Cert, "crt", "", "PEM file with this program's own certificate").Arg("FILE").Key("tls.crt"),
 		s.String(&to.Key, "pk", "", "PEM file with the certificate's private key").Arg("FILE").Key("tls.pk"),
+	}
+}
+
+// DescribeListener says for people where a server listens, and how its connections are secured.
+func DescribeListener(host string, port int, t transport.TLS) string {
+	text := fmt.Sprintf("port %d", port)
+	if port == 0 {
+		text = "any port"
+	}
+	if host == "" {
+		text += " of all addresses"
+	} else {
+		text += " of " + host
+	}
+	switch {
+	case t.Cert == "":
+		return text + ", in the clear"
+	case t.CA == "" || t.OneWay:
+		return text + ", with TLS; clients need no certificate"
+	default:
+		return text + ", with TLS; clients need a certificate"
 	}
 }
 

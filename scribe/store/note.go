@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -49,6 +50,28 @@ func (n note) expected() (uuid.UUID, error) {
 		return uuid.Nil, fmt.Errorf("%s should tell which root belongs to %s, and does not: remove the file", n.file, n.path)
 	}
 	return id, nil
+}
+
+// noted returns the note of a root and the identity that it tells of. The error wraps ErrOtherRoot when there is no ledger
+// at all where it tells of one.
+func noted(notes, path string) (n note, want uuid.UUID, err error) {
+	if n, err = noteFor(notes, path); err != nil {
+		return n, want, err
+	}
+	if want, err = n.expected(); err != nil {
+		return n, want, err
+	}
+	if _, err := os.Stat(filepath.Join(path, ledgerName)); want != uuid.Nil && errors.Is(err, fs.ErrNotExist) {
+		return n, want, n.refuse(want, "holds none")
+	}
+	return n, want, nil
+}
+
+// CheckRoot returns the error with which Open would refuse a path for what Options.Notes tells of it, as far as that is
+// known without opening the ledger. It changes nothing.
+func CheckRoot(path, notes string) error {
+	_, _, err := noted(notes, path)
+	return err
 }
 
 // refuse returns the error for a root that is not the one that was there; found says what is.

@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -132,17 +131,9 @@ func Open(path string, o Options) (_ *Store, err error) {
 // openRoot opens the root folder and its ledger, or makes them. A folder that is not the root which the notes tell of it
 // leaves as it is.
 func (s *Store) openRoot(notes string) error {
-	n, err := noteFor(notes, s.path)
+	n, want, err := noted(notes, s.path)
 	if err != nil {
 		return err
-	}
-	want, err := n.expected()
-	if err != nil {
-		return err
-	}
-	ledgerFile := filepath.Join(s.path, ledgerName)
-	if _, err := os.Stat(ledgerFile); want != uuid.Nil && errors.Is(err, fs.ErrNotExist) {
-		return n.refuse(want, "holds none")
 	}
 	if err := s.access.makeRoot(s.path); err != nil {
 		return fmt.Errorf("make the root folder: %w", err)
@@ -150,7 +141,7 @@ func (s *Store) openRoot(notes string) error {
 	if s.root, err = os.OpenRoot(s.path); err != nil {
 		return fmt.Errorf("open the root folder: %w", err)
 	}
-	if s.ledger, err = openLedger(ledgerFile); err != nil {
+	if s.ledger, err = openLedger(filepath.Join(s.path, ledgerName)); err != nil {
 		return errors.Join(err, s.root.Close())
 	}
 	switch {
