@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -135,6 +136,11 @@ func TestOpsOfOneProgram(t *testing.T) {
 		`logscribe_agent_read_lines_total{source="stdin"}`: 1000, "logscribe_agent_spooled_lines_total": 1000,
 		"logscribe_scribe_committed_lines_total": 1000, "logscribe_agent_backlog_lines": 0,
 		"logscribe_agent_spooled_bytes_total": 5000, "logscribe_agent_shipped_bytes_total": 5000, "logscribe_scribe_committed_bytes_total": 5000,
+	})
+	agent.signal(syscall.SIGHUP)
+	within(t, 15*time.Second, "the reload to be counted", func() bool {
+		v := scrape(t, address)
+		return v[`logscribe_agent_config_reloads_total{result="success"}`] == 1 && v["logscribe_agent_config_last_reload_successful"] == 1
 	})
 	w.Close()
 	if code := agent.wait(10 * time.Second); code != 0 {

@@ -4,6 +4,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/logscribe/logscribe/agent"
@@ -63,7 +64,8 @@ func text() string {
 	for _, p := range programs() {
 		fmt.Fprintf(&out, "\n## %s\n\n| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n", p.name)
 		info, _ := ops.BuildInfo(p.short)
-		for _, f := range append(info, p.families...) {
+		reloads, _ := ops.ReloadMetrics(p.short)
+		for _, f := range slices.Concat(info, reloads, p.families) {
 			fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", f.Name, f.Type, strings.Join(f.Labels, ", "), strings.ReplaceAll(f.Help, "|", `\|`))
 		}
 	}

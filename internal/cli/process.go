@@ -34,6 +34,7 @@ type Process struct {
 	level   *slog.LevelVar
 	reload  atomic.Pointer[Reloader]
 	ready   chan struct{} // capacity 1: reload was set
+	reloads atomic.Pointer[ops.Reloads]
 }
 
 // OnReload sets what reads the settings again at SIGHUP, once at a time: signals that come meanwhile have it done once
@@ -55,6 +56,7 @@ func (p *Process) ServeOps(ctx context.Context) (*ops.Server, error) {
 	return ops.Serve(ctx, ops.Config{
 		Address: p.program.ops, Must: p.program.opsSetting.From() != "",
 		Program: strings.TrimPrefix(p.program.name, "scribe-"), Version: Version(), Logger: p.Logger,
+		Reloads: p.Reloads,
 	})
 }
 
@@ -67,6 +69,7 @@ func (p *Program) Main(host Host, run func(context.Context, *Process) error) int
 		return p.exit(host.Stderr, err)
 	}
 	proc := &Process{Host: host, program: p, level: &slog.LevelVar{}, ready: make(chan struct{}, 1)}
+	proc.reloads.Store(&ops.Reloads{Since: time.Now()})
 	proc.level.Set(p.level())
 	proc.Logger = p.logger(host.Stderr, proc.level)
 	if p.pprof && p.command == "" { // a command may run beside a program that has the port
@@ -86,7 +89,7 @@ func (p *Process) supervise(run func(context.Context, *Process) error) error {
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, p) }()
 	hangups, reloaded := make(chan struct{}, 1), make(chan struct{})
-	go func() { defer close(reloaded); p.reloads(hangups) }()
+	go func() { defer close(reloaded); p.heed(hangups) }()
 	var asked time.Time
 	for {
 		select {

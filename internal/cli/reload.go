@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/logscribe/logscribe/internal/ops"
 )
 
 // A reload is all or nothing. The settings are read again from the same origins into a second Program, which is checked
@@ -33,8 +36,24 @@ func (p *Process) again(reload Reloader) (changed []string, err error) {
 	return changed, nil
 }
 
-// reloads reloads for each hangup until there are no more. Those before OnReload are one afterwards.
-func (p *Process) reloads(hangups <-chan struct{}) {
+// Reloads returns what became of the reloads so far. It is safe for concurrent use.
+func (p *Process) Reloads() ops.Reloads { return *p.reloads.Load() }
+
+// count counts a reload that ended with err. One at a time is.
+func (p *Process) count(err error) {
+	r := p.Reloads()
+	if err == nil {
+		r.Good++
+		r.Since, r.Error = time.Now(), ""
+	} else {
+		r.Failed++
+		r.Error = flat(err.Error())
+	}
+	p.reloads.Store(&r)
+}
+
+// heed reloads for each hangup until there are no more. Those before OnReload are one afterwards.
+func (p *Process) heed(hangups <-chan struct{}) {
 	for waiting := false; ; {
 		select {
 		case _, ok := <-hangups:
@@ -50,6 +69,7 @@ func (p *Process) reloads(hangups <-chan struct{}) {
 		}
 		waiting = false
 		changed, err := p.again(*reload)
+		p.count(err)
 		switch {
 		case err != nil:
 			p.Logger.Error("reload failed, going on as before", "error", flat(err.Error()))

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/logscribe/logscribe/internal/ops"
 )
 
 // reloading is a program that runs with the file scribe.toml.
@@ -19,6 +21,7 @@ type reloading struct {
 	signals chan os.Signal
 	stderr  *buffer
 	logger  *slog.Logger
+	process *Process
 	apply   func(*sample) error
 	code    chan int
 }
@@ -37,7 +40,7 @@ func startReloading(t *testing.T, toml string) *reloading {
 				fresh := newSample()
 				return fresh.Program, func() error { return r.apply(fresh) }
 			})
-			r.logger = p.Logger
+			r.logger, r.process = p.Logger, p
 			close(ready)
 			return idle(ctx, p)
 		})
@@ -93,6 +96,25 @@ func TestReloadIsAllOrNothing(t *testing.T) {
 		if failed := strings.HasPrefix(tc.want, "error="); failed != (applied == nil) || failed != strings.Contains(said, "level=ERROR") {
 			t.Errorf("applied %v: %s", applied, said)
 		}
+	}
+	r.stop()
+}
+
+// TestReloadsAreCounted: the figures tell of the last reload, and when the settings in use were read.
+func TestReloadsAreCounted(t *testing.T) {
+	r := startReloading(t, "")
+	start := r.process.Reloads()
+	if start.Since.IsZero() || start != (ops.Reloads{Since: start.Since}) {
+		t.Errorf("at the start: %+v", start)
+	}
+	r.hup("colour = 1\n")
+	r.hup("path = 1\n")
+	if got := r.process.Reloads(); got.Good != 0 || got.Failed != 2 || got.Since != start.Since || got.Error != "scribe.toml:1: path: write a string, not the number 1" {
+		t.Errorf("after two bad ones: %+v", got)
+	}
+	r.hup("")
+	if got := r.process.Reloads(); got.Good != 1 || got.Failed != 2 || !got.Since.After(start.Since) || got.Error != "" {
+		t.Errorf("after a good one: %+v", got)
 	}
 	r.stop()
 }

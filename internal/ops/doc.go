@@ -14,6 +14,7 @@
 //	server.go  Server: the listener, and who answers which path
 //	health.go  /healthz and /readyz
 //	probe.go   Probe: an attempt that is made now and then, and may hang
+//	reloads.go metrics about the configuration
 //	pprof.go   profiles, on a listener of their own
 //
 // There is neither TLS nor a password: by default it listens on loopback only.

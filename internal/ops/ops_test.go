@@ -28,7 +28,8 @@ var (
 
 func serve(t *testing.T, ctx context.Context) *Server {
 	t.Helper()
-	s, err := Serve(ctx, Config{Address: "127.0.0.1:0", Must: true, Program: "test", Version: "v1.2.3", Logger: slog.New(slog.DiscardHandler)})
+	s, err := Serve(ctx, Config{Address: "127.0.0.1:0", Must: true, Program: "test", Version: "v1.2.3", Logger: slog.New(slog.DiscardHandler),
+		Reloads: func() Reloads { return Reloads{Good: 2, Failed: 1, Error: "bad", Since: time.UnixMilli(1500)} }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +69,8 @@ func TestMetrics(t *testing.T) {
 		`logscribe_test_lines_total{reason="full"} 3`, "logscribe_test_backlog_bytes 1.5",
 		`logscribe_test_wait_seconds_bucket{le="0.001"} 0`, `logscribe_test_wait_seconds_bucket{le="0.0025"} 1`,
 		`logscribe_test_wait_seconds_bucket{le="+Inf"} 1`, "logscribe_test_wait_seconds_sum 0.002",
+		"logscribe_test_config_last_reload_successful 0", "logscribe_test_config_last_reload_success_timestamp_seconds 1.5",
+		`logscribe_test_config_reloads_total{result="success"} 2`, `logscribe_test_config_reloads_total{result="failure"} 1`,
 		`version="v1.2.3"`, "go_goroutines", "process_",
 	} {
 		if code != 200 || !strings.Contains(body, want) {

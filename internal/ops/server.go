@@ -46,6 +46,7 @@ type Config struct {
 	Program string // the program's name in metrics
 	Version string
 	Logger  *slog.Logger
+	Reloads func() Reloads // nil for a program that does not read its configuration again
 }
 
 // Limits of what clients may ask for.
@@ -90,6 +91,10 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		info.Collector(func(to Sink) { Put(to, build, 1, cfg.Version, runtime.Version()) }),
 	)
+	if cfg.Reloads != nil {
+		families, put := ReloadMetrics(cfg.Program)
+		s.registry.MustRegister(families.Collector(func(to Sink) { put(to, cfg.Reloads()) }))
+	}
 	s.http = &http.Server{
 		Handler: s.handler(ctx), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
