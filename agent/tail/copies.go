@@ -47,6 +47,10 @@ func beginningOf(f handle, size int64) beginning {
 func (s *Source) cutShort(g *generation, begins beginning) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.cutShortLocked(g, begins)
+}
+
+func (s *Source) cutShortLocked(g *generation, begins beginning) {
 	g.checked, g.vetted = 0, false
 	s.begins[g] = begins
 	if begins.size == 0 || g.dead {
@@ -71,11 +75,7 @@ func (s *Source) resolve(ctx context.Context, g *generation) {
 	at, siblings := s.collect(l)
 	beside := byInode(siblings)
 	if s.occupierOf(nil, siblings) != nil || s.lookingInside(ctx, l, at, siblings, beside) {
-		s.mu.Lock()
-		g.truncated = false // to be found again,
-		g.active = now()    // and soon, however long it was idle
-		s.mu.Unlock()
-		s.schedule(g, now().Add(s.cfg.PollInterval))
+		s.postponed[l] = g
 		return
 	}
 	if s.glimpsing(ctx, l, siblings, beside, func(sib sibling) bool { return s.mayBeMissedCopy(g, sib) }) {
@@ -283,9 +283,26 @@ func (s *Source) waitingForCut(ctx context.Context, l *lineage, siblings []sibli
 	waiting := false
 	for _, g := range generations {
 		if g != home && s.isCut(g, beside) {
-			s.enqueue(g)
+			s.foundCut(l, g)
 			waiting = true
 		}
 	}
 	return waiting
+}
+
+// foundCut is cutShort for the conductor. It does not wait until the file can be read: what must be read before it may be waiting
+// for its path. If a worker has the file in hand, or the spool what was read of it, it is to be found again.
+func (s *Source) foundCut(l *lineage, g *generation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case g.truncated:
+	case g.state == held, g.inflight:
+		s.postponed[l] = g
+	default:
+		if g.dormant {
+			s.wakeLocked(g) // newer ones wait for it from now on
+		}
+		s.cutShortLocked(g, beginning{})
+	}
 }

@@ -84,6 +84,7 @@ func (s *Source) runErrand(ctx context.Context) {
 	if s.lineages[e.lineage.path] == e.lineage && !e.lineage.settled.After(e.asked) {
 		s.settle(ctx, e.lineage)
 	}
+	s.resolveAll(ctx, e.lineage)
 	for g := range e.sought {
 		s.sought(g, e.lineage)
 	}
@@ -113,6 +114,8 @@ func (s *Source) sought(g *generation, settled *lineage) {
 	switch {
 	case g.lineage != nil && g.lineage != settled:
 		s.seek(g) // sections came and went, and it has another one now
+	case g.lineage != nil && g.lineage.waiting: // it may have another name, or older ones be asleep yet
+		s.schedule(g, now().Add(s.cfg.PollInterval))
 	case s.findable(g):
 		s.enqueue(g)
 	default:

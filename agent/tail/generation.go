@@ -54,7 +54,7 @@ type generation struct {
 
 	truncated    bool // it no longer holds what was read of it; the conductor decides before it is read again
 	vetted       bool // copies were looked for since it began as Source.begins says
-	placed       bool // it took another one's place, and is not read before its path is settled: older ones may be asleep yet
+	placed       bool // it has a place that was another's, and is not read before its path is settled: older ones may be asleep yet
 	lookedInside bool // candidates were looked into once since it was last seen
 	orphaned     bool // its inode is another file's by now
 	proven       bool // it was read to its end since New

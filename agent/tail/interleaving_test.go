@@ -56,17 +56,18 @@ func (h *byHand) step() bool {
 	h.mu.Lock()
 	ready, kicked := len(h.ready) > 0, len(h.searched)+len(h.ended)+len(h.glimpsed) > 0
 	h.mu.Unlock()
+	errand := len(h.errands.queue) > 0
 	switch {
 	case kicked:
 		h.handleKick(h.t.Context())
 	case ready:
 		g := h.next()
 		h.release(g, h.reader.read(h.t.Context(), g))
-	case len(h.errands.queue) > 0:
+	case errand:
 		h.runErrand(h.t.Context())
 	}
 	h.commits.Wait()
-	return kicked || ready
+	return kicked || ready || errand
 }
 
 // run goes on until there is nothing to do, or what was waited for is so.
@@ -91,6 +92,8 @@ func (h *byHand) look() {
 	h.t.Helper()
 	for range 3 {
 		h.scan(h.t.Context())
+		h.run(nil)
+		h.poll(h.t.Context(), now().Add(h.cfg.PollInterval))
 		h.run(nil)
 	}
 }
@@ -268,12 +271,19 @@ func TestInodeOfAFileWithABatchInFlight(t *testing.T) {
 			f.write("new.log.1", "four\n")
 			f.write("new.log", "five\n")
 			f.remove("web.log") // last, or the file system gives its inode to one of the others
-			h.cfg.stat = func(path string) (fileStat, error) {
-				st, err := statPath(path)
+			onItsInode := func(path string, st fileStat, err error) (fileStat, error) {
 				if path == f.path(at) && st.inode != deleted.id.inode {
 					st.inode, st.born = deleted.id.inode, deleted.id.born+1e9
 				}
 				return st, err
+			}
+			h.cfg.stat = func(path string) (fileStat, error) {
+				st, err := statPath(path)
+				return onItsInode(path, st, err)
+			}
+			h.cfg.fstat = func(file *os.File) (fileStat, error) {
+				st, err := statFile(file)
+				return onItsInode(file.Name(), st, err)
 			}
 			h.scan(t.Context())
 			if deleted.name == f.path(at) || h.byName[f.path(at)] == deleted {
@@ -437,4 +447,175 @@ func TestWrittenToWhileAnOlderFileIsLookedFor(t *testing.T) {
 		h.readNow(newest)
 	}
 	h.wants(f, lines("a", 0, 50)+lines("c", 0, 10)+lines("b", 0, 30)+lines("c", 10, 30))
+}
+
+// TestTruncatedFileThatWaitsForOneThatIsGone has a rotated file wait for an older one, which nobody has found yet, and be copied
+// and truncated then. Whether the older one is gone is not known before the path is settled; and the path waits for the copy.
+func TestTruncatedFileThatWaitsForOneThatIsGone(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", "one\n")
+	h := f.byHand(t)
+	f.rename("app.log", "app.log.2")
+	f.write("app.log", "two\n")
+	h.look()
+	f.rename("app.log.2", "app.log.3")
+	f.rename("app.log", "app.log.2")
+	f.write("app.log", "three\n")
+	h.wants(f, "one\ntwo\nthree\n")
+	l := h.lineages[f.path("app.log")]
+	gone, cut := l.generations[0], l.generations[1]
+	h.mu.Lock()
+	file := h.dropLocked(gone)
+	h.mu.Unlock()
+	file.Close()
+	f.rename("app.log.3", "elsewhere")
+	f.write("app.log.2", "late\n")
+	h.readNow(cut)
+	if cut.blockers == 0 {
+		t.Fatal("it does not wait")
+	}
+	f.copyTruncate("app.log.2", "app.log.1")
+	f.write("app.log.2", "new\n")
+	h.settle(t.Context(), l)
+	h.wants(f, "one\ntwo\nthree\nlate\nnew\n")
+}
+
+// TestCopyIsReadWhenItsPathIsSettled has three rotated files change while nothing was running: the oldest, which is asleep, got
+// lines, and the two others were copied and truncated. The copy of the one is found at once, and that of the other one is compressed.
+// Nothing is read before that is known, and the oldest is awake.
+func TestCopyIsReadWhenItsPathIsSettled(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", lines("a", 0, 50))
+	f.up()
+	want := lines("a", 0, 50)
+	for i, name := range []string{"b", "c", "d"} {
+		f.wants("app", want)
+		f.rename("app.log", fmt.Sprint("app.log.", 4-i))
+		f.write("app.log", lines(name, 0, 50))
+		want += lines(name, 0, 50)
+	}
+	f.wants("app", want)
+	f.down()
+	f.write("app.log.4", lines("a", 50, 60))
+	f.write("app.log.3", lines("b", 50, 60))
+	f.copyTruncate("app.log.3", "app.log.10")
+	f.write("app.log.2", lines("c", 50, 60))
+	f.rotateCopy("app.log.2", "app.log.11")
+	h := f.inHand(t)
+	h.handleKick(t.Context())
+	l := h.lineages[f.path("app.log")]
+	copied := l.generations[1]
+	if !l.waiting || copied.name != f.path("app.log.10") {
+		t.Fatalf("the copy is not known: %s", copied.name)
+	}
+	h.commits.Wait()
+	h.readNow(copied)
+	h.wants(f, want+lines("a", 50, 60)+lines("b", 50, 60)+lines("c", 50, 60))
+}
+
+// TestTruncatedFileWaitsForLinesUnderWay has a file be found truncated when lines of an older one, which is deleted and closed, are
+// on their way to the spool. When they are there it is decided about it, however long it was idle.
+func TestTruncatedFileWaitsForLinesUnderWay(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", "one\n")
+	h := f.byHand(t)
+	f.rename("app.log", "app.log.1")
+	f.write("app.log", "two\n")
+	h.wants(f, "one\ntwo\n")
+	l := h.lineages[f.path("app.log")]
+	older, newer := l.generations[0], l.generations[1]
+	h.mu.Lock()
+	older.inflight = true
+	file := h.dropLocked(older)
+	newer.active = now().Add(-24 * time.Hour)
+	h.mu.Unlock()
+	file.Close()
+	f.remove("app.log.1")
+	f.check(os.Truncate(f.path("app.log"), 0))
+	f.write("app.log", "3\n")
+	h.readFirst(newer)
+	h.settlePostponed()
+	h.run(nil)
+	if !newer.truncated {
+		t.Fatal("it does not wait")
+	}
+	h.mu.Lock()
+	h.committedLocked(older, older.position)
+	h.mu.Unlock()
+	h.settlePostponed()
+	h.run(nil)
+	if got, want := f.spool.log("app"), "one\ntwo\n3\n"; got != want {
+		t.Errorf("log is %q, want %q", got, want)
+	}
+}
+
+// TestOpenThatHangs has a worker be about to open a file of which nothing was read, for as long as the file system takes, when
+// that is compressed. The conductor asks again now and then, and not all the time.
+func TestOpenThatHangs(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", "one\n")
+	h := f.inHand(t)
+	f.shift(0)
+	l := h.lineages[f.path("app.log")]
+	h.settle(t.Context(), l)
+	h.commits.Wait()
+	older := l.generations[0]
+	if h.next() != older {
+		t.Fatal("another file is ready")
+	}
+	f.pack("app.log.1", "app.log.1.gz")
+	h.settle(t.Context(), l)
+	h.run(nil)
+	if !l.waiting {
+		t.Error("the path does not wait for the worker")
+	}
+	h.release(older, h.reader.read(t.Context(), older))
+	h.wants(f, "one\nnewer\n")
+}
+
+// TestRenamedFileOfAPathThatWaits has a file be renamed while its path waits for lines of an older one, which is deleted and closed.
+// It is not looked for all the time, as nobody says under which name it is before these are in the spool.
+func TestRenamedFileOfAPathThatWaits(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", "one\n")
+	h := f.byHand(t)
+	f.rename("app.log", "app.log.1")
+	f.write("app.log", "two\n")
+	h.wants(f, "one\ntwo\n")
+	l := h.lineages[f.path("app.log")]
+	older, renamed := l.generations[0], l.generations[1]
+	h.mu.Lock()
+	older.inflight = true
+	files := []handle{h.dropLocked(older), h.dropLocked(renamed)}
+	h.mu.Unlock()
+	for _, file := range files {
+		file.Close()
+	}
+	f.remove("app.log.1")
+	f.write("app.log", "late\n")
+	f.rename("app.log", "app.log.1")
+	f.write("app.log", "three\n")
+	h.readFirst(renamed)
+	h.run(nil)
+	if !l.waiting {
+		t.Fatal("the path does not wait")
+	}
+	h.mu.Lock()
+	h.committedLocked(older, older.position)
+	h.mu.Unlock()
+	h.wants(f, "one\ntwo\nlate\nthree\n")
+}
+
+// TestPathThatWaitsForNothing: a scan settles a path that waits, though the file there is known, and nobody has told that what it
+// waited for has come to an end.
+func TestPathThatWaitsForNothing(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", "one\n")
+	h := f.byHand(t)
+	l := h.lineages[f.path("app.log")]
+	l.waiting = true
+	h.scan(t.Context())
+	if l.waiting {
+		t.Error("it waits still")
+	}
 }

@@ -40,9 +40,9 @@ func (s *Source) destinationOf(path string) (sec *section, log string, ok bool) 
 	return sec, log, true
 }
 
-// look finds out what is at the lineage's path now.
+// look finds out what is at the lineage's path now. What a path waits for may have come to an end that nobody was told of.
 func (s *Source) look(ctx context.Context, l *lineage) {
-	if !s.atHome(l) {
+	if !s.atHome(l) || l.waiting {
 		s.settle(ctx, l)
 	}
 }

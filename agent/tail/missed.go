@@ -99,7 +99,7 @@ func (s *Source) endGlimpse(l *lineage) {
 	}
 }
 
-// resolveAll goes on with the lineage's truncated files, after a glimpse.
+// resolveAll goes on with the lineage's truncated files, which had to wait.
 func (s *Source) resolveAll(ctx context.Context, l *lineage) {
 	s.mu.Lock()
 	generations := slices.Clone(l.generations)

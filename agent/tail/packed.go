@@ -328,14 +328,15 @@ func (s *Source) lookingInside(ctx context.Context, l *lineage, at *fileStat, si
 func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []sibling, beside siblingsByInode) (again bool) {
 	s.mu.Lock()
 	opening, opened := g.state == held || g.underwayLocked(), g.file != nil
-	if opening && !opened {
-		s.searchLocked(g)
-	}
 	s.mu.Unlock()
-	if opening || opened {
-		return !opened
-	}
 	l := g.lineage
+	switch {
+	case opened:
+		return false
+	case opening: // which may take long
+		s.postponed[l] = g
+		return true
+	}
 	end := s.endOf(l, g, beside)
 	may := func(sib sibling) bool { return s.mayBeMadeOf(g, sib, end) }
 	if s.glimpsing(ctx, l, siblings, beside, may) {

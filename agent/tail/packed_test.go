@@ -258,36 +258,6 @@ func TestTruncatedBesideAFileThatIsBeingOpened(t *testing.T) {
 	f.wants("app", want)
 }
 
-// TestTruncatedFileThatMustWaitIsLookedAtSoon though it was idle for long, and a scan came by a moment ago.
-func TestTruncatedFileThatMustWaitIsLookedAtSoon(t *testing.T) {
-	f := newFixture(t, "app.log")
-	f.cfg.PollInterval = time.Minute
-	f.write("app.log", "one\n")
-	s, _ := f.scanned()
-	l := s.lineages[f.path("app.log")]
-	f.shift(0)
-	s.settle(t.Context(), l)
-	s.commits.Wait()
-	older, newer := l.generations[0], l.generations[1]
-	for range len(s.ready) {
-		s.next().state = idle
-	}
-	older.state = held
-	f.pack("app.log.1", "app.log.1.gz")
-	s.scan(t.Context())
-	newer.state, s.ready = idle, nil
-	newer.active = now().Add(-24 * time.Hour)
-	s.cutShort(newer, beginning{})
-	s.handleKick(t.Context())
-	if newer.truncated || newer.state != idle {
-		t.Fatal("it does not wait")
-	}
-	s.poll(t.Context(), now().Add(time.Minute))
-	if newer.state != queued {
-		t.Error("it is not looked at")
-	}
-}
-
 // TestCompressedAfterItWasLookedFor has a file of which a part was read be gone when it is looked for, come back, and be
 // compressed then. What it had been looked for in before tells nothing any more.
 func TestCompressedAfterItWasLookedFor(t *testing.T) {

@@ -142,7 +142,7 @@ func (s *Source) applyKnown(ctx context.Context, m *match) bool {
 	s.mu.Unlock()
 	if s.scans.number == 1 && several {
 		s.settle(ctx, l) // the older ones must be found before the current one is read
-	} else if g := s.currentIs(l, m.stat); g != nil {
+	} else if g := s.currentIs(l, m.stat); g != nil && !l.waiting {
 		l.sawHome(s.scans.stamp)
 		s.named(g, m.path, m.stat)
 	} else {
@@ -160,7 +160,7 @@ func (s *Source) lookMissing(ctx context.Context) {
 		s.mu.Lock()
 		noted := l.current != nil && !l.current.away.IsZero()
 		s.mu.Unlock()
-		if !noted || s.scans.number == 1 || folderChanged(l) {
+		if !noted || l.waiting || s.scans.number == 1 || folderChanged(l) {
 			s.look(ctx, l) // even if it was missing before: a file may have come and been rotated away since
 		}
 		s.mu.Lock()
@@ -268,11 +268,7 @@ func (s *Source) isNew(ctx context.Context, path string) (fileStat, bool) {
 	if g == nil {
 		s.expect(path, st)
 		for _, l := range s.lineagesRotatedTo(path) {
-			if l.waiting {
-				s.settle(ctx, l) // whom it has waited for may be gone
-			} else {
-				s.look(ctx, l)
-			}
+			s.look(ctx, l)
 			waiting = waiting || l.waiting
 		}
 		g = s.identify(ctx, path, st)

@@ -49,7 +49,7 @@ type Source struct {
 	devices   map[uint64]bool          // those of the checkpoints that were loaded
 	copies    map[inode]*generation    // new files that hold the beginning of a known one
 	missing   map[*generation]instant  // since when no name leads to it and no descriptor is open
-	postponed map[*lineage]*generation // what can't be settled while that one occupies an inode; nil for files without a lineage
+	postponed map[*lineage]*generation // to be settled again when the poller comes by, but not while that one occupies an inode; nil for files without a lineage
 	unplaced  instant                  // since when files keep the time up to which all is known from going on; zero if none does
 	aliases   map[*generation]string   // the names behind links at paths
 	glimpses  map[*lineage]*glimpse    // see missed.go

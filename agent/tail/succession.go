@@ -40,7 +40,7 @@ func (s *Source) restartBehind(ctx context.Context, g, copied *generation, unkno
 }
 
 // restart has a truncated file read from its beginning, after the copy of what it has lost, if there is one, and after
-// the copies of what nobody has seen of it.
+// the copies of what nobody has seen of it: where the path waits, not before that is settled.
 func (s *Source) restart(ctx context.Context, g, copied *generation, missed []sibling) {
 	l := g.lineage
 	s.stats.truncations.Add(1)
@@ -68,6 +68,9 @@ func (s *Source) restart(ctx context.Context, g, copied *generation, missed []si
 		l.current = g
 	}
 	found = append(found, g)
+	for _, f := range found {
+		f.placed = l.waiting
+	}
 	s.redirectLocked(g)
 	s.mu.Unlock()
 	for i, c := range s.copies {
