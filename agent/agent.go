@@ -142,6 +142,9 @@ func Start(ctx context.Context, cfg Config) (a *Agent, err error) {
 		if !errors.Is(err, spool.ErrDiskFull) {
 			return a, err
 		}
+		if cfg.Waits != nil {
+			cfg.Waits(err)
+		}
 		if cfg.Logger != nil && time.Since(said) >= startSay {
 			said = time.Now()
 			cfg.Logger.Error("the agent starts when the disk has room for its spool: nothing is read or shipped until then", "spool", cfg.Spool.Path, "error", err)

@@ -45,6 +45,8 @@ type Config struct {
 	// DrainTimeout bounds the wait for receipts after the end of standard input.
 	DrainTimeout time.Duration
 	Logger       *slog.Logger // nil discards
+	// Waits, if set, is called each time that Start finds that it must wait, with the reason.
+	Waits func(reason error)
 	// Software is the program's version, told to the other side.
 	Software string
 }

@@ -27,6 +27,18 @@ func (a *Agent) state() connectivity.State {
 	return a.conn.GetState()
 }
 
+// Summary returns how far delivery lags, in a few words.
+func (a *Agent) Summary() string {
+	waits := "no lines wait"
+	if lines := a.spool.Lines(); lines > 0 {
+		waits = fmt.Sprintf("%d lines wait, the oldest for %v", lines, a.backlogAge().Round(time.Second))
+	}
+	if a.state() != connectivity.Ready {
+		return waits + ", no mediator or Scribe is reached"
+	}
+	return waits
+}
+
 // Live returns which of the agent's main loops have stopped doing their work, a reason each.
 func (a *Agent) Live() (wrong []string) {
 	stuck := func(what string, busy time.Duration) {

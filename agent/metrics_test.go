@@ -185,11 +185,15 @@ func TestReadyTurns(t *testing.T) {
 	if wrong := a.Ready(); len(wrong) > 0 {
 		t.Errorf("with an empty spool: %q", wrong)
 	}
+	if got := a.Summary(); got != "no lines wait, no mediator or Scribe is reached" {
+		t.Errorf("with an empty spool: %q", got)
+	}
 	if _, err := io.WriteString(w, strings.Repeat(strings.Repeat("x", 999)+"\n", 5000)); err != nil {
 		t.Fatal(err)
 	}
 	const want = "no mediator or Scribe is reached, and more than half of the spool is used: "
 	await(t, "the agent to be unready", func() bool { wrong := a.Ready(); return len(wrong) == 1 && strings.HasPrefix(wrong[0], want) })
+	await(t, "the summary to tell of the backlog", func() bool { return strings.HasPrefix(a.Summary(), "5000 lines wait, the oldest for ") })
 	a.spool.Settle("a", 5000)
 	await(t, "the agent to be ready", func() bool { return len(a.Ready()) == 0 })
 	if wrong := a.Live(); len(wrong) > 0 {

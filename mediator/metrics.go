@@ -2,6 +2,7 @@ package mediator
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,6 +54,29 @@ func (m *Mediator) collect(to ops.Sink) {
 	ops.Put(to, failovers, st.Failovers)
 	ops.Put(to, raises, st.EpochRaises)
 }
+
+// Summary returns which Scribes there are, in a few words.
+func (m *Mediator) Summary() string {
+	st := m.Stats()
+	var down []string
+	for _, s := range st.Scribes {
+		if !s.Up {
+			down = append(down, s.ID)
+		}
+	}
+	text := fmt.Sprintf("Scribes: %d up, %d down", len(st.Scribes)-len(down), len(down))
+	if named := down[:min(len(down), summaryNames)]; len(named) > 0 {
+		text += " (" + strings.Join(named, ", ")
+		if len(down) > len(named) {
+			text += ", …"
+		}
+		text += ")"
+	}
+	return fmt.Sprintf("%s; %d logs have an owner", text, st.Logs)
+}
+
+// summaryNames is how many Scribes that are down a summary names.
+const summaryNames = 5
 
 // Live returns which of the mediator's main loops have stopped doing their work, a reason each.
 func (m *Mediator) Live() []string {

@@ -1,6 +1,7 @@
 package mediator
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,9 @@ func TestMetricsAndReadiness(t *testing.T) {
 	opstest.Gather(t, h.Collector(), Metrics()).Expect(t, opstest.Values{
 		`logscribe_mediator_scribes{state="up"}`: 1, `logscribe_mediator_scribes{state="down"}`: 1, `logscribe_mediator_scribe_up{scribe="a"}`: 0,
 	})
+	if got, want := h.Summary(), fmt.Sprintf("Scribes: 1 up, 1 down (a); %d logs have an owner", h.Stats().Logs); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 	b.kill()
 	h.waitUp("b", false)
 	if got := h.Ready(); len(got) != 3 || got[0] != "no Scribe is up" || !strings.HasPrefix(got[1], `Scribe "a" at `+a.addr+": ") {

@@ -20,6 +20,12 @@ func (s *Scribe) tryDisk() []string {
 	return nil
 }
 
+// Summary returns what the Scribe has done since it was started, in a few words.
+func (s *Scribe) Summary() string {
+	st := s.store.Stats()
+	return fmt.Sprintf("%d logs used, %d lines committed", st.Logs, st.CommittedLines)
+}
+
 // Live returns which of the Scribe's main loops have stopped doing their work, a reason each.
 func (s *Scribe) Live() []string {
 	if busy := s.store.Busy(); busy > ops.StuckAfter() {

@@ -57,6 +57,9 @@ func TestMetrics(t *testing.T) {
 	if wrong := append(s.Live(), s.Ready()...); len(wrong) > 0 {
 		t.Errorf("%q", wrong)
 	}
+	if got := s.Summary(); got != "3 logs used, 10 lines committed" {
+		t.Errorf("got %q", got)
+	}
 }
 
 type streamMessage = logscribev1.AppendRequest

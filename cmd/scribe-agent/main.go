@@ -53,7 +53,7 @@ func run(host cli.Host) int {
 // agent returns the settings in the form that package agent takes.
 func (c *config) agent(proc *cli.Process) agent.Config {
 	cfg := c.plan()
-	cfg.Logger = proc.Logger
+	cfg.Logger, cfg.Waits = proc.Logger, proc.Waits
 	if cfg.Stdin != nil {
 		cfg.Stdin.Reader = proc.Stdin
 		if c.tee {
@@ -90,11 +90,12 @@ func (c *config) runAgent(ctx context.Context, proc *cli.Process, server *ops.Se
 
 // target is what operators see.
 func target(a *agent.Agent, local *scribe.Embedded) ops.Target {
-	t := ops.Target{Collectors: []prometheus.Collector{a.Collector()}, Live: a.Live, Ready: a.Ready}
+	t := ops.Target{Collectors: []prometheus.Collector{a.Collector()}, Live: a.Live, Ready: a.Ready, Summary: a.Summary}
 	if local != nil {
 		t.Collectors = append(t.Collectors, local.Collector())
 		t.Live = func() []string { return append(a.Live(), local.Live()...) }
 		t.Ready = func() []string { return append(a.Ready(), local.Ready()...) }
+		t.Summary = func() string { return a.Summary() + "; " + local.Summary() }
 	}
 	return t
 }

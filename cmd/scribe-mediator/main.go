@@ -36,7 +36,7 @@ func run(host cli.Host) int {
 		proc.OnReload(func() (*cli.Program, func() error) {
 			return (&config{lookupEnv: host.LookupEnv}).program(), m.Reload
 		})
-		server.Show(ops.Target{Collectors: []prometheus.Collector{m.Collector()}, Live: m.Live, Ready: m.Ready})
+		server.Show(ops.Target{Collectors: []prometheus.Collector{m.Collector()}, Live: m.Live, Ready: m.Ready, Summary: m.Summary})
 		proc.Logger.Info("mediator started", "version", cli.Version(), "address", m.Addr().String(), "data", c.data,
 			"failover_after", c.failoverText(), "tls", c.tls.Cert != "")
 		return m.Run(ctx)

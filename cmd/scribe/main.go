@@ -39,7 +39,7 @@ func run(host cli.Host) int {
 			return err
 		}
 		proc.OnReload(func() (*cli.Program, func() error) { return (&config{}).program(), s.Reload })
-		server.Show(ops.Target{Collectors: []prometheus.Collector{s.Collector()}, Live: s.Live, Ready: s.Ready})
+		server.Show(ops.Target{Collectors: []prometheus.Collector{s.Collector()}, Live: s.Live, Ready: s.Ready, Summary: s.Summary})
 		proc.Logger.Info("scribe started", c.about(s)...)
 		return s.Run(ctx)
 	})

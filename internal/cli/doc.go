@@ -29,6 +29,7 @@
 //	errors.go    UsageError, and how errors are printed
 //	process.go   Main: signals, logger, exit codes
 //	reload.go    SIGHUP: the settings are read again, all or nothing
+//	manager.go   what the service manager is told: ready, status, reload, stop, and that the program lives
 //	tls.go       the settings of certificates
 //	terminal.go  IsTerminal
 //	state.go     StateDir: where state is kept unless the user says otherwise

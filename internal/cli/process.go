@@ -35,6 +35,7 @@ type Process struct {
 	reload  atomic.Pointer[Reloader]
 	ready   chan struct{} // capacity 1: reload was set
 	reloads atomic.Pointer[ops.Reloads]
+	manager *manager
 }
 
 // OnReload sets what reads the settings again at SIGHUP, once at a time: signals that come meanwhile have it done once
@@ -51,14 +52,21 @@ func (p *Process) OnReload(reload Reloader) {
 
 // ServeOps begins to serve metrics and health, if the settings have it so, until the end of ctx as those of a program that
 // does not stop. The caller shows it the program once that has started, and closes it in the end. Where the user has named
-// no address, one that can't be had is said, and no error.
+// no address, one that can't be had is said, and no error. From then on the service manager is told of the program, too.
 func (p *Process) ServeOps(ctx context.Context) (*ops.Server, error) {
-	return ops.Serve(ctx, ops.Config{
+	server, err := ops.Serve(ctx, ops.Config{
 		Address: p.program.ops, Must: p.program.opsSetting.From() != "",
 		Program: strings.TrimPrefix(p.program.name, "scribe-"), Version: Version(), Logger: p.Logger,
 		Reloads: p.Reloads,
 	})
+	if err == nil {
+		p.manager.watch(server)
+	}
+	return server, err
 }
+
+// Waits tells the service manager that the program waits, before it has started, for what may take any time.
+func (p *Process) Waits(reason error) { p.manager.waits(reason) }
 
 // Main reads the settings, calls run, and returns the exit code. The context of run ends at the first SIGTERM or
 // SIGINT; at the second one, unless it follows at once, Main returns without waiting for run. What run returns because its context has
@@ -72,6 +80,8 @@ func (p *Program) Main(host Host, run func(context.Context, *Process) error) int
 	proc.reloads.Store(&ops.Reloads{Since: time.Now()})
 	proc.level.Set(p.level())
 	proc.Logger = p.logger(host.Stderr, proc.level)
+	proc.manager = newManager(host.LookupEnv, proc.Logger)
+	defer proc.manager.leave()
 	if p.pprof && p.command == "" { // a command may run beside a program that has the port
 		stop, err := ops.ServePprof(p.pport, proc.Logger)
 		if err != nil {
@@ -113,6 +123,7 @@ func (p *Process) supervise(run func(context.Context, *Process) error) error {
 				return fmt.Errorf("%v again: ended at once", sig)
 			default:
 				p.Logger.Info("stopping; a second signal ends at once", "signal", sig)
+				p.manager.stopping()
 				asked = time.Now()
 				cancel()
 			}

@@ -68,8 +68,10 @@ func (p *Process) heed(hangups <-chan struct{}) {
 			continue
 		}
 		waiting = false
+		p.manager.reloading()
 		changed, err := p.again(*reload)
 		p.count(err)
+		p.manager.reloaded(err)
 		switch {
 		case err != nil:
 			p.Logger.Error("reload failed, going on as before", "error", flat(err.Error()))

@@ -16,6 +16,8 @@ type Target struct {
 	// Live returns which of the main loops have stopped doing their work, a reason each, nil if none has. Ready returns
 	// why the program is not able to do its job. Both are for people; neither is called by two at once.
 	Live, Ready func() []string
+	// Summary returns what the program does, in a few words for people.
+	Summary func() string
 }
 
 const (
@@ -29,35 +31,58 @@ const (
 func StuckAfter() time.Duration { return stuckAfter }
 
 // checks are the answers of one program.
-type checks struct{ live, ready *Probe }
+type checks struct {
+	live, ready *Probe
+	summary     func() string
+}
 
 func newChecks(t Target) *checks {
 	return &checks{
 		live:  NewProbe("the program hangs", 0, hangs, t.Live),
 		ready: NewProbe("the program hangs", 0, hangs, t.Ready),
+
+		summary: t.Summary,
 	}
 }
 
-// healthz answers whether the process and its main loops live.
-func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
+// Live returns which of the program's main loops do not live, a reason each. Until Show it starts, which may take as long
+// as it must.
+func (s *Server) Live() []string {
 	if c := s.checks.Load(); c != nil {
-		answer(w, c.live.Check())
-		return
+		return c.live.Check()
 	}
-	answer(w, nil) // it starts, which may take as long as it must
+	return nil
 }
+
+// Ready returns why the program is not able to do its job, a reason each.
+func (s *Server) Ready() []string {
+	if c := s.checks.Load(); c != nil {
+		return c.ready.Check()
+	}
+	return []string{"it has not started yet"}
+}
+
+// Summary returns what the program does; "" until Show.
+func (s *Server) Summary() string {
+	if c := s.checks.Load(); c != nil && c.summary != nil {
+		return c.summary()
+	}
+	return ""
+}
+
+// Shown says whether the program has started, which Show told.
+func (s *Server) Shown() bool { return s.checks.Load() != nil }
+
+// healthz answers whether the process and its main loops live.
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) { answer(w, s.Live()) }
 
 // readyz answers whether the program can do its job.
 func (s *Server) readyz(ctx context.Context, w http.ResponseWriter) {
-	c := s.checks.Load()
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		answer(w, []string{"it stops"})
-	case c == nil:
-		answer(w, []string{"it has not started yet"})
-	default:
-		answer(w, c.ready.Check())
+		return
 	}
+	answer(w, s.Ready())
 }
 
 // answer answers ok, or with what is wrong, a line each.

@@ -122,11 +122,13 @@ func (s *Server) handler(ctx context.Context) http.Handler {
 
 // Show begins to show the program, and says where. It may be called once.
 func (s *Server) Show(t Target) {
+	if s.listener != nil {
+		s.registry.MustRegister(t.Collectors...)
+	}
+	s.checks.Store(newChecks(t))
 	if s.listener == nil {
 		return
 	}
-	s.registry.MustRegister(t.Collectors...)
-	s.checks.Store(newChecks(t))
 	s.logger.Info("serving metrics and health", "url", fmt.Sprintf("http://%s/metrics", s.listener.Addr()))
 }
 
