@@ -28,6 +28,9 @@ func run(host cli.Host) int {
 	return p.Main(host, func(ctx context.Context, proc *cli.Process) error {
 		switch p.Command() {
 		case "validate":
+			if c.quiet {
+				return nil // they are right
+			}
 			return c.validate(proc.Stdout, installedSandbox())
 		case "explain":
 			return c.explain(proc.Stdout, p.Operands())

@@ -39,12 +39,13 @@ type config struct {
 	files        []*fileTable
 	stdins       []*stdinTable
 
-	json bool
-	to   string
+	quiet bool
+	json  bool
+	to    string
 
 	cli  *cli.Program
 	host cli.Host
-	from struct{ log, local, size, mediators, tee, json, to *cli.Setting } // for errors
+	from struct{ log, local, size, mediators, tee, quiet, json, to *cli.Setting } // for errors
 }
 
 // fileTable is a [[file]] table.
@@ -80,6 +81,8 @@ func (c *config) program() *cli.Program {
 	c.registerStdin(p)
 	c.registerLines(p)
 	c.registerSpool(p)
+	p.Group("Validate command")
+	c.from.quiet = p.Bool(&c.quiet, "quiet", "check the settings alone, without a look at the files, and print nothing if they are right").Key("")
 	c.registerSpoolCommand(p)
 	p.ClientTLS(&c.tls)
 	p.Table("file", c.registerFile).Live()
@@ -180,6 +183,9 @@ func sectionError(err error) error {
 
 // check checks what concerns several settings, and finds the spool.
 func (c *config) check() error {
+	if c.quiet && c.cli.Command() != "validate" {
+		return fmt.Errorf("%s goes with scribe-agent validate only", c.from.quiet.From())
+	}
 	if c.cli.Command() == "spool" {
 		return c.checkSpoolCommand()
 	}

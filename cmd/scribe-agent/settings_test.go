@@ -30,7 +30,9 @@ func program() *cli.Program { c := &config{host: host()}; return c.program() }
 func TestExample(t *testing.T) { clitest.Example(t, "../../packaging/examples/agent.toml", program) }
 
 func TestUnit(t *testing.T) {
-	clitest.Unit(t, "../../packaging/systemd/scribe-agent.service", "../../packaging/examples", "scribe-agent", program())
+	for _, unit := range []string{"scribe-agent.service", "scribe-agent@.service"} {
+		clitest.Unit(t, "../../packaging/systemd/"+unit, "../../packaging/examples", "scribe-agent", program)
+	}
 }
 
 // call runs the program in the working directory, with toml, if it isn't empty, as agent.toml there.
@@ -290,6 +292,25 @@ all right, but see the warnings
 	}
 	if _, err := os.Stat("s.db"); err == nil {
 		t.Error("the spool was made")
+	}
+}
+
+// TestValidateQuietly: what a unit asks before it starts the agent must not depend on files that can't be read, nor fill the journal.
+func TestValidateQuietly(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir(".scribe", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, ".scribe/a", "")
+	toml := sender + "[[file]]\npaths = [\".scribe/*\"]\nlog = \"{dir}/{name}\"\n"
+	if code, stdout, stderr := call(t, "", toml, "validate", "-quiet"); code != 0 || stdout != "" || stderr != "" {
+		t.Errorf("code %d: %s\n%s", code, stderr, stdout)
+	}
+	if code, _, stderr := call(t, "", toml+"starts = 1\n", "validate", "-quiet"); code != 2 || !strings.Contains(stderr, "agent.toml:") {
+		t.Errorf("code %d: %s", code, stderr)
+	}
+	if code, _, stderr := call(t, "", toml, "-quiet"); code != 2 || stderr != "scribe-agent: -quiet goes with scribe-agent validate only\n" {
+		t.Errorf("code %d: %s", code, stderr)
 	}
 }
 
