@@ -10,21 +10,39 @@ import (
 	"testing"
 )
 
+// programs are the ones that run as services.
+var programs = []string{"scribe", "scribe-agent", "scribe-mediator"}
+
+// units returns the text of all units of services by their names, that of the agent's instances among them.
 func units(t *testing.T) map[string]string {
 	t.Helper()
-	files, err := filepath.Glob("systemd/*.service")
-	if err != nil || len(files) != 3 {
+	units := map[string]string{}
+	for _, name := range append(slices.Clone(programs), "scribe-agent@") {
+		units[name+".service"] = read(t, "systemd/"+name+".service")
+	}
+	if files, err := filepath.Glob("systemd/*.service"); err != nil || len(files) != len(units) {
 		t.Fatalf("found units %q, %v", files, err)
 	}
-	units := map[string]string{}
-	for _, f := range files {
-		text, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		units[filepath.Base(f)] = string(text)
-	}
 	return units
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // command runs one of systemd's tools, which must end well and say nothing of a problem.
@@ -41,15 +59,22 @@ func command(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
+// installed matches a program in a unit, which need not be installed here.
+var installed = regexp.MustCompile(`(?m)^(Exec\w+)=/usr/bin/\S+`)
+
+// TestUnitsAreValid has systemd judge the units, with their sockets and the drop-ins for credentials, and how well they are
+// locked up: 2.0 at most, of 10.
 func TestUnitsAreValid(t *testing.T) {
-	start := regexp.MustCompile(`(?m)^ExecStart=\S+`)
+	dir := t.TempDir()
 	for name, text := range units(t) {
-		// The programs need not be installed here.
-		file := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(file, []byte(start.ReplaceAllString(text, "ExecStart=/bin/true")), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if out := command(t, "systemd-analyze", "verify", "--man=no", file); strings.Contains(out, name) {
+		write(t, filepath.Join(dir, name), installed.ReplaceAllString(text, "$1=/bin/true"))
+		program, _, _ := strings.Cut(strings.TrimSuffix(name, ".service"), "@")
+		write(t, filepath.Join(dir, name+".d", "credentials.conf"), read(t, "systemd/"+program+".credentials.conf"))
+	}
+	write(t, filepath.Join(dir, "scribe-agent@.socket"), read(t, "systemd/scribe-agent@.socket"))
+	for name := range units(t) {
+		file := filepath.Join(dir, name)
+		if out := command(t, "systemd-analyze", "verify", "--man=no", file); strings.Contains(out, "scribe") {
 			t.Errorf("%s:\n%s", name, out)
 		}
 		command(t, "systemd-analyze", "security", "--offline=true", "--threshold=20", file)
@@ -58,11 +83,11 @@ func TestUnitsAreValid(t *testing.T) {
 
 func TestUnitsAgree(t *testing.T) {
 	want := []string{
-		"Type=exec", "ExecReload=/bin/kill -HUP $MAINPID", "Restart=always", "TimeoutStopSec=30s", "StartLimitIntervalSec=0",
-		"NoNewPrivileges=yes", "ProtectSystem=strict",
+		"Type=notify", "TimeoutStartSec=infinity", "WatchdogSec=1min", "ExecReload=/bin/kill -HUP $MAINPID", "Restart=always",
+		"TimeoutStopSec=30s", "StartLimitIntervalSec=0", "NoNewPrivileges=yes", "ProtectSystem=strict",
 	}
 	for name, text := range units(t) {
-		program := strings.TrimSuffix(name, ".service")
+		program, _, _ := strings.Cut(strings.TrimSuffix(name, ".service"), "@")
 		lines := strings.Split(text, "\n")
 		for _, l := range append(slices.Clone(want), "User="+program, "StateDirectory="+program, "EnvironmentFile=-/etc/default/"+program) {
 			if !slices.Contains(lines, l) {
@@ -73,25 +98,15 @@ func TestUnitsAgree(t *testing.T) {
 }
 
 func TestUsers(t *testing.T) {
-	text, err := os.ReadFile("systemd/sysusers.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name := range units(t) {
-		user := strings.TrimSuffix(name, ".service")
-		if !regexp.MustCompile(`(?m)^u ` + user + ` `).Match(text) {
-			t.Errorf("there is no user %s", user)
-		}
-	}
 	root := t.TempDir()
-	dir := filepath.Join(root, "usr/lib/sysusers.d")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
+	for _, program := range programs {
+		text := read(t, "systemd/"+program+".sysusers")
+		if !regexp.MustCompile(`(?m)^u ` + program + ` `).MatchString(text) {
+			t.Errorf("there is no user %s", program)
+		}
+		write(t, filepath.Join(root, "usr/lib/sysusers.d", program+".conf"), text)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "logscribe.conf"), text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out := command(t, "systemd-sysusers", "--dry-run", "--root="+root); strings.Contains(out, "logscribe.conf") {
+	if out := command(t, "systemd-sysusers", "--dry-run", "--root="+root); strings.Contains(out, ".conf:") {
 		t.Error(out)
 	}
 }

@@ -23,7 +23,7 @@ func program() *cli.Program {
 func TestExample(t *testing.T) { clitest.Example(t, "../../packaging/examples/mediator.toml", program) }
 
 func TestUnit(t *testing.T) {
-	clitest.Unit(t, "../../packaging/systemd/scribe-mediator.service", "../../packaging/examples", "scribe-mediator", program())
+	clitest.Unit(t, "../../packaging/systemd/scribe-mediator.service", "../../packaging/examples", "scribe-mediator", program)
 }
 
 func TestDataFolder(t *testing.T) {

@@ -21,7 +21,7 @@ func program() *cli.Program { return new(config).program() }
 func TestExample(t *testing.T) { clitest.Example(t, "../../packaging/examples/scribe.toml", program) }
 
 func TestUnit(t *testing.T) {
-	clitest.Unit(t, "../../packaging/systemd/scribe.service", "../../packaging/examples", "scribe", program())
+	clitest.Unit(t, "../../packaging/systemd/scribe.service", "../../packaging/examples", "scribe", program)
 }
 
 func call(args ...string) (code int, stdout, stderr string) {
