@@ -20,5 +20,6 @@ func run(host cli.Host) int {
 
 // commands are what scribectl can do.
 var commands = map[string]func(context.Context, *config, *cli.Process) error{
+	"demo":    showDemo,
 	"version": showVersion,
 }

@@ -10,11 +10,14 @@ import (
 type config struct {
 	cli    *cli.Program
 	output string
+	lines  int
+	dir    string
 }
 
 // program registers the settings.
 func (c *config) program() *cli.Program {
 	p := cli.New("scribectl", "shows how mediators, Scribes and agents do.",
+		"scribectl demo                              kills each program while lines flow, counts them",
 		"scribectl version                           the version of this program")
 	c.cli = p
 	for name := range commands {
@@ -22,6 +25,9 @@ func (c *config) program() *cli.Program {
 	}
 	p.Group("Output")
 	p.Choice(&c.output, "o", "text", "print text for people, or json for programs", "text", "json").Key("output").Arg("FORMAT")
+	p.Group("Demo")
+	p.Count(&c.lines, "lines", "100000", "have the application write this many").Key("")
+	p.String(&c.dir, "dir", "", "keep everything in this folder, an empty one or none yet; without it in a new temporary one").Key("").Arg("DIR").NotEmpty()
 	p.Tool()
 	p.Finish(c.check)
 	return p
