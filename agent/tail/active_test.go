@@ -228,7 +228,7 @@ func TestStopKnowsATruncatedFile(t *testing.T) {
 	s, _ := f.scanned()
 	work, kill := context.WithCancel(t.Context())
 	f.spool.do(func() { f.spool.blocked = make(chan struct{}) })
-	s.restart(work, s.byName[f.path("app.log")], nil, nil)
+	s.restart(work, s.byName[f.path("app.log")], nil, nil, 0)
 	if s.sayUnknown(); !s.registering() || strings.Contains(f.logged.String(), "files=") {
 		t.Error("it counts as unknown")
 	}

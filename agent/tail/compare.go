@@ -35,7 +35,7 @@ func (s *Source) isCopy(path string, st fileStat) bool {
 		case same && st.size == 0:
 			return true // nothing to read, and nothing to tell
 		case same:
-			s.copies[st.inode] = g
+			s.copies[st.identity] = g
 			return true
 		case unread && s.follows(g, sib):
 			s.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -85,7 +86,6 @@ func (s *Source) resolve(ctx context.Context, g *generation) {
 	if g.dead {
 		return // its inode was given to one of these
 	}
-	s.accounted[l] = looked
 	if at == nil || !at.identity.same(g.id) {
 		s.mu.Lock()
 		if g.away.IsZero() {
@@ -95,7 +95,7 @@ func (s *Source) resolve(ctx context.Context, g *generation) {
 		at = nil
 	}
 	if g.position == 0 {
-		s.begin(ctx, g, at, unknown)
+		s.begin(ctx, g, at, unknown, looked)
 		return
 	}
 	for _, sib := range unknown {
@@ -108,12 +108,12 @@ func (s *Source) resolve(ctx context.Context, g *generation) {
 			return
 		}
 		if c != nil {
-			s.restartBehind(ctx, g, c, unknown)
+			s.restartBehind(ctx, g, c, unknown, looked)
 			return
 		}
 	}
 	if !s.lookInto(g, unknown) {
-		s.restartBehind(ctx, g, nil, unknown)
+		s.restartBehind(ctx, g, nil, unknown, looked)
 	}
 }
 
@@ -122,6 +122,11 @@ func (s *Source) again(g *generation) {
 	s.mu.Lock()
 	s.searchLocked(g)
 	s.mu.Unlock()
+}
+
+// forgetCopies forgets the copies of what was in g.
+func (s *Source) forgetCopies(g *generation) {
+	maps.DeleteFunc(s.copies, func(_ identity, of *generation) bool { return of == g })
 }
 
 // openSibling opens a sibling; the error says with hasMoved if it bears another name by now.
@@ -144,17 +149,20 @@ func (s *Source) openSibling(sib sibling) (*os.File, error) {
 func hasMoved(err error) bool { return errors.Is(err, errMoved) || errors.Is(err, fs.ErrNotExist) }
 
 // begin decides about a file of which nothing was read: whether there are copies of what was in it before.
-func (s *Source) begin(ctx context.Context, g *generation, at *fileStat, unknown []sibling) {
+func (s *Source) begin(ctx context.Context, g *generation, at *fileStat, unknown []sibling, looked int64) {
 	missed, err := s.later(g, unknown, inode{})
 	if hasMoved(err) {
 		s.again(g)
 		return
 	}
 	if len(missed) > 0 || at != nil && at.size < g.grown {
-		s.restart(ctx, g, nil, missed)
+		s.restart(ctx, g, nil, missed, looked)
 		return
 	}
-	delete(s.glimpses, g.lineage)
+	g.lineage.glimpse = nil
+	if at != nil {
+		g.lineage.accounted = looked
+	}
 	s.mu.Lock()
 	g.truncated, g.vetted = false, true
 	if at != nil {
@@ -236,7 +244,7 @@ func (s *Source) continuation(g *generation, sib sibling) (*generation, error) {
 		}
 		return c, nil
 	}
-	if s.copies[sib.stat.inode] != g { // else it was compared with the file while that was whole
+	if s.copies[sib.stat.identity] != g { // else it was compared with the file while that was whole
 		begins, err := probeAt(f, 0, int64(g.head.size))
 		if err != nil || begins != g.head || sib.stat.mtime > g.mtime+int64(writeTime) {
 			return nil, err

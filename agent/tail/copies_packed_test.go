@@ -130,3 +130,77 @@ func TestCopyIsCompressedBeforeItIsRead(t *testing.T) {
 		})
 	}
 }
+
+// TestCopyIsCompressedWhileItIsLookedAt has a copy be removed as it is opened, because what it was compressed to is complete. That
+// was begun before anybody looked for copies, and yet holds what nobody has read.
+func TestCopyIsCompressedWhileItIsLookedAt(t *testing.T) {
+	for _, read := range []int{0, 50} {
+		t.Run(fmt.Sprint(read), func(t *testing.T) {
+			f := newFixture(t, "app.log").real()
+			f.write("app.log", lines("a", 0, read))
+			h := f.byHand(t)
+			time.Sleep(clockTick)
+			f.write("app.log", lines("a", read, 60))
+			f.copyTruncate("app.log", "app.log.2")
+			f.write("app.log", lines("b", 0, 10))
+			f.copyTruncate("app.log", "app.log.1")
+			f.write("app.log.1.gz", "")
+			f.write("app.log", lines("c", 0, 10))
+			time.Sleep(clockTick)
+			h.cfg.open = func(path string) (*os.File, error) {
+				if path == f.path("app.log.1") {
+					h.cfg.open = openFile
+					f.pack("app.log.1", "app.log.1.gz")
+				}
+				return openFile(path)
+			}
+			h.wants(f, lines("a", 0, 60)+lines("b", 0, 10)+lines("c", 0, 10))
+		})
+	}
+}
+
+// TestCompressedCopyAfterAnotherOneWasGone has a copy, all of which was read, be compressed and deleted, and then the file be copied,
+// truncated and compressed again. It is forgotten before anybody looks at the file, be it at its end or because another file has its
+// inode. What the second copy holds is read.
+func TestCompressedCopyAfterAnotherOneWasGone(t *testing.T) {
+	for _, superseded := range []bool{false, true} {
+		t.Run(fmt.Sprintf("superseded=%v", superseded), func(t *testing.T) {
+			f := newFixture(t, "app.log").real()
+			f.write("app.log", lines("a", 0, 60))
+			h := f.byHand(t)
+			time.Sleep(clockTick)
+			f.write("app.log", lines("a", 60, 70))
+			f.copyTruncate("app.log", "app.log.1")
+			h.wants(f, lines("a", 0, 70))
+			copied := h.lineages[f.path("app.log")].generations[0]
+			if superseded {
+				h.close(copied)
+			}
+			f.pack("app.log.1", "app.log.2.gz")
+			time.Sleep(clockTick)
+			gone := fileClock()
+			h.poll(t.Context(), now().Add(h.cfg.PollInterval))
+			h.run(nil)
+			time.Sleep(clockTick)
+			f.write("app.log", lines("b", 0, 20))
+			f.rotateCopy("app.log", "app.log.1")
+			f.write("app.log", lines("c", 0, 10))
+			time.Sleep(clockTick)
+			if superseded {
+				other := identity{inode: copied.id.inode, born: gone}
+				h.identify(t.Context(), f.path("other.log"), fileStat{identity: other})
+			} else {
+				h.mu.Lock()
+				copied.links = 0
+				h.mu.Unlock()
+				h.letGo(t.Context(), copied)
+				h.commits.Wait()
+				h.handleKick(t.Context())
+			}
+			if !copied.dead {
+				t.Fatal("the first copy is not forgotten")
+			}
+			h.wants(f, lines("a", 0, 70)+lines("b", 0, 20)+lines("c", 0, 10))
+		})
+	}
+}

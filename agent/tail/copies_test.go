@@ -388,3 +388,19 @@ func (f *fixture) checkNumbers() {
 	}
 	f.t.Logf("%d lines were delivered, %d are in files", len(delivered), len(inFiles))
 }
+
+// TestCopyOfAFileThatIsGone: of a copy that is not followed by a truncation nothing is known any more once the file is forgotten.
+func TestCopyOfAFileThatIsGone(t *testing.T) {
+	f := newFixture(t, "app.log*")
+	f.write("app.log", "one\n")
+	h := f.byHand(t)
+	f.copyFile("app.log", "app.log.1")
+	h.wants(f, "one\n")
+	if len(h.copies) != 1 {
+		t.Fatalf("%d copies are known, want 1", len(h.copies))
+	}
+	h.drop(h.byName[f.path("app.log")])
+	if len(h.copies) != 0 {
+		t.Errorf("%d copies are known", len(h.copies))
+	}
+}

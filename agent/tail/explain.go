@@ -173,7 +173,7 @@ func (x *explainer) known(g *generation, st fileStat) {
 // unknown says why a file is not read that is none of the source's.
 func (x *explainer) unknown(st fileStat) {
 	origin := x.origin()
-	g := x.source.copies[st.inode]
+	g := x.source.copies[st.identity]
 	switch {
 	case packed(x.Path) && (x.Section >= 0 || len(x.Excluded) == 0):
 		x.packed()

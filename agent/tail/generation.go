@@ -141,6 +141,11 @@ type lineage struct {
 	folderTime int64   // the folder's modification time before that; 0 if that tells nothing
 	seen       int64   // when all that had stood at the path was known, by the clock of file times; 0 if not yet in this run
 
+	// What tells whether a compressed file beside the path holds something that nobody has read; see missed.go.
+	glimpse   *glimpse // what those hold that were looked into; nil if there are none
+	accounted int64    // when all copies of the file at the path were known, nanoseconds since 1970
+	forgot    int64    // when a generation was gone that is forgotten; what it was compressed to was there by then
+
 	// Guarded by Source.mu.
 	generations []*generation // oldest first, without those that are dead
 	floor       floor         // the last of floorOf that was not zero

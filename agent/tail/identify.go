@@ -31,7 +31,7 @@ func (s *Source) identify(ctx context.Context, path string, st fileStat) *genera
 	if s.mayBePacked(g) {
 		s.orphan(ctx, g)
 	} else {
-		s.supersede(ctx, g)
+		s.supersede(ctx, g, st)
 	}
 	return nil
 }
@@ -42,15 +42,19 @@ type removal struct {
 	scan uint32
 }
 
-// supersede drops a generation whose inode is another file's now. That it was known must be known after a crash until a scan
+// supersede drops a generation whose inode is that of the file of st now. That it was known must be known after a crash until a scan
 // that began later has seen all that there is, or what it was compressed to would be taken for new; so its checkpoint gets
 // the key of an orphan, and is removed by sawAll. Without a time of birth that would be the key of others, too.
-func (s *Source) supersede(ctx context.Context, g *generation) {
+func (s *Source) supersede(ctx context.Context, g *generation, st fileStat) {
 	s.mu.Lock()
 	remember := !g.dead && g.lineage != nil && g.ordinal > 0 && g.id.born != 0
+	gone := st.born
+	if gone < g.mtime { // the clock was set back
+		gone = now().wall()
+	}
 	s.mu.Unlock()
 	if remember {
-		s.forgetting(g)
+		s.forgetting(g, gone)
 	}
 	s.drop(g)
 	if !remember {

@@ -50,8 +50,7 @@ func (s *Source) cameUnseen(l *lineage, sib sibling) bool {
 func (s *Source) isNews(l *lineage, sib sibling) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g := s.glimpses[l]
-	return g != nil && g.unread[sib.stat.identity]
+	return l.glimpse != nil && l.glimpse.unread[sib.stat.identity]
 }
 
 // mayBeMissed says whether a compressed sibling that is not known may have come and been compressed since the last look.
@@ -73,15 +72,30 @@ func (s *Source) mayBeMissed(l *lineage, sib sibling) bool {
 // mayBeMissedCopy says whether a compressed sibling that is not known may have been made of a copy of what was in g later than
 // what was read: it must have been made in this run, and since the last look for such copies.
 func (s *Source) mayBeMissedCopy(g *generation, sib sibling) bool {
-	since := max(s.accounted[g.lineage], s.forgot[g.lineage], s.started)
+	l := g.lineage
+	if l == nil {
+		return false // its inode was given to one of them
+	}
+	since := max(l.accounted, l.forgot, s.started)
 	return sib.packed() && sib.stat.born > since && s.writtenLater(g, sib) && !s.twins[sib.stat.identity]
 }
 
-// forgetting notes that a generation leaves no trace from now on. So nothing that was made by now is looked into any more.
-func (s *Source) forgetting(g *generation) {
+// forgetting notes that a generation leaves no trace from now on, whose file was gone by then, in nanoseconds since 1970. So
+// nothing that had been made by then is looked into any more.
+func (s *Source) forgetting(g *generation, gone int64) {
 	if g.lineage != nil {
-		s.forgot[g.lineage] = time.Now().UnixNano()
+		g.lineage.forgot = max(g.lineage.forgot, gone)
 	}
+}
+
+// goneBy returns a time by which the file of a generation that has ended was gone.
+func (s *Source) goneBy(g *generation) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g.deleted.IsZero() {
+		return now().wall()
+	}
+	return g.deleted.wall()
 }
 
 // isMissedCopy says whether a glimpse has found that it was.
@@ -95,7 +109,7 @@ func (s *Source) endGlimpse(l *lineage) {
 	generations := slices.Clone(l.generations)
 	s.mu.Unlock()
 	if !slices.ContainsFunc(generations, s.isTruncated) {
-		delete(s.glimpses, l)
+		l.glimpse = nil
 	}
 }
 
@@ -117,7 +131,7 @@ func (s *Source) resolveAll(ctx context.Context, l *lineage) {
 // glimpsing says whether it must first be found out what is in those compressed siblings of which the function says that
 // they may hold what nobody has read.
 func (s *Source) glimpsing(ctx context.Context, l *lineage, siblings []sibling, beside siblingsByInode, may func(sibling) bool) bool {
-	g := s.glimpses[l]
+	g := l.glimpse
 	if g == nil {
 		g = &glimpse{unread: map[identity]bool{}}
 	}
@@ -138,7 +152,7 @@ func (s *Source) glimpsing(ctx context.Context, l *lineage, siblings []sibling, 
 	if len(files) == 0 {
 		return false
 	}
-	s.glimpses[l] = g
+	l.glimpse = g
 	s.mu.Lock()
 	g.busy = true
 	s.looking++
@@ -156,7 +170,7 @@ func (s *Source) tracesOf(l *lineage, beside siblingsByInode) []trace {
 	s.mu.Unlock()
 	since := l.seen
 	if slices.ContainsFunc(generations, s.isTruncated) {
-		since = min(since, s.accounted[l])
+		since = min(since, l.accounted)
 	}
 	seen := instantOf(time.Unix(0, since))
 	var traces []trace

@@ -226,3 +226,27 @@ func TestEmptyFileIsDeletedWhileItIsOpen(t *testing.T) {
 		t.Error("the time waits for it")
 	}
 }
+
+// TestInodeOfAFileThatWasJustCompressedIsAnothers: what was not read of the file is looked for in what it was compressed to, though
+// that is younger than the last look at the folder.
+func TestInodeOfAFileThatWasJustCompressedIsAnothers(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", "one\n")
+	h := f.byHand(t)
+	f.rename("app.log", "app.log.1")
+	f.write("app.log", "two\n")
+	h.wants(f, "one\ntwo\n")
+	g := h.lineages[f.path("app.log")].generations[0]
+	h.mu.Lock()
+	file := h.dropLocked(g)
+	h.mu.Unlock()
+	file.Close()
+	f.write("app.log.1", "late\n")
+	h.siblingsOf(g.path, 0)
+	f.pack("app.log.1", "app.log.1.gz")
+	other := identity{inode: g.id.inode, born: g.id.born + 1}
+	if h.identify(t.Context(), f.path("other.log"), fileStat{identity: other}) != nil {
+		t.Skip("the file system does not know when files were born")
+	}
+	h.wants(f, "one\ntwo\nlate\n")
+}

@@ -247,8 +247,9 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 	switch {
 	case g.dead:
 	case g.truncated && c != nil:
+		looked := time.Now().UnixNano()
 		_, siblings := s.collect(l)
-		s.restartBehind(ctx, g, c, s.unknownOf(ctx, l, siblings))
+		s.restartBehind(ctx, g, c, s.unknownOf(ctx, l, siblings), looked)
 	case g.truncated:
 		s.resolve(ctx, g)
 	case c != nil:
@@ -338,7 +339,7 @@ func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []si
 		return true
 	}
 	end := s.endOf(l, g, beside)
-	may := func(sib sibling) bool { return s.mayBeMadeOf(g, sib, end) }
+	may := func(sib sibling) bool { return s.mayBeMadeOf(l, g, sib, end) }
 	if s.glimpsing(ctx, l, siblings, beside, may) {
 		return true
 	}
@@ -370,13 +371,13 @@ func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []si
 // mayBeMadeOf says whether an unknown sibling may be a compressed file made of a generation of which nothing was read: by
 // what is known of the time when that was written to, from when it was last seen to end. What was made of a generation that
 // is forgotten, for it was read to its end, was there before the last run had seen all, or when it was forgotten in this one.
-func (s *Source) mayBeMadeOf(g *generation, sib sibling, end int64) bool {
+func (s *Source) mayBeMadeOf(l *lineage, g *generation, sib sibling, end int64) bool {
 	if !sib.packed() || writtenBefore(sib, g.mtime) {
 		return false
 	}
 	saw := s.since
 	if sib.stat.mtime == g.mtime { // or it is the last of an older one
-		saw = max(saw, s.forgot[g.lineage])
+		saw = max(saw, l.forgot)
 	}
 	forgotten := sib.stat.born != 0 && sib.stat.born < saw && writtenBefore(sib, saw)
 	return sib.stat.mtime <= end && !forgotten
@@ -421,7 +422,7 @@ func (s *Source) mayBePacked(g *generation) bool {
 	unread := g.lineage != nil && g.ordinal > 0 && !g.dead && !g.proven &&
 		(!g.lookedInside || g.inside != nil) && (g.head.size > 0 || g.position == 0)
 	s.mu.Unlock()
-	return unread && slices.ContainsFunc(s.siblingsOf(g.path, time.Second), sibling.packed)
+	return unread && slices.ContainsFunc(s.siblingsOf(g.path, 0), sibling.packed)
 }
 
 // orphan keeps a generation in its lineage until it is known whether it was compressed, and frees its inode, and the key

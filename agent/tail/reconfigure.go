@@ -69,9 +69,6 @@ func (s *Source) redirect() {
 		if l.section = sections[l]; l.section == nil {
 			s.uncoverLocked(l)
 			delete(s.lineages, path)
-			delete(s.glimpses, l)
-			delete(s.accounted, l)
-			delete(s.forgot, l)
 			continue
 		}
 		l.log = logs[l]

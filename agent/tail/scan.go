@@ -168,8 +168,6 @@ func (s *Source) lookMissing(ctx context.Context) {
 		s.mu.Unlock()
 		if empty {
 			delete(s.lineages, l.path)
-			delete(s.accounted, l)
-			delete(s.forgot, l)
 		}
 	}
 }

@@ -47,14 +47,11 @@ type Source struct {
 	byInode   map[inode]*generation
 	byName    map[string]*generation   // by present name, and by the name behind a link
 	devices   map[uint64]bool          // those of the checkpoints that were loaded
-	copies    map[inode]*generation    // new files that hold the beginning of a known one
+	copies    map[identity]*generation // new files that hold the beginning of a known one
 	missing   map[*generation]instant  // since when no name leads to it and no descriptor is open
 	postponed map[*lineage]*generation // to be settled again when the poller comes by, but not while that one occupies an inode; nil for files without a lineage
 	unplaced  instant                  // since when files keep the time up to which all is known from going on; zero if none does
 	aliases   map[*generation]string   // the names behind links at paths
-	glimpses  map[*lineage]*glimpse    // see missed.go
-	accounted map[*lineage]int64       // up to when all that copies were compressed to was known
-	forgot    map[*lineage]int64       // when a generation was forgotten last; what it was compressed to was there by then
 	folders   folderCache
 	polls     pollHeap
 	watch     *watcher // nil if there is none
@@ -96,9 +93,9 @@ func New(cfg Config) (*Source, error) {
 		cfg: cfg, sections: sections, log: cfg.Logger, quiet: newLimiter(),
 		budget: semaphore.NewWeighted(max(budget, 2*int64(cfg.chunk))), kicked: make(chan struct{}, 1),
 		lineages: map[string]*lineage{}, byInode: map[inode]*generation{}, byName: map[string]*generation{},
-		devices: map[uint64]bool{}, copies: map[inode]*generation{}, twins: map[identity]bool{},
+		devices: map[uint64]bool{}, copies: map[identity]*generation{}, twins: map[identity]bool{},
 		aliases: map[*generation]string{}, missing: map[*generation]instant{}, failures: map[*generation]instant{},
-		postponed: map[*lineage]*generation{}, glimpses: map[*lineage]*glimpse{}, accounted: map[*lineage]int64{}, forgot: map[*lineage]int64{}, begins: map[*generation]beginning{},
+		postponed: map[*lineage]*generation{}, begins: map[*generation]beginning{},
 		opened: list.New(), filtered: map[string]line.Counts{},
 		stopped: make(chan struct{}), reconfigurations: make(chan reconfiguration), errands: errands{of: map[*lineage]*errand{}},
 	}
@@ -265,7 +262,7 @@ func (s *Source) handleKick(ctx context.Context) {
 	for _, g := range ended {
 		switch {
 		case g.dead:
-			s.forgetting(g)
+			s.forgetting(g, s.goneBy(g))
 			s.drop(g)
 		case packed(g.name):
 			s.mu.Lock()

@@ -23,7 +23,7 @@ func (s *Source) successor(g *generation, sib sibling) *generation {
 }
 
 // restartBehind is restart, where the copies of what nobody has seen are to be found among the unknown siblings.
-func (s *Source) restartBehind(ctx context.Context, g, copied *generation, unknown []sibling) {
+func (s *Source) restartBehind(ctx context.Context, g, copied *generation, unknown []sibling, looked int64) {
 	var behind inode
 	if copied != nil {
 		behind = copied.id.inode
@@ -36,17 +36,25 @@ func (s *Source) restartBehind(ctx context.Context, g, copied *generation, unkno
 		s.again(g)
 		return
 	}
-	s.restart(ctx, g, copied, missed)
+	s.restart(ctx, g, copied, missed, looked)
 }
 
 // restart has a truncated file read from its beginning, after the copy of what it has lost, if there is one, and after
-// the copies of what nobody has seen of it: where the path waits, not before that is settled.
-func (s *Source) restart(ctx context.Context, g, copied *generation, missed []sibling) {
+// the copies of what nobody has seen of it: where the path waits, not before that is settled. Copies that were compressed
+// by the time at which these were looked for are accounted for.
+func (s *Source) restart(ctx context.Context, g, copied *generation, missed []sibling, looked int64) {
 	l := g.lineage
 	s.stats.truncations.Add(1)
 	var found []*generation
-	if copied == nil && g.position > 0 { // what came while this was found out may be the copy without the last lines
-		s.accounted[l] = time.Now().UnixNano()
+	s.mu.Lock()
+	home := g.away.IsZero()
+	s.mu.Unlock()
+	switch {
+	case !home:
+	case copied == nil && g.position > 0: // what came while this was found out may be the copy without the last lines
+		l.accounted = time.Now().UnixNano()
+	default:
+		l.accounted = looked
 	}
 	if copied != nil {
 		s.takeOver(g, copied)
@@ -73,20 +81,13 @@ func (s *Source) restart(ctx context.Context, g, copied *generation, missed []si
 	}
 	s.redirectLocked(g)
 	s.mu.Unlock()
-	for i, c := range s.copies {
-		if c == g {
-			delete(s.copies, i)
-		}
-	}
-	delete(s.glimpses, l)
+	s.forgetCopies(g)
+	l.glimpse = nil
 	s.register(ctx, found)
 	for _, f := range found {
 		s.enqueue(f)
 	}
-	s.mu.Lock()
-	away := !g.away.IsZero()
-	s.mu.Unlock()
-	if away {
+	if !home {
 		s.settle(ctx, l) // it has waited for this
 	}
 }

@@ -87,6 +87,7 @@ func (s *Source) drop(g *generation) {
 	}
 	delete(s.aliases, g)
 	delete(s.missing, g)
+	s.forgetCopies(g)
 	if g.dueIndex >= 0 {
 		heap.Remove(&s.polls, int(g.dueIndex))
 	}
