@@ -35,6 +35,8 @@ var (
 	volumeFree      = metrics.Gauge("logscribe_scribe_volume_free_bytes", "Bytes that are free for the Scribe on the volume of its root.")
 	logsKnown       = metrics.Gauge("logscribe_scribe_logs", "Logs that were used since the start.")
 	filesOpen       = metrics.Gauge("logscribe_scribe_files_open", "Logs whose file is open.")
+	logLines        = metrics.Counter("logscribe_scribe_log_committed_lines_total", "Committed lines of one log, of the 100 logs of which the most bytes were committed since the start.", "log")
+	logBytes        = metrics.Counter("logscribe_scribe_log_committed_bytes_total", "Bytes of the committed lines of one log, of the same logs.", "log")
 	rotations       = metrics.Counter("logscribe_scribe_rotations_total", "Files that were rotated, because of size or time.", "reason")
 	deletedFiles    = metrics.Counter("logscribe_scribe_deleted_files_total", "Rotated files that were deleted, by the setting that asked for it.", "reason")
 	deletedBytes    = metrics.Counter("logscribe_scribe_deleted_bytes_total", "Bytes of the rotated files that were deleted.", "reason")
@@ -44,6 +46,9 @@ var (
 	notCompressed   = metrics.Counter("logscribe_scribe_compression_errors_total", "Attempts to compress a file that failed.")
 	tampered        = metrics.Counter("logscribe_scribe_tampered_files_total", "Times that something else was found to have changed, removed or replaced a log's file.")
 )
+
+// MostLogs bounds the logs that have figures of their own.
+const MostLogs = 100
 
 // Metrics returns the families of a Scribe's metrics, for their documentation.
 func Metrics() ops.Families { return metrics }
@@ -104,6 +109,10 @@ func (s *Scribe) collect(to ops.Sink) {
 		ops.Put(to, volumeFree, free)
 	}
 	collectStore(to, s.store.Stats())
+	for _, l := range s.store.Busiest(MostLogs) {
+		ops.Put(to, logLines, l.Lines, l.Log)
+		ops.Put(to, logBytes, l.Bytes, l.Log)
+	}
 }
 
 func collectStore(to ops.Sink, st store.Stats) {

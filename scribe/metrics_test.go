@@ -3,6 +3,7 @@ package scribe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,6 +49,10 @@ func TestMetrics(t *testing.T) {
 		"logscribe_scribe_ledger_errors_total":   0,
 		"logscribe_scribe_logs":                  3,
 		"logscribe_scribe_files_open":            3,
+
+		`logscribe_scribe_log_committed_lines_total{log="a"}`: 5,
+		`logscribe_scribe_log_committed_bytes_total{log="a"}`: 10,
+		`logscribe_scribe_log_committed_lines_total{log="c"}`: 2,
 	})
 	for _, name := range []string{"logscribe_scribe_commit_seconds_count", "logscribe_scribe_fsync_seconds_count", "logscribe_scribe_volume_free_bytes"} {
 		if got[name] < 1 {
@@ -59,6 +64,27 @@ func TestMetrics(t *testing.T) {
 	}
 	if got := s.Summary(); got != "3 logs used, 10 lines committed" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestFiguresOfLogsAreBounded has more logs than have figures of their own.
+func TestFiguresOfLogsAreBounded(t *testing.T) {
+	s, conn := start(t, Config{Path: t.TempDir()})
+	client := logscribev1.NewScribeClient(conn)
+	for n := range MostLogs + 10 {
+		lines := []byte(strings.Repeat("x\n", n+1))
+		if _, err := client.Log(t.Context(), &logscribev1.LogRequest{Log: fmt.Sprintf("log%d", n), Lines: lines}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, logs := opstest.Gather(t, s.Collector(), Metrics(), "logscribe_scribe_registered"), 0
+	for key := range got {
+		if strings.HasPrefix(key, "logscribe_scribe_log_committed_bytes_total{") {
+			logs++
+		}
+	}
+	if _, idle := got[`logscribe_scribe_log_committed_bytes_total{log="log9"}`]; logs != MostLogs || idle || got[`logscribe_scribe_log_committed_bytes_total{log="log109"}`] != 220 {
+		t.Errorf("%d logs have figures, an idle one %v", logs, idle)
 	}
 }
 

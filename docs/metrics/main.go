@@ -51,7 +51,8 @@ Prometheus client library tells of every Go program, as ` + "`process_resident_m
 Counters begin at 0 with each start, unless they say otherwise. Durations are in seconds, in histograms with the bounds
 %s.
 
-Figures of single logs exist for a bounded number of them: those %d logs of which the most lines wait in an agent's spool.
+Figures of single logs exist for a bounded number of them: those %d logs of which the most lines wait in an agent's spool, and
+those %d of which a Scribe has committed the most bytes since its start.
 `
 
 func text() string {
@@ -60,7 +61,7 @@ func text() string {
 		bounds = append(bounds, fmt.Sprint(b.Seconds()))
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, intro, strings.Join(bounds, ", "), agent.MostLogs)
+	fmt.Fprintf(&out, intro, strings.Join(bounds, ", "), agent.MostLogs, scribe.MostLogs)
 	for _, p := range programs() {
 		fmt.Fprintf(&out, "\n## %s\n\n| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n", p.name)
 		info, _ := ops.BuildInfo(p.short)

@@ -29,6 +29,8 @@ type logFile struct {
 	form   Form          // that of the policy; the active file's once it is open
 	used   atomic.Uint64 // the store's clock at the last use
 
+	committedLines, committedBytes atomic.Int64 // since the store was opened; once a round
+
 	mu        sync.Mutex // guards what follows
 	file      *os.File   // the active file; nil until it is ready
 	size      int64      // of the active file

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -66,6 +68,26 @@ func (s *Store) Stats() Stats {
 		Rounds: c.rounds.Snapshot(), Syncs: c.syncs.Snapshot(),
 		Logs: logs, Open: int(s.open.Load()), Uncommitted: uncommitted,
 	}
+}
+
+// LogVolume is what was committed of one log since the store was opened.
+type LogVolume struct {
+	Log          string
+	Lines, Bytes int64
+}
+
+// Busiest returns the logs of which the most bytes were committed, at most n of them, the most first.
+func (s *Store) Busiest(n int) []LogVolume {
+	s.mu.Lock()
+	all := make([]LogVolume, 0, len(s.logs))
+	for name, l := range s.logs {
+		if bytes := l.committedBytes.Load(); bytes > 0 {
+			all = append(all, LogVolume{name, l.committedLines.Load(), bytes})
+		}
+	}
+	s.mu.Unlock()
+	slices.SortFunc(all, func(a, b LogVolume) int { return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Log, b.Log)) })
+	return all[:min(n, len(all))]
 }
 
 // discarded counts a file that was deleted.
