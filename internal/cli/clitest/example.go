@@ -2,6 +2,7 @@
 package clitest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -47,7 +48,37 @@ func Example(t *testing.T, file string, newProgram func() *cli.Program, args ...
 		t.Errorf("with its defaults explicit: %v\n%s", err, explicit)
 	}
 	for _, k := range newProgram().Keys() {
-		checkKey(t, lines, k)
+		if problem := missing(lines, k); problem != "" {
+			t.Errorf("%s: %s", file, problem)
+		}
+		notices(t, string(text), k)
+	}
+}
+
+// notices fails the test if a key that is left out of the example, or has another default there, would not be noticed.
+func notices(t *testing.T, text string, k cli.Key) {
+	t.Helper()
+	for what, change := range map[string]func(string) string{
+		"left out":             func(string) string { return "" },
+		"with another default": func(l string) string { return strings.Replace(l, k.Default, "x"+k.Default, 1) },
+	} {
+		if k.Default == "" && what != "left out" {
+			continue
+		}
+		table := ""
+		var changed strings.Builder
+		for l := range strings.Lines(text) {
+			bare := strings.TrimRight(l, "\r\n")
+			if m := headerLine.FindStringSubmatch(bare); m != nil {
+				table = m[1]
+			} else if m := keyLine.FindStringSubmatch(bare); m != nil && table == k.Table && m[2] == k.Name {
+				l = change(l)
+			}
+			changed.WriteString(l)
+		}
+		if lines, _ := readExample(changed.String()); missing(lines, k) == "" {
+			t.Errorf("it would not be noticed if %s %s were %s", k.Table, k.Name, what)
+		}
 	}
 }
 
@@ -78,15 +109,18 @@ func readExample(text string) (lines []line, explicit string) {
 	return lines, out.String()
 }
 
-func checkKey(t *testing.T, lines []line, k cli.Key) {
-	t.Helper()
+// missing says what is missing of a key in an example, "" if nothing is.
+func missing(lines []line, k cli.Key) string {
 	i := slices.IndexFunc(lines, func(l line) bool {
 		return l.table == k.Table && l.name == k.Name && (k.Default == "" || !l.active && strings.Trim(l.value, `"`) == k.Default)
 	})
-	if i < 0 && k.Default != "" {
-		t.Errorf("there is no line #%s = %s %s", k.Name, k.Default, k.Table)
-	} else if i < 0 {
-		t.Errorf("there is no key %s %s", k.Name, k.Table)
+	switch {
+	case i >= 0:
+		return ""
+	case k.Default != "":
+		return fmt.Sprintf("there is no line #%s = %s %s", k.Name, k.Default, k.Table)
+	default:
+		return fmt.Sprintf("there is no key %s %s", k.Name, k.Table)
 	}
 }
 
