@@ -66,6 +66,9 @@ var documents = []documented{
 	{page: "docs/operations.md", first: "curl -s 127.0.0.1:7111/metrics | grep backlog",
 		before:  waitFor + `; sleep 1000 | bin/scribe-agent -local logs -log a -ops ADDR1 & wait_for curl -sf ADDR1/readyz`,
 		replace: []string{"127.0.0.1:7111", "ADDR1"}},
+	{page: "docs/operations.md", first: "scribe-agent spool inspect spool.db",
+		before:  waitFor + `; seq 1000 | bin/scribe-agent -mediator ADDR1 -log a -spool spool.db -drain-timeout 1ms || true; bin/scribe -path logs -host 127.0.0.1 -port ${A1##*:} &`,
+		replace: []string{"127.0.0.1:8000", "ADDR1"}, after: `cmp logs/a.log <(seq 1000)`},
 	{page: "docs/operations.md", first: "systemctl edit scribe-agent", checked: "it needs systemd"},
 	{page: "docs/operations.md", first: "systemctl enable --now scribe-agent@web-access.socket", checked: "it needs systemd"},
 	{page: "docs/performance.md", first: "go run ./internal/bench", checked: "it takes minutes"},
@@ -164,7 +167,7 @@ func (c commands) run(t *testing.T, d documented) {
 		block = strings.ReplaceAll(block, d.replace[i], d.replace[i+1])
 	}
 	script := strings.Join([]string{"set -euo pipefail", d.before, block, d.after}, "\n")
-	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, "GORACE=atexit_sleep_ms=0",
+	env := []string{"PATH=" + filepath.Join(dir, "bin") + ":" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, "GORACE=atexit_sleep_ms=0",
 		"SCRIBE_OPS=off", "SCRIBE_AGENT_OPS=off", "SCRIBE_MEDIATOR_OPS=off"}
 	for i := 1; i <= 3; i++ {
 		addr := freeAddr(t)
