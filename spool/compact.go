@@ -103,7 +103,7 @@ func (w *writer) beginCompaction() error {
 		b.again = map[string]struct{}{}
 	}
 	return w.compaction.update(copyRoom, func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketQueues, bucketBlocks, bucketCheckpoints} {
+		for _, name := range [][]byte{bucketMeta, bucketQueues, bucketBlocks, bucketCheckpoints, bucketLosses} {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}
@@ -362,13 +362,15 @@ func (c *compaction) complete(from *boltfile.Sized, origin origin) error {
 	return from.View(func(old *bolt.Tx) error {
 		var items []item
 		size := 0
-		err := old.Bucket(bucketQueues).ForEach(func(key, value []byte) error {
-			items = append(items, item{bucketQueues, key, value})
-			size += len(key) + len(value) + itemOverhead
-			return nil
-		})
-		if err != nil {
-			return err
+		for _, bucket := range [][]byte{bucketQueues, bucketLosses} {
+			err := old.Bucket(bucket).ForEach(func(key, value []byte) error {
+				items = append(items, item{bucket, key, value})
+				size += len(key) + len(value) + itemOverhead
+				return nil
+			})
+			if err != nil {
+				return err
+			}
 		}
 		return c.update(int64(2*size), func(to *bolt.Tx) error {
 			return errors.Join(put(c.to, to, items), copyMeta(to.Bucket(bucketMeta), old.Bucket(bucketMeta), origin))

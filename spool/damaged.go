@@ -40,6 +40,7 @@ func openDamaged(d writable, path string, o Options, damage error) (*writer, err
 			return nil, openError(path, err)
 		}
 	}
+	aside := ""
 	switch o.WhenDamaged {
 	case RepairDamaged:
 		report, err := Repair(path)
@@ -57,15 +58,21 @@ func openDamaged(d writable, path string, o Options, damage error) (*writer, err
 			}
 		}
 	case SetAsideDamaged:
-		aside, err := setAsideFile(path)
-		if err != nil {
+		var err error
+		if aside, err = setAsideFile(path); err != nil {
 			return nil, fmt.Errorf("%w; set it aside: %w", damage, err)
 		}
 		o.Logger.Error("the spool is damaged: it was set aside, and an empty one takes its place", "error", damage, "damaged_file", aside)
 	default:
 		return nil, remedied(path, damage)
 	}
-	return openSound(d, path, o)
+	w, err := openSound(d, path, o)
+	if err == nil && aside != "" {
+		if err = w.loseSpool(aside); err != nil {
+			return nil, errors.Join(err, w.file.Close())
+		}
+	}
+	return w, err
 }
 
 // remedied adds to an error about a damaged spool what to do about it.

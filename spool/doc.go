@@ -10,9 +10,12 @@
 //   - No two lines have the same producer and sequence, whatever happens to the file: see "Copies" and "Limitations".
 //   - A stored block never changes. It leaves when it is settled, when it is set aside because it is damaged or no Scribe
 //     takes it, or when the operator chose to drop the oldest blocks rather than to wait; what is set aside or dropped is
-//     counted in the log's record for good, in the transaction in which it leaves: as dropped, damaged or refused. What was
-//     dropped and not logged before a kill is logged at the next Open. A line that was on its way when it was dropped, and
-//     that a receipt covers, is taken off that count again.
+//     counted in the log's record and in the list of losses, for good, in the transaction in which it leaves: as dropped,
+//     damaged or refused. What was dropped and not logged before a kill is logged at the next Open. A line that was on its
+//     way when it was dropped, and that a receipt covers, is taken off that count again.
+//   - What a source has lost enters the list of losses with the checkpoint that passes over it. The list, with a bounded
+//     number of entries and sums that forget nothing, lives as long as the spool: it goes with a compaction and a repair.
+//     A spool that takes the place of one that was set aside, or emptied, begins with an entry about that.
 //   - What is set aside is durable in the quarantine before it leaves the queue.
 //   - Settling is lazy: it rides on the next transaction, or follows shortly. A crash before that makes settled blocks
 //     come again, which the Scribe recognises by their sequences.
@@ -33,11 +36,12 @@
 //
 // # Layout
 //
-// A spool is one bbolt file (go.etcd.io/bbolt) with four buckets. Integers are big-endian.
+// A spool is one bbolt file (go.etcd.io/bbolt) with five buckets. Integers are big-endian.
 //
-//	meta         "version" -> 1 byte, the version of this layout, 3
+//	meta         "version" -> 1 byte, the version of this layout, 4
 //	             "producer" -> 16 bytes, the identity of the lines that are stored now (UUID)
 //	             "spare" -> 16 bytes, the producer of lines that this process stores and has no leave to send (UUID)
+//	             "since" -> 8 bytes, when the list of losses was begun, nanoseconds since 1970 UTC
 //	             "origin" -> origin record (see origin.go): where the file was when it was opened the last time
 //	queues       log name -> queue record (see queue.go): the log's number, its positions and producers, what it holds
 //	blocks       log number, 4 bytes, and first position, 8 bytes -> bucket of the block, in which the same key leads to
@@ -45,6 +49,8 @@
 //	             single.go of package bolttree); earlier releases left it 0. Up to version 2 the record did not name its log and
 //	             producer; in version 1 it stood there itself.
 //	checkpoints  key of the source -> value of the source
+//	losses       reason, log and file -> loss record (see loss.go). Layouts before 4 have none: Open begins it with what the
+//	             logs' records have counted. A release that did not know it would let lines go without an entry.
 //
 // Keys of the blocks of one log lie together and in order, so that reading a log's oldest blocks needs one seek and no
 // index in memory, however large the backlog.
@@ -114,7 +120,7 @@
 //   - A batch that is larger than the whole spool is stored when the spool is empty, and the file then exceeds its size
 //     until it is drained. Under SmallestFor no batch is; the agent refuses a smaller size for what its sources read at
 //     once. What is kept beside blocks, the checkpoints of very many files, counts, but is never refused.
-//   - A log's record that Repair derives from blocks knows nothing of lines that were dropped or set aside. Nor does it know
+//   - A log's record that Repair derives from blocks does not know
 //     that lines got another producer, because others wrote on under theirs, if no block is left that was stored later: then
 //     these lines may be taken for the others'. Blocks that had left already may come again, if their bytes are still there:
 //     the Scribe skips them, Export writes them. Blocks of layouts before 3 do not name their log, and are lost with its record.

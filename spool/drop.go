@@ -15,10 +15,11 @@ const (
 	tellEvery = 10 * time.Second
 )
 
-// dropped are lines of a log, from the first to the last sequence, that were dropped.
+// dropped are lines of a log, from the first to the last sequence, that were dropped, and their bytes.
 type dropped struct {
 	log         string
 	first, last uint64
+	bytes       uint64
 }
 
 // dropOldest removes the oldest blocks of the whole spool, of t.drop bytes at least.
@@ -33,8 +34,12 @@ func (t *transaction) dropOldest() error {
 		if err != nil {
 			return err
 		}
-		t.drops = append(t.drops, dropped{log, q.oldest, last})
+		d := dropped{log, q.oldest, last, t.headBytes(q)}
+		t.drops = append(t.drops, d)
 		q.dropped += last - q.oldest + 1
+		if err := t.lose(lossKey{log: log, reason: SpoolFull}, last-q.oldest+1, d.bytes); err != nil {
+			return err
+		}
 		if q, err = t.removeHead(q, last); err != nil {
 			return err
 		}

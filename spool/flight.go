@@ -7,6 +7,7 @@ package spool
 type flight struct {
 	last           uint64 // up to here blocks were read
 	dropped, until uint64 // lines that were dropped after they had been read
+	bytes          uint64 // of them
 }
 
 // departed notes that the blocks from first to last were read.
@@ -21,24 +22,32 @@ func (s *Spool) departed(log string, first, last uint64) {
 	s.flights[log] = f
 }
 
-// droppedLocked notes that the queue's oldest lines, from first to last, were dropped.
-func (s *Spool) droppedLocked(log string, first, last uint64) {
-	f := s.flights[log]
-	if first > f.last {
+// droppedLocked notes that the oldest lines of a queue were dropped.
+func (s *Spool) droppedLocked(d dropped) {
+	f := s.flights[d.log]
+	if d.first > f.last {
 		return
 	}
 	if f.dropped == 0 {
-		f.dropped = first
+		f.dropped = d.first
 	}
-	f.until = min(last, f.last)
-	s.flights[log] = f
+	f.until = min(d.last, f.last)
+	f.bytes += d.bytes
+	s.flights[d.log] = f
 }
 
-// arrivedLocked takes the receipt for a log's lines up to through, and notes which of them had been counted as dropped.
+// arrivedLocked takes the receipt for a log's lines up to through, and notes which of them had been counted as dropped. If
+// these are not all that were dropped, their bytes are in proportion.
 func (s *Spool) arrivedLocked(log string, through uint64) {
 	f := s.flights[log]
 	if f.dropped > 0 && through >= f.dropped {
-		s.arrived[log] += min(through, f.until) - f.dropped + 1
+		all, a := f.until-f.dropped+1, s.arrived[log]
+		lines := min(all, through-f.dropped+1)
+		bytes := f.bytes
+		if lines < all {
+			bytes = uint64(float64(bytes) * float64(lines) / float64(all))
+		}
+		s.arrived[log] = arrival{a.lines + lines, a.bytes + bytes}
 	}
 	delete(s.flights, log)
 }

@@ -21,6 +21,8 @@ type Report struct {
 	UsedBytes   int64       `json:"used_bytes"` // in block records; most of the rest is free for others
 	Checkpoints int         `json:"checkpoints"`
 	Logs        []LogReport `json:"logs"`
+	Losses      []Loss      `json:"losses"`                 // in the order of log, reason and file
+	Since       time.Time   `json:"losses_since,omitzero"`  // when the list of losses was begun
 	Problems    []string    `json:"problems"`               // at most some hundred
 	SetAside    string      `json:"damaged_file,omitempty"` // where Repair has left the damaged file
 }
@@ -135,7 +137,7 @@ func surveyAt(path string, salvage bool) (s *survey, done func(), err error) {
 func (s *survey) report(path string) *Report {
 	r := &Report{
 		Path: path, Layout: s.version, Producer: s.producer.String(), FileBytes: s.size,
-		Checkpoints: len(s.checkpoints), Logs: []LogReport{}, Problems: s.list(),
+		Checkpoints: len(s.checkpoints), Logs: []LogReport{}, Losses: s.losses.list(), Since: decodeSince(s.meta[string(keySince)]), Problems: s.list(),
 	}
 	for _, log := range slices.Sorted(maps.Keys(s.logs)) {
 		l := s.reportLog(log)

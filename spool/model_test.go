@@ -23,6 +23,7 @@ type model struct {
 	settled     map[string]int
 	checkpoints map[string]string
 	firsts      map[identity]uint64 // the position before a producer's first line in a log
+	lost        map[string]uint64   // bytes by file
 }
 
 // identity is that of a log's lines.
@@ -55,7 +56,7 @@ func TestModel(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		m := model{lines: map[string][]string{}, settled: map[string]int{}, checkpoints: map[string]string{}, firsts: map[identity]uint64{}}
+		m := model{lines: map[string][]string{}, settled: map[string]int{}, checkpoints: map[string]string{}, firsts: map[identity]uint64{}, lost: map[string]uint64{}}
 		crashes := 0
 		t.Repeat(map[string]func(*rapid.T){
 			"append": func(t *rapid.T) { m.append(t, s) },
@@ -108,6 +109,11 @@ func (m *model) append(t *rapid.T, s *spool.Spool) {
 	key, value := rapid.SampledFrom([]string{"x", "y"}).Draw(t, "key"), rapid.String().Draw(t, "value")
 	batch.Checkpoints = append(batch.Checkpoints, spool.Checkpoint{Key: key, Value: []byte(value)})
 	m.checkpoints[key] = value
+	if n := rapid.IntRange(0, 3).Draw(t, "lost"); n > 0 {
+		file := rapid.SampledFrom([]string{"/a", "/b"}).Draw(t, "file")
+		batch.Losses = append(batch.Losses, spool.Loss{Log: "a", File: file, Reason: spool.Truncated, Bytes: uint64(n)})
+		m.lost[file] += uint64(n)
+	}
 	if err := s.Append(context.Background(), batch); err != nil {
 		t.Fatal(err)
 	}
@@ -167,6 +173,15 @@ func (m *model) check(t *rapid.T, s *spool.Spool) {
 		}
 		if int(next)-1 != len(all) && q.Lines() > 0 {
 			t.Fatalf("log %s: read up to line %d of %d", log, next-1, len(all))
+		}
+	}
+	list, _ := s.Losses()
+	if len(list) != len(m.lost) {
+		t.Fatalf("losses are %+v, want %v", list, m.lost)
+	}
+	for _, l := range list {
+		if l.Bytes != m.lost[l.File] {
+			t.Fatalf("losses are %+v, want %v", list, m.lost)
 		}
 	}
 	checkpoints, err := s.Checkpoints("")

@@ -74,7 +74,7 @@ func openSound(d writable, path string, o Options) (*writer, error) {
 		settled:  map[string]uint64{},
 		orders:   newOrders(),
 		flights:  map[string]flight{},
-		arrived:  map[string]uint64{},
+		arrived:  map[string]arrival{},
 		told:     map[string]uint64{},
 		added:    map[string]struct{}{},
 	}
@@ -84,6 +84,11 @@ func openSound(d writable, path string, o Options) (*writer, error) {
 	}
 	if err := w.load(&h); err != nil {
 		return nil, errors.Join(fmt.Errorf("open spool %s: %w", path, err), file.Close())
+	}
+	if empty {
+		if err := w.loseSpool(path); err != nil {
+			return nil, errors.Join(fmt.Errorf("open spool %s: %w", path, err), file.Close())
+		}
 	}
 	return w, nil
 }
@@ -105,13 +110,18 @@ func (w *writer) load(h *holdings) error {
 	w.extend(w.file.PageSize()*basePages + 2*w.recordsSize())
 	load := func(tx *bolt.Tx) error {
 		w.current = current{} // it may run twice
-		if err := boltfile.MakeBuckets(tx, bucketMeta, bucketQueues, bucketBlocks, bucketCheckpoints); err != nil {
+		if err := boltfile.MakeBuckets(tx, bucketMeta, bucketQueues, bucketBlocks, bucketCheckpoints, bucketLosses); err != nil {
 			return err
 		}
+		version := tx.Bucket(bucketMeta).Get(keyVersion)
+		begin := len(version) == 0 || version[0] < lossesLayout
 		if err := w.loadMeta(tx.Bucket(bucketMeta)); err != nil {
 			return err
 		}
 		if err := w.loadQueues(tx.Bucket(bucketQueues)); err != nil {
+			return err
+		}
+		if err := w.loadLosses(tx.Bucket(bucketMeta), tx.Bucket(bucketLosses), begin); err != nil {
 			return err
 		}
 		if err := w.checkQueues(h, blocksOf(w.file, tx)); err != nil {
@@ -129,7 +139,7 @@ func (w *writer) load(h *holdings) error {
 	return err
 }
 
-// recordsSize returns the bytes of all queue records, which Open may have to write anew.
+// recordsSize returns the bytes of all queue records, which Open may have to write anew, with the losses that they count.
 func (s *Spool) recordsSize() (n int64) {
 	_ = s.file.View(func(tx *bolt.Tx) error { // where it fails, Update will say why
 		if records := tx.Bucket(bucketQueues); records != nil {

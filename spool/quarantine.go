@@ -71,11 +71,12 @@ func (t *transaction) setAside(log string, a aside) error {
 	if err != nil {
 		return err
 	}
-	n := last - q.oldest + 1
+	n, why := last-q.oldest+1, Damaged
 	q.aside.blocks++
 	q.aside.lines += n
 	if !a.damaged {
 		q.aside.refused += n
+		why = Refused
 	}
 	t.committed = append(t.committed, func() {
 		t.writer.logger.Error("a block is set aside: its lines are not delivered",
@@ -85,7 +86,7 @@ func (t *transaction) setAside(log string, a aside) error {
 		return err
 	}
 	t.changed[log] = q
-	return nil
+	return t.lose(lossKey{log: log, reason: why}, n, uint64(len(lines)))
 }
 
 // writeAside puts the queue's oldest block into its file, its lines if they are not nil, and returns the file's path. When

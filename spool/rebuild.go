@@ -11,8 +11,8 @@ import (
 
 // Where a log's record is lost, or only an older one is left, the blocks themselves say what it said: their log, and under
 // which producer and from which sequence on they were stored. Their checksums cover that. So they keep the names that they
-// have for a Scribe, which skips those that it has. What is not in the blocks is lost: counts of lines that were dropped or
-// set aside, and whether lines were given to another producer after the last block that is left was stored.
+// have for a Scribe, which skips those that it has. What was dropped or set
+// aside is in the list of losses. What is nowhere else is lost: whether lines were given to another producer after the last block that is left was stored.
 
 // maxLogID is more than the number of logs that a spool can have.
 const maxLogID = 1 << 24
@@ -104,6 +104,14 @@ func (l *surveyed) respan() {
 		l.reidentify(b.id)
 		return false
 	})
+}
+
+// recount takes what is known of lines that left the log otherwise than by a receipt from the list of losses.
+func (l *surveyed) recount(log string, all losses) {
+	lines := func(reason Reason) uint64 { return all[lossKey{log: log, reason: reason}].lines }
+	l.dropped = max(l.dropped, lines(SpoolFull))
+	l.aside.refused = max(l.aside.refused, lines(Refused))
+	l.aside.lines = max(l.aside.lines, l.aside.refused+lines(Damaged))
 }
 
 // openings are the holes of all logs by their numbers.

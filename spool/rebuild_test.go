@@ -64,6 +64,38 @@ func eraseRecords(t *testing.T, path, log string) {
 	})
 }
 
+// TestRebuiltLogKnowsWhatItHasLost: the list of losses tells what the log's record did.
+func TestRebuiltLogKnowsWhatItHasLost(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool.db")
+	s, err := Open(path, Options{MaxSize: MinSize, WhenFull: DropOldest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		d := block.NewDraft(nil, "web/a", bytes.Repeat([]byte("0123456789\n"), 2000), block.None)
+		if err := s.Append(t.Context(), Batch{Drafts: []block.Draft{d}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.SetAside("web/a", s.Queue("web/a").Oldest, errMissing)
+	for s.Queue("web/a").Held {
+		time.Sleep(time.Millisecond)
+	}
+	want := s.Queue("web/a")
+	s.Close()
+	eraseRecords(t, path, "web/a")
+	if _, err := Repair(path); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Inspect(path)
+	if err != nil || len(r.Logs) != 1 {
+		t.Fatal(r, err)
+	}
+	if l := r.Logs[0]; l.Dropped != want.Dropped || l.Refused != 2000 || l.Damaged != 0 || l.Dropped == 0 {
+		t.Errorf("%+v, want %+v", l, want)
+	}
+}
+
 func erase(t *testing.T, path string, f func(content []byte)) {
 	t.Helper()
 	content, err := os.ReadFile(path)

@@ -95,7 +95,11 @@ func (s *survey) writeRecords(db *boltfile.DB) error {
 		err := putAll(tx.Bucket(bucketMeta), meta)
 		queues := map[string][]byte{}
 		for log, l := range s.logs {
+			l.recount(log, s.losses)
 			queues[log] = encodeQueue(log, l.queue)
+		}
+		for key, l := range s.losses {
+			err = errors.Join(err, putLoss(tx.Bucket(bucketLosses), key, l))
 		}
 		return errors.Join(err, putAll(tx.Bucket(bucketQueues), queues), putAll(tx.Bucket(bucketCheckpoints), s.checkpoints))
 	})

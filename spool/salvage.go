@@ -15,7 +15,13 @@ import (
 )
 
 // buckets are all buckets of a spool, in their order.
-var buckets = []string{string(bucketBlocks), string(bucketCheckpoints), string(bucketMeta), string(bucketQueues)}
+var buckets = []string{string(bucketBlocks), string(bucketCheckpoints), string(bucketLosses), string(bucketMeta), string(bucketQueues)}
+
+// isRoot says whether these are the names of a spool's buckets: earlier layouts have no list of losses.
+func isRoot(names []string) bool {
+	return slices.Equal(names, buckets) ||
+		slices.Equal(names, slices.DeleteFunc(slices.Clone(buckets), func(b string) bool { return b == string(bucketLosses) }))
+}
 
 // raw returns the file for a look at all its pages.
 func (s *survey) raw() *bolttree.File { return bolttree.Raw(s.r, s.size, s.pageSize()) }
@@ -39,7 +45,7 @@ func (s *survey) chooseTree() {
 	for _, size := range sizes {
 		raw := bolttree.Raw(s.r, s.size, size)
 		raw.Leaves(func(root uint64, names []string) {
-			if !slices.Equal(names, buckets) {
+			if !isRoot(names) {
 				return
 			}
 			tree := raw.At(root)
@@ -83,6 +89,7 @@ func (s *survey) salvageRecords() {
 				s.meta[key] = value
 			}
 		case s.olderQueue(key, value):
+		case s.olderLoss(e.Key, value):
 		case sound: // checkpoints have no checksums
 			// Which of several is the newest can't be told. Sources write numbers that grow, the highest byte first.
 			if bytes.Compare(checkpoints[key], value) < 0 {
@@ -117,6 +124,19 @@ func (s *survey) olderQueue(log string, value []byte) bool {
 	case known != nil && known.stale && cmp.Or(cmp.Compare(q.next, known.next), cmp.Compare(q.oldest, known.oldest)) > 0:
 		s.behind = s.behind || s.doubt
 		known.queue, known.known = q, q.next
+	}
+	return true
+}
+
+// olderLoss takes an entry of the list of losses that was found outside of the tree, if the tree may lack it. Of several
+// the one counts that has counted most. It says whether it is such an entry.
+func (s *survey) olderLoss(key, value []byte) bool {
+	k, l, err := decodeLoss(key, value)
+	if err != nil {
+		return false
+	}
+	if (s.lacks(bucketLosses) || s.doubt) && s.losses[k].times < l.times {
+		s.losses[k] = l
 	}
 	return true
 }

@@ -363,8 +363,13 @@ func TestDroppedOnTheWay(t *testing.T) {
 		}
 		path := s.Path()
 		s.Close()
-		if q := open(t, path, spool.Options{}).Queue("a"); q.Dropped != lost {
+		s = open(t, path, spool.Options{})
+		if q := s.Queue("a"); q.Dropped != lost {
 			t.Errorf("%d dropped on the way, %d arrived, opened again: %+v", dropped, arrived, q)
+		}
+		list, _ := s.Losses()
+		if sum := spool.Sums(list)[spool.SpoolFull]; sum.Lines != lost || sum.Bytes != lost*50_000 || len(list) != min(1, int(lost)) {
+			t.Errorf("%d dropped on the way, %d arrived: %+v", dropped, arrived, list)
 		}
 	}
 }

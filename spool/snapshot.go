@@ -53,7 +53,7 @@ func (s *Spool) snapshotLocked(log string, q queue) Queue {
 	snapshot := Queue{
 		Log: log, Oldest: oldest, Next: q.next,
 		Producer: id.producer, Sequence: id.sequence(oldest), Until: math.MaxUint64, Held: s.orders.holds(log),
-		Dropped: q.dropped - min(q.dropped, s.arrived[log]), AsideBlocks: q.aside.blocks, AsideLines: q.aside.lines, Refused: q.aside.refused,
+		Dropped: q.dropped - min(q.dropped, s.arrived[log].lines), AsideBlocks: q.aside.blocks, AsideLines: q.aside.lines, Refused: q.aside.refused,
 	}
 	if q.unmet > 0 {
 		snapshot.Until = q.unmet

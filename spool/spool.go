@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -25,18 +26,23 @@ var (
 	ErrClosed   = errors.New("the spool is closed")
 )
 
-const layoutVersion = 3
+const (
+	layoutVersion = 4
+	lossesLayout  = 4 // the first one with a list of losses
+)
 
 var (
 	bucketMeta        = []byte("meta")
 	bucketQueues      = []byte("queues")
 	bucketBlocks      = []byte("blocks")
 	bucketCheckpoints = []byte("checkpoints")
+	bucketLosses      = []byte("losses") // since layout 4
 
 	keyVersion  = []byte("version")
 	keyProducer = []byte("producer")
 	keyOrigin   = []byte("origin")
 	keySpare    = []byte("spare")
+	keySince    = []byte("since")
 )
 
 // Spool is a durable queue. All methods are safe for concurrent use.
@@ -71,12 +77,16 @@ type Spool struct {
 	settled  map[string]uint64 // by log, what Settle was told and the file does not know yet
 	orders   orders
 	flights  map[string]flight   // by log, what was read and may be on its way
-	arrived  map[string]uint64   // by log, lines counted as dropped that have arrived, which the file does not know yet
+	arrived  map[string]arrival  // by log, lines counted as dropped that have arrived, which the file does not know yet
 	told     map[string]uint64   // by log, how many dropped lines were said, which the file does not know yet
 	bytes    int64               // of all block records
 	added    map[string]struct{} // logs with new blocks since TakeAppended
 	emptied  chan struct{}       // closed when the last unsettled line is settled; nil while nobody waits
 	stats    Stats               // but for what is counted elsewhere
+
+	losses    losses
+	lossFiles int       // entries that name a file
+	since     time.Time // when the list was begun
 }
 
 // Path returns where the spool's file is: the path that Open was given, unless another agent's spool stands there since.

@@ -42,6 +42,7 @@ type survey struct {
 	producer    block.Producer
 	meta        map[string][]byte
 	checkpoints map[string][]byte
+	losses      losses
 	logs        map[string]*surveyed
 	names       map[uint32]string // by the log's number
 	read        bool              // the blocks have been read
@@ -137,7 +138,7 @@ func surveyFile(file *os.File, salvage bool) (*survey, error) {
 func surveyRecords(r io.ReaderAt, size int64, check bool) (*survey, error) {
 	s := &survey{
 		r: r, size: size, meta: map[string][]byte{}, checkpoints: map[string][]byte{},
-		logs: map[string]*surveyed{}, names: map[uint32]string{}, gaps: map[string]bool{},
+		losses: losses{}, logs: map[string]*surveyed{}, names: map[uint32]string{}, gaps: map[string]bool{},
 	}
 	tree, err := bolttree.Open(r, size)
 	switch {
@@ -158,6 +159,9 @@ func surveyRecords(r io.ReaderAt, size int64, check bool) (*survey, error) {
 		s.gaps[""] = true
 	} else {
 		s.tree.Walk(s.record, s.gap, string(bucketMeta), string(bucketQueues), string(bucketCheckpoints))
+		if version := s.meta[string(keyVersion)]; len(version) != 1 || version[0] >= lossesLayout {
+			s.tree.Walk(s.record, s.gap, string(bucketLosses))
+		}
 	}
 	if s.doubt || len(s.gaps) > 0 {
 		s.salvageRecords()
@@ -204,6 +208,22 @@ func (s *survey) record(bucket string, e bolttree.Element) {
 		s.checkpoints[string(e.Key)] = value
 	case string(bucketQueues):
 		s.queueRecord(e.Key, value)
+	case string(bucketLosses):
+		s.lossRecord(e.Key, value)
+	}
+}
+
+// lossRecord takes an entry of the list of losses. One that is damaged is looked for in other pages.
+func (s *survey) lossRecord(key, value []byte) {
+	k, l, err := decodeLoss(key, value)
+	switch {
+	case errors.Is(err, ErrVersion):
+		s.later = err
+	case err != nil:
+		s.problem(err)
+		s.gaps[string(bucketLosses)] = true
+	default:
+		s.losses[k] = l
 	}
 }
 

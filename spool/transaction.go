@@ -22,17 +22,22 @@ type transaction struct {
 	writer  *writer
 	id      int
 	failed  bool // for a reason of its own, not the disk's
+	now     time.Time
 	meta    *bolt.Bucket
+	lost    *bolt.Bucket // the list of losses
 	blocks  blocks
 	current current
 	changed map[string]queue
+	losses  losses // that it changes; without anything in it, an entry is gone
 	bytes   int64
 	lines   uint64              // that it stores
 	raw     uint64              // bytes of these lines
 	added   map[string]struct{} // logs of which the shipper is told
 	removed bool                // some blocks
-	drops   []dropped
-	records []*[]byte // of recordBuffers: bbolt goes by what is in them until the end
+	// lossFiles is how many entries of the list of losses name a file.
+	lossFiles int
+	drops     []dropped
+	records   []*[]byte // of recordBuffers: bbolt goes by what is in them until the end
 	// committed is what to say once it is.
 	committed []func()
 }
@@ -43,8 +48,8 @@ func (w *writer) transaction(c task) *transaction {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return &transaction{
-		task: c, writer: w, current: w.current, bytes: w.bytes,
-		changed: map[string]queue{}, added: map[string]struct{}{},
+		task: c, writer: w, current: w.current, bytes: w.bytes, lossFiles: w.lossFiles,
+		changed: map[string]queue{}, losses: losses{}, added: map[string]struct{}{},
 	}
 }
 
@@ -55,22 +60,32 @@ func (t *transaction) run(tx *bolt.Tx) error {
 	return err
 }
 
-func (t *transaction) apply(tx *bolt.Tx) error {
-	t.meta = tx.Bucket(bucketMeta)
+// begin finds the buckets.
+func (t *transaction) begin(tx *bolt.Tx) {
+	t.now = time.Now().UTC()
+	t.meta, t.lost = tx.Bucket(bucketMeta), tx.Bucket(bucketLosses)
 	t.blocks = blocksOf(t.writer.file, tx)
 	t.blocks.changed = t.writer.noteChanges(bucketBlocks)
+}
+
+func (t *transaction) apply(tx *bolt.Tx) error {
+	t.begin(tx)
 	if err := t.remove(); err != nil {
 		return err
 	}
-	now := time.Now()
 	for _, r := range t.group {
 		for i := range r.batch.Drafts {
-			if err := t.add(&r.batch.Drafts[i], now); err != nil {
+			if err := t.add(&r.batch.Drafts[i], t.now); err != nil {
 				return err
 			}
 		}
 		for _, c := range r.batch.Checkpoints {
 			if err := t.writer.putCheckpoint(tx, c); err != nil {
+				return err
+			}
+		}
+		for _, l := range r.batch.Losses {
+			if err := t.lose(lossKey{log: l.Log, reason: l.Reason, file: l.File}, l.Lines, l.Bytes); err != nil {
 				return err
 			}
 		}
@@ -93,11 +108,14 @@ func (t *transaction) remove() error {
 	if err := t.carryOut(); err != nil {
 		return err
 	}
-	for log, lines := range t.arrived {
+	for log, a := range t.arrived {
 		q := t.queue(log)
-		q.dropped -= min(q.dropped, lines)
+		q.dropped -= min(q.dropped, a.lines)
 		q.told = min(q.told, q.dropped)
 		t.changed[log] = q
+		if err := t.arrive(log, a); err != nil {
+			return err
+		}
 	}
 	for log, lines := range t.told {
 		q := t.queue(log)
@@ -218,6 +236,16 @@ func (t *transaction) headEnd(q queue) (last uint64, err error) {
 		last = min(last, next-1)
 	}
 	return last, nil
+}
+
+// headBytes returns how many bytes the lines of the queue's oldest block are; 0 if it does not tell.
+func (t *transaction) headBytes(q queue) uint64 {
+	head, err := t.blocks.Head(blockKey(q.id, q.oldest))
+	if err != nil {
+		return 0 // to remove it will say why
+	}
+	b, _, _ := decodeHead(head)
+	return uint64(b.RawSize)
 }
 
 // removeHead deletes the queue's oldest block, whose last position is last.

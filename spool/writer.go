@@ -196,7 +196,7 @@ type task struct {
 	group   []*request
 	settled map[string]uint64 // as in Spool
 	orders  orders
-	arrived map[string]uint64
+	arrived map[string]arrival
 	told    map[string]uint64
 	drop    int64 // remove the oldest blocks, of so many bytes at least
 }
@@ -368,15 +368,17 @@ func (w *writer) adopt(t *transaction) {
 	w.mu.Lock()
 	forget(w.settled, t.settled)
 	w.orders.forget(&t.orders)
-	for log, lines := range t.arrived {
-		if w.arrived[log] -= lines; w.arrived[log] == 0 {
+	for log, a := range t.arrived {
+		left := arrival{w.arrived[log].lines - a.lines, w.arrived[log].bytes - a.bytes}
+		if w.arrived[log] = left; left.lines == 0 {
 			delete(w.arrived, log)
 		}
 	}
+	w.adoptLossesLocked(t)
 	forget(w.told, t.told)
 	for _, d := range t.drops {
 		w.drops[d.log] += d.last - d.first + 1
-		w.droppedLocked(d.log, d.first, d.last)
+		w.droppedLocked(d)
 	}
 	w.current = t.current
 	maps.Copy(w.queues, t.changed)

@@ -50,7 +50,7 @@ func TestSpoolInspect(t *testing.T) {
 	t.Chdir(t.TempDir())
 	spooled(t)
 	code, stdout, stderr := call(t, "", "", "spool", "inspect", "s.db")
-	for _, want := range []string{"s.db, layout 3", "checkpoints  1", "lines        5 of 2 logs", "web/access  3 ", "web/error   2 "} {
+	for _, want := range []string{"s.db, layout 4", "checkpoints  1", "lines        5 of 2 logs", "web/access  3 ", "web/error   2 "} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("%q is missing", want)
 		}
