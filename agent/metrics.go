@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,11 +40,11 @@ var (
 	sentBytes    = metrics.Counter("logscribe_agent_sent_bytes_total", "Bytes of the blocks that were sent, as they are compressed.")
 	shippedLines = metrics.Counter("logscribe_agent_shipped_lines_total", "Lines that left the spool because a receipt says that they are safe on a Scribe's disk.")
 	shippedBytes = metrics.Counter("logscribe_agent_shipped_bytes_total", "Bytes of the lines with a receipt, before compression. Of a stream that was committed in part it is in proportion to its lines.")
-	dropped      = metrics.Counter("logscribe_agent_dropped_lines_total", "Lines that will not be delivered. spool_full: the policy drop_oldest dropped them; "+
-		"refused: no Scribe takes them; damaged: they were damaged in the spool; these three since the spool was made. "+
-		"truncated, deleted, stopped, compressed, other: they were destroyed before they could be read, as far as they could be counted.", "reason")
-	lostBytes = metrics.Counter("logscribe_agent_lost_bytes_total", "Bytes of files that were destroyed before they could be read: truncated; deleted, and let go after "+
-		"close_deleted_after; deleted, and unread when the agent stopped; compressed, and damaged; other.", "reason")
+	dropped      = metrics.Counter("logscribe_agent_dropped_lines_total", "Lines that will not be delivered, as far as they could be counted, as `scribe-agent loss` lists them: since the spool was made, "+
+		"across restarts. spool_full: the policy drop_oldest dropped them; refused: no Scribe takes them; damaged: they were damaged in the spool; spool_lost: with the whole spool; "+
+		"truncated, deleted, stopped, compressed: they were destroyed before they could be read.", "reason")
+	lostBytes = metrics.Counter("logscribe_agent_lost_bytes_total", "Bytes of lines that will not be delivered, uncompressed, as far as they could be counted, by the same reasons, since the spool was made.", "reason")
+	lostTimes = metrics.Counter("logscribe_agent_losses_total", "How often lines were lost, by the same reasons, since the spool was made; also where it is not known how many they were. While it is 0, nothing was lost that can be known.", "reason")
 )
 
 // The spool.
@@ -95,35 +96,58 @@ func (a *Agent) collect(to ops.Sink) {
 	if a.stdin != nil {
 		collectStdin(to, a.stdin)
 	}
-	var lost map[string]tail.Volume
 	if a.isPrepared() { // an agent that resumes makes its file source anew
 		collectShip(to, a.shipper.Stats())
 		if a.tail != nil {
 			collectTail(to, a.tail)
-			lost = a.tail.Lost()
 		}
 	}
 	a.collectRules(to)
-	for _, reason := range []string{"truncated", "deleted", "stopped", "compressed", "other"} {
-		ops.Put(to, dropped, lost[reason].Lines, reason)
-		ops.Put(to, lostBytes, lost[reason].Bytes, reason)
+	a.collectLosses(to)
+}
+
+// collectLosses tells the sums of the spool's list of losses.
+func (a *Agent) collectLosses(to ops.Sink) {
+	list, _ := a.spool.Losses()
+	sums := spool.Sums(list)
+	for _, reason := range spool.Reasons {
+		if !reason.Lost() {
+			continue
+		}
+		sum := sums[reason]
+		if reason == spool.SpoolFull { // what has arrived after all is taken off
+			sum = a.dropped.most(sum)
+		}
+		ops.Put(to, dropped, sum.Lines, string(reason))
+		ops.Put(to, lostBytes, sum.Bytes, string(reason))
+		ops.Put(to, lostTimes, sum.Times, string(reason))
 	}
+}
+
+// most is the most that there ever was of something.
+type most struct {
+	mu  sync.Mutex
+	sum spool.Loss
+}
+
+// most keeps counters from falling: lines that were dropped while they were under way, and have arrived, do not count as
+// dropped any more, and a counter that falls would pass for one that began anew.
+func (m *most) most(sum spool.Loss) spool.Loss {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sum.Lines, m.sum.Bytes, m.sum.Times = max(m.sum.Lines, sum.Lines), max(m.sum.Bytes, sum.Bytes), max(m.sum.Times, sum.Times)
+	return m.sum
 }
 
 func (a *Agent) collectSpool(to ops.Sink) {
 	st := a.spool.Stats()
-	var waiting, aside, refused uint64
+	var waiting uint64
 	for _, q := range st.Queues {
 		waiting += q.Lines()
-		aside += q.AsideLines
-		refused += q.Refused
 	}
 	ops.Put(to, spooledLines, st.StoredLines)
 	ops.Put(to, spooledBytes, st.StoredBytes)
 	ops.Put(to, shippedLines, st.SettledLines)
-	ops.Put(to, dropped, a.mostDropped(st.DroppedLines), "spool_full")
-	ops.Put(to, dropped, refused, "refused")
-	ops.Put(to, dropped, aside-refused, "damaged")
 	ops.Put(to, backlogLines, waiting)
 	ops.Put(to, backlogBytes, st.BlockBytes)
 	ops.Put(to, backlogAge, a.backlogAge().Seconds())
@@ -147,17 +171,6 @@ func collectLogs(to ops.Sink, queues []spool.Queue) {
 	slices.SortStableFunc(waiting, func(a, b spool.Queue) int { return cmp.Compare(b.Lines(), a.Lines()) })
 	for _, q := range waiting[:min(len(waiting), MostLogs)] {
 		ops.Put(to, logBacklog, q.Lines(), q.Log)
-	}
-}
-
-// mostDropped keeps the count of dropped lines from falling: lines that were dropped while they were under way, and have
-// arrived, do not count as dropped any more, and a counter that falls would pass for one that began anew.
-func (a *Agent) mostDropped(lines uint64) uint64 {
-	for {
-		most := a.dropped.Load()
-		if lines <= most || a.dropped.CompareAndSwap(most, lines) {
-			return max(lines, most)
-		}
 	}
 }
 

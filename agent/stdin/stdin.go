@@ -15,6 +15,7 @@
 package stdin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,9 @@ const (
 	// warnEvery is how often long lines are warned of.
 	warnEvery = 10 * time.Second
 )
+
+// Name stands for the stream in the spool's list of losses, in the place of a file's path.
+const Name = "stdin"
 
 // Spool is what the source needs of the spool, which waits for a disk that fails as it waits for room.
 type Spool interface {
@@ -163,7 +167,10 @@ func (s *Source) wait(ctx context.Context) line.Ending {
 func (s *Source) last(ctx context.Context, work []byte) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
 	defer cancel()
-	_, err := s.spool(ctx, work, line.Last)
+	rest, err := s.spool(ctx, work, line.Last)
+	if err != nil && !errors.Is(err, spool.ErrUncertain) {
+		s.lose(rest)
+	}
 	return err
 }
 
@@ -229,8 +236,8 @@ func (s *Source) spool(ctx context.Context, work []byte, ending line.Ending) ([]
 	for {
 		state, counts := s.maker.State, s.maker.Counts
 		drafts, n := s.drafts(rest)
-		if len(drafts) > 0 {
-			err = s.cfg.Spool.Append(ctx, spool.Batch{Drafts: drafts})
+		if losses := s.changed(counts, s.maker.Counts); len(drafts)+len(losses) > 0 {
+			err = s.cfg.Spool.Append(ctx, spool.Batch{Drafts: drafts, Losses: losses})
 		}
 		if err == nil {
 			s.stats.add(drafts)
@@ -250,6 +257,34 @@ func (s *Source) spool(ctx context.Context, work []byte, ending line.Ending) ([]
 	s.filtered.Add(s.maker.Counts)
 	s.mu.Unlock()
 	return append(work[:0], rest...), err
+}
+
+// changed returns what is to be said of lines that were delivered, but not as they came, by the counts before and after.
+func (s *Source) changed(before, after line.Counts) (losses []spool.Loss) {
+	for reason, lines := range map[spool.Reason]int64{spool.InPieces: after.Cut - before.Cut, spool.Clipped: after.Clipped - before.Clipped} {
+		if lines > 0 {
+			losses = append(losses, spool.Loss{Log: s.cfg.Log, File: Name, Reason: reason, Lines: uint64(lines)})
+		}
+	}
+	return losses
+}
+
+// lose counts what was read and can't be stored before the end. It needs no room among the lines; if even that can't be
+// stored soon, the error that the caller returns is all that tells.
+func (s *Source) lose(rest []byte) {
+	if len(rest) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+	defer cancel()
+	lines := bytes.Count(rest, []byte{'\n'})
+	if rest[len(rest)-1] != '\n' {
+		lines++
+	}
+	l := spool.Loss{Log: s.cfg.Log, File: Name, Reason: spool.Stopped, Lines: uint64(lines), Bytes: uint64(len(rest))}
+	if err := s.cfg.Spool.Append(ctx, spool.Batch{Losses: []spool.Loss{l}}); err != nil {
+		s.cfg.Logger.Error("the spool does not take that input is lost", "bytes", len(rest), "error", err)
+	}
 }
 
 // drafts makes blocks of the first bytes of data, and returns how many they are. What the blocks' lines become is bounded

@@ -144,16 +144,17 @@ func (s *Source) sawAll(ctx context.Context) {
 		return
 	}
 	var removals []spool.Checkpoint
+	var losses []spool.Loss
 	s.removals = slices.DeleteFunc(s.removals, func(r removal) bool {
 		due := r.scan != s.scans.number
 		if due {
-			removals = append(removals, r.Checkpoint)
+			removals, losses = append(removals, r.Checkpoint), append(losses, r.losses...)
 		}
 		return due
 	})
 	if s.dropped || len(removals) > 0 {
 		s.dropped = false
-		s.registerLocked(ctx, registration{more: removals, stamp: true})
+		s.registerLocked(ctx, registration{more: removals, losses: losses, stamp: true})
 	}
 	if n := len(s.registrations); n > 0 {
 		s.registrations[n-1].saw = saw

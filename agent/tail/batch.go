@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/s2"
+
+	"github.com/logscribe/logscribe/agent/line"
 	"github.com/logscribe/logscribe/internal/block"
 	"github.com/logscribe/logscribe/spool"
 )
@@ -102,6 +104,11 @@ func (b *batch) add(d block.Draft) {
 	b.Drafts = append(b.Drafts, d)
 	b.raw += int64(d.RawSize)
 	b.lines += int64(d.Count)
+}
+
+// note has the batch say what was done to its lines.
+func (b *batch) note(log, file string, done line.Counts) {
+	b.Losses = append(b.Losses, changed(log, file, done)...)
 }
 
 // reach gives the block that was added last the checkpoint at its end.

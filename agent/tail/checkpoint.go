@@ -20,7 +20,7 @@ const (
 // Its value, integers big-endian:
 //
 //	offset  width  meaning
-//	0       1      version of this layout, 1
+//	0       1      version of this layout, 2
 //	1       8      device
 //	9       8      inode
 //	17      8      time of birth, nanoseconds since 1970, 0 if unknown
@@ -34,9 +34,13 @@ const (
 //	59      16     ... and the first half of their SHA-256
 //	75      2      tail: number of bytes before the position ...
 //	77      16     ... and the first half of their SHA-256
-//	93      2      length of the path
-//	95      n      path at which the file was found first, as the file system spells it
-//	95+n    m      log's name, UTF-8
+//	93      8      grown: the size that the file was known to have by then; 0 or less than the position if that tells nothing
+//	101     2      length of the path
+//	103     n      path at which the file was found first, as the file system spells it
+//	103+n   m      log's name, UTF-8
+//
+// Version 1 has no grown; the length of the path stands at 93. Of two values for one key, the one that is the greater as
+// bytes is the later one.
 type checkpoint struct {
 	id         identity
 	position   int64
@@ -44,12 +48,14 @@ type checkpoint struct {
 	checked    int64
 	ordinal    uint64
 	head, tail probe
+	grown      int64
 	path, log  string
 }
 
 const (
-	checkpointVersion = 1
-	checkpointFixed   = 95
+	checkpointVersion = 2
+	checkpointFixed   = 103
+	checkpointFixed1  = 95
 )
 
 var (
@@ -73,6 +79,7 @@ func (c *checkpoint) encode() []byte {
 		buf = be.AppendUint16(buf, p.size)
 		buf = append(buf, p.sum[:]...)
 	}
+	buf = be.AppendUint64(buf, uint64(c.grown))
 	buf = be.AppendUint16(buf, uint16(len(c.path)))
 	buf = append(buf, c.path...)
 	return append(buf, c.log...)
@@ -81,11 +88,15 @@ func (c *checkpoint) encode() []byte {
 // decodeCheckpoint returns an error that wraps errCheckpointVersion or errCheckpoint.
 func decodeCheckpoint(key string, buf []byte) (checkpoint, error) {
 	var c checkpoint
-	if len(buf) > 0 && buf[0] != checkpointVersion {
-		return c, fmt.Errorf("%w: %q has version %d, this release reads %d", errCheckpointVersion, key, buf[0], checkpointVersion)
+	if len(buf) > 0 && (buf[0] == 0 || buf[0] > checkpointVersion) {
+		return c, fmt.Errorf("%w: %q has version %d, this release reads up to %d", errCheckpointVersion, key, buf[0], checkpointVersion)
 	}
-	if len(buf) < checkpointFixed {
-		return c, fmt.Errorf("%w: %q is %d bytes long, want at least %d", errCheckpoint, key, len(buf), checkpointFixed)
+	fixed := checkpointFixed
+	if len(buf) > 0 && buf[0] == 1 {
+		fixed = checkpointFixed1
+	}
+	if len(buf) < fixed {
+		return c, fmt.Errorf("%w: %q is %d bytes long, want at least %d", errCheckpoint, key, len(buf), fixed)
 	}
 	be := binary.BigEndian
 	c.id = identity{inode: inode{dev: be.Uint64(buf[1:]), ino: be.Uint64(buf[9:])}, born: int64(be.Uint64(buf[17:]))}
@@ -93,16 +104,19 @@ func decodeCheckpoint(key string, buf []byte) (checkpoint, error) {
 	c.checked = int64(be.Uint64(buf[41:]))
 	c.head = probe{size: be.Uint16(buf[57:]), sum: [16]byte(buf[59:75])}
 	c.tail = probe{size: be.Uint16(buf[75:]), sum: [16]byte(buf[77:93])}
-	n := int(be.Uint16(buf[93:]))
+	if fixed == checkpointFixed {
+		c.grown = int64(be.Uint64(buf[93:]))
+	}
+	n := int(be.Uint16(buf[fixed-2:]))
 	switch {
-	case len(buf) < checkpointFixed+n:
+	case len(buf) < fixed+n:
 		return c, fmt.Errorf("%w: %q has a path of %d bytes and is only %d long", errCheckpoint, key, n, len(buf))
 	case key != checkpointKey(c.id.inode) && key != orphanKey(c.id):
 		return c, fmt.Errorf("%w: %q is of another file, %s", errCheckpoint, key, checkpointKey(c.id.inode))
-	case c.position < 0 || c.head.size > headSize || c.tail.size > tailSize ||
+	case c.position < 0 || c.grown < 0 || c.head.size > headSize || c.tail.size > tailSize ||
 		int64(c.head.size) > c.position || int64(c.tail.size) > c.position:
 		return c, fmt.Errorf("%w: %q has position %d, probes of %d and %d bytes", errCheckpoint, key, c.position, c.head.size, c.tail.size)
 	}
-	c.path, c.log = string(buf[checkpointFixed:checkpointFixed+n]), string(buf[checkpointFixed+n:])
+	c.path, c.log = string(buf[fixed:fixed+n]), string(buf[fixed+n:])
 	return c, nil
 }

@@ -107,7 +107,10 @@ func (s *Source) letGo(ctx context.Context, g *generation) {
 		end.Value = c.encode()
 	}
 	g.inflight, g.ending = true, true
-	s.registerLocked(ctx, registration{more: []spool.Checkpoint{end}, ending: g, stamp: g.links == 0})
+	if g.broken {
+		s.oweLocked(g, spool.Loss{Log: g.log, File: g.path, Reason: spool.Compressed})
+	}
+	s.registerLocked(ctx, registration{more: []spool.Checkpoint{end}, losses: s.payLocked(g), ending: g, stamp: g.links == 0})
 }
 
 // close ends a generation whose grace period is over, and whose end is stored. Its inode's number may be given out again from

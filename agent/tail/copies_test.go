@@ -10,6 +10,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/logscribe/logscribe/spool"
 )
 
 var long = flag.Bool("long", false, "run the long forms: minutes of copytruncate at full rate, a line of 1 GiB")
@@ -86,8 +90,8 @@ func TestCopyTruncateOfUnreadLines(t *testing.T) {
 		f.down()
 		f.up()
 		f.wantsOnly(lines("a", 0, 90) + lines("b", 0, 30))
-		if n := f.source.Stats().LostBytes; n != 0 {
-			t.Errorf("%d bytes are counted as lost", n)
+		if losses, _ := f.spool.lost(); len(losses) > 0 {
+			t.Errorf("counted as lost: %+v", losses)
 		}
 	})
 }
@@ -249,13 +253,10 @@ func TestDestroyedBytesAreCounted(t *testing.T) {
 	f.check(os.Truncate(f.path("app.log"), 0))
 	f.write("app.log", "b\n")
 	f.wants("app", lines("a", 0, 50)+"b\n")
-	want := int64(len("unfinished"))
-	if n := f.source.Stats().DestroyedBytes; n != want {
-		t.Errorf("%d bytes are counted, want %d", n, want)
-	}
-	losses := f.source.Losses()
-	if len(losses) != 1 || losses[0].Path != f.path("app.log") || losses[0].Log != "app" || losses[0].Bytes != want {
-		t.Errorf("losses: %+v", losses)
+	want := []spool.Loss{{Log: "app", File: f.path("app.log"), Reason: spool.Truncated, Bytes: uint64(len("unfinished")), Times: 1}}
+	losses, _ := f.spool.lost()
+	if diff := cmp.Diff(want, losses); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"time"
+
+	"github.com/logscribe/logscribe/spool"
 )
 
 // A deleted file exists for as long as its descriptor is open, and so does the space that it takes. So it is let go at
@@ -22,13 +24,13 @@ func (s *Source) giveUpLocked(g *generation, size int64, now instant) handle {
 	}
 	g.givenUp, g.grown = true, size
 	if g.state != held {
-		s.mournLocked(g, lostDeleted, g.position)
+		s.mournLocked(g, spool.Deleted, g.position)
 	}
 	return s.dropLocked(g)
 }
 
 // mournLocked counts what is lost of a deleted file from there on.
-func (s *Source) mournLocked(g *generation, reason string, from int64) {
+func (s *Source) mournLocked(g *generation, reason spool.Reason, from int64) {
 	if g.mourned || g.grown <= from {
 		return
 	}
@@ -55,7 +57,7 @@ func (s *Source) endGivenUp(ctx context.Context, g *generation) {
 	s.mu.Lock()
 	busy := g.state != idle || g.inflight
 	if g.state != held {
-		s.mournLocked(g, lostDeleted, g.position)
+		s.mournLocked(g, spool.Deleted, g.position)
 	}
 	s.mu.Unlock()
 	if !busy {

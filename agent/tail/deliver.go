@@ -34,6 +34,7 @@ func (r *reader) deliver(ctx context.Context, g *generation, f handle, data []by
 		return false
 	}
 	s.count(to.Log, r.maker.Counts)
+	b.note(to.Log, to.File, r.maker.Counts)
 	s.advance(ctx, g, b, step)
 	return g.seen < size || ending == line.Last
 }
@@ -149,6 +150,7 @@ func (s *Source) advance(ctx context.Context, g *generation, b *batch, a advance
 	g.head, g.tail, g.within, g.held = a.head, a.tail, a.within, a.held
 	g.active = now()
 	if len(b.Drafts) == 0 && g.mayWaitLocked(g.active) {
+		s.oweLocked(g, b.Losses...)
 		b.recycle()
 		s.budget.Release(b.weight)
 		return

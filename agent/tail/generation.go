@@ -51,6 +51,8 @@ type generation struct {
 	closing bool // to be let go at its end
 	ending  bool // its last batch is under way; nobody may hold it then
 	failing bool // the last open or read failed
+	broken  bool // its compressed file is damaged
+	unmet   bool // it is known from a checkpoint, and was not looked into since
 
 	truncated    bool // it no longer holds what was read of it; the conductor decides before it is read again
 	vetted       bool // copies were looked for since it began as Source.begins says
@@ -97,7 +99,7 @@ const (
 func (g *generation) checkpointLocked() checkpoint {
 	return checkpoint{
 		id: g.id, position: g.position, mtime: g.mtime, checked: g.checked, ordinal: g.ordinal,
-		head: g.head, tail: g.tail, path: g.path, log: g.log,
+		head: g.head, tail: g.tail, grown: g.grown, path: g.path, log: g.log,
 	}
 }
 
@@ -105,7 +107,7 @@ func fromCheckpoint(c checkpoint) *generation {
 	return &generation{
 		id: c.id, path: c.path, log: c.log, ordinal: c.ordinal, mtime: c.mtime, checked: c.checked,
 		position: c.position, committed: c.position, seen: c.position, cleared: c.position,
-		head: c.head, tail: c.tail, dormant: true, stored: true, links: 1, dueIndex: -1,
+		head: c.head, tail: c.tail, grown: c.grown, unmet: true, dormant: true, stored: true, links: 1, dueIndex: -1,
 	}
 }
 

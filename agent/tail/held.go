@@ -51,6 +51,7 @@ func (g *generation) overdueLocked(now instant) bool {
 func (s *Source) saveLocked(ctx context.Context, g *generation, b *batch) {
 	b.end = g.position
 	c := g.checkpointLocked()
+	b.Losses = append(b.Losses, s.payLocked(g)...)
 	b.Checkpoints = []spool.Checkpoint{{Key: checkpointKey(g.id.inode), Value: c.encode()}}
 	g.unsaved = 0
 	s.submitLocked(ctx, g, b)

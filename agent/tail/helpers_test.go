@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,13 +48,17 @@ type fakeSpool struct {
 	mu          sync.Mutex
 	logs        map[string][]byte
 	checkpoints map[string][]byte
-	reached     []reached // by the drafts, in order
+	reached     []reached    // by the drafts, in order
+	losses      []spool.Loss // one entry for each file and reason
 	appends     int
 	last        int           // bytes of lines in the last one
 	fail        int           // Appends that fail from now on
 	blocked     chan struct{} // if not nil, Append waits until it is closed
 	full        bool          // batches with lines wait for blocked alone, as in a spool that is full
-	lottery     bool          // an Append whose context ends is stored or not, by chance; and they take time
+	room        int           // batches with lines that are stored before it is full
+	mortal      bool          // it stores lives more batches, and then nothing: to it, its source is killed
+	lives       int
+	lottery     bool // an Append whose context ends is stored or not, by chance; and they take time
 	appended    func()
 }
 
@@ -77,6 +82,10 @@ func (s *fakeSpool) Append(ctx context.Context, b spool.Batch) error {
 	if s.full && len(b.Drafts) == 0 {
 		blocked = nil
 	}
+	if blocked != nil && s.room > 0 {
+		s.room--
+		blocked = nil
+	}
 	s.mu.Unlock()
 	if blocked != nil {
 		select {
@@ -96,6 +105,10 @@ func (s *fakeSpool) Append(ctx context.Context, b spool.Batch) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.mortal && s.lives == 0 {
+		return errSpool
+	}
+	s.lives--
 	if s.fail > 0 {
 		s.fail--
 		return errSpool
@@ -127,10 +140,36 @@ func (s *fakeSpool) Append(ctx context.Context, b spool.Batch) error {
 			s.checkpoints[c.Key] = bytes.Clone(c.Value)
 		}
 	}
+	for _, l := range b.Losses {
+		s.lose(l)
+	}
 	if s.appended != nil {
 		s.appended()
 	}
 	return nil
+}
+
+// lose adds to the list of losses.
+func (s *fakeSpool) lose(l spool.Loss) {
+	i := slices.IndexFunc(s.losses, func(o spool.Loss) bool { return o.Log == l.Log && o.File == l.File && o.Reason == l.Reason })
+	if i < 0 {
+		i, s.losses = len(s.losses), append(s.losses, spool.Loss{Log: l.Log, File: l.File, Reason: l.Reason})
+	}
+	s.losses[i].Lines += l.Lines
+	s.losses[i].Bytes += l.Bytes
+	s.losses[i].Times++
+}
+
+// lost returns what is stored of lost lines, and their bytes.
+func (s *fakeSpool) lost() (losses []spool.Loss, bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.losses {
+		if l.Reason.Lost() {
+			losses, bytes = append(losses, l), bytes+int64(l.Bytes)
+		}
+	}
+	return losses, bytes
 }
 
 func (s *fakeSpool) EachCheckpoint(prefix string, visit func(key string, value []byte) error) error {

@@ -39,7 +39,8 @@ func (s *Source) identify(ctx context.Context, path string, st fileStat) *genera
 // removal is that of a checkpoint, for a scan after the one with that number.
 type removal struct {
 	spool.Checkpoint
-	scan uint32
+	losses []spool.Loss
+	scan   uint32
 }
 
 // supersede drops a generation whose inode is that of the file of st now. That it was known must be known after a crash until a scan
@@ -53,16 +54,18 @@ func (s *Source) supersede(ctx context.Context, g *generation, st fileStat) {
 		gone = now().wall()
 	}
 	s.mu.Unlock()
-	if remember {
-		s.forgetting(g, gone)
-	}
-	s.drop(g)
 	if !remember {
-		s.erase(ctx, g)
+		s.bury(ctx, g)
 		return
 	}
+	s.forgetting(g, gone)
+	s.mu.Lock()
+	s.unreadLocked(g)
+	losses := s.payLocked(g)
+	s.mu.Unlock()
+	s.drop(g)
 	s.freeKey(ctx, g)
-	s.removals = append(s.removals, removal{spool.Checkpoint{Key: orphanKey(g.id)}, s.scans.number})
+	s.removals = append(s.removals, removal{spool.Checkpoint{Key: orphanKey(g.id)}, losses, s.scans.number})
 }
 
 // occupier returns the closed generation that had the inode of this other, newer file, if something of it is still on the
@@ -126,13 +129,25 @@ func (s *Source) settlePostponed() {
 	}
 }
 
+// bury drops a generation whose file is no more, with what was not read of it.
+func (s *Source) bury(ctx context.Context, g *generation) {
+	s.mu.Lock()
+	s.unreadLocked(g)
+	s.mu.Unlock()
+	s.drop(g)
+	s.erase(ctx, g)
+}
+
 // erase removes the checkpoint of a generation that was dropped, unless its key is that of another one already.
 func (s *Source) erase(ctx context.Context, g *generation) {
-	switch {
-	case g.orphaned:
-		s.register(ctx, nil, spool.Checkpoint{Key: orphanKey(g.id)})
-	case s.byInode[g.id.inode] == nil:
-		s.register(ctx, nil, spool.Checkpoint{Key: checkpointKey(g.id.inode)})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := registration{losses: s.payLocked(g)}
+	if g.orphaned || s.byInode[g.id.inode] == nil {
+		r.more = []spool.Checkpoint{{Key: g.key()}}
+	}
+	if len(r.more)+len(r.losses) > 0 {
+		s.registerLocked(ctx, r)
 	}
 }
 

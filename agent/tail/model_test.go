@@ -175,9 +175,9 @@ func (m *model) copyTruncate(t *rapid.T) {
 
 // down stops the source, which must not have counted anything as lost.
 func (m *model) down() {
-	if s := m.f.source; s != nil {
+	if m.f.source != nil {
 		m.f.down()
-		if losses := s.Losses(); len(losses) > 0 {
+		if losses, _ := m.f.spool.lost(); len(losses) > 0 {
 			m.f.t.Fatalf("counted as lost: %+v", losses)
 		}
 	}

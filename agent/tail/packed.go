@@ -145,12 +145,12 @@ func (s *Source) unpack(ctx context.Context, g *generation, f *os.File) (*packed
 	if !stop() {
 		return nil, ctx.Err()
 	}
+	s.mu.Lock()
+	g.broken = p.damage != nil // what is lost of it is counted at its end
+	s.mu.Unlock()
 	if p.damage != nil && s.quiet.may("damaged "+g.path+f.Name(), 24*time.Hour) {
 		s.log.Error("compressed file is damaged; what is before the damage is read", "file", f.Name(), "bytes", p.size, "err", p.damage)
-		s.mu.Lock()
 		s.stats.damaged.Add(1)
-		s.loseLocked(g, lostDamaged, 0, 0)
-		s.mu.Unlock()
 	}
 	return p, nil
 }
@@ -256,8 +256,7 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 		s.replace(ctx, g, c)
 	case !g.lookedInside: // a file was renamed meanwhile, or g was opened after all; settle has it looked for again
 	case g.orphaned:
-		s.drop(g)
-		s.erase(ctx, g)
+		s.bury(ctx, g)
 	default:
 		l.waiting = false
 		s.vanished(g)
@@ -313,8 +312,7 @@ func (s *Source) lookingInside(ctx context.Context, l *lineage, at *fileStat, si
 		case s.lookInto(g, unknown):
 			looking = true
 		case g.orphaned:
-			s.drop(g)
-			s.erase(ctx, g)
+			s.bury(ctx, g)
 		}
 	}
 	for _, g := range unread {
@@ -358,8 +356,7 @@ func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []si
 		s.stats.unpacked.Add(1)
 		s.replace(ctx, g, s.successor(g, unknown[i]))
 	case g.orphaned:
-		s.drop(g)
-		s.erase(ctx, g)
+		s.bury(ctx, g)
 	default: // what is compressed from now on is not made of it
 		s.mu.Lock()
 		g.lookedInside = true

@@ -675,8 +675,12 @@ func TestDamagedCompressedFile(t *testing.T) {
 	if !strings.HasPrefix(all, got) || len(got) < len(all)/3 {
 		t.Errorf("%d of %d bytes came: %s", len(got), len(all), excerpt(got, all))
 	}
-	if st := f.source.Stats(); st.Damaged != 1 || len(f.source.Losses()) != 1 {
-		t.Errorf("damaged: %d, losses: %+v", st.Damaged, f.source.Losses())
+	lost := func() bool {
+		losses, _ := f.spool.lost()
+		return len(losses) == 1 && losses[0].Reason == spool.Compressed && losses[0].Times == 1
+	}
+	if st := f.source.Stats(); st.Damaged != 1 || !f.eventually(lost) {
+		t.Errorf("damaged: %d, losses: %+v", st.Damaged, f.spool.losses)
 	}
 	f.scans(3)
 	if n := strings.Count(f.logged.String(), "is damaged"); n != 1 {

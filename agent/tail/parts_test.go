@@ -162,12 +162,12 @@ func TestCheckpointGolden(t *testing.T) {
 	c := checkpoint{
 		id: identity{inode: inode{dev: 0x0801, ino: 0x123456}, born: 0x17f0000000000001}, position: 4096,
 		mtime: 0x17f0000000000002, checked: 0x17f0000000000003, ordinal: 7,
-		head: probeOf([]byte("head")), tail: probeOf([]byte("the tail")), path: "/var/log/app.log", log: "web/app",
+		head: probeOf([]byte("head")), tail: probeOf([]byte("the tail")), grown: 8192, path: "/var/log/app.log", log: "web/app",
 	}
-	golden := "01" + "0000000000000801" + "0000000000123456" + "17f0000000000001" + "0000000000001000" +
+	golden := "02" + "0000000000000801" + "0000000000123456" + "17f0000000000001" + "0000000000001000" +
 		"17f0000000000002" + "17f0000000000003" + "0000000000000007" +
 		"0004" + "9f2e6d33a3717ee826353a404ba4618d" + "0008" + "5d2d98b61d33e2eb54726021b35fc58e" +
-		"0010" + hex.EncodeToString([]byte("/var/log/app.logweb/app"))
+		"0000000000002000" + "0010" + hex.EncodeToString([]byte("/var/log/app.logweb/app"))
 	if got := hex.EncodeToString(c.encode()); got != golden {
 		t.Errorf("the stored format has changed:\n got %s\nwant %s", got, golden)
 	}
@@ -178,6 +178,16 @@ func TestCheckpointGolden(t *testing.T) {
 	back, err := decodeCheckpoint(key, c.encode())
 	if diff := cmp.Diff(c, back, cmp.AllowUnexported(checkpoint{}, identity{}, inode{}, probe{})); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
+	}
+	first := "01" + golden[2:93*2] + golden[101*2:]
+	c.grown = 0
+	value, err := hex.DecodeString(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err = decodeCheckpoint(key, value)
+	if diff := cmp.Diff(c, back, cmp.AllowUnexported(checkpoint{}, identity{}, inode{}, probe{})); err != nil || diff != "" {
+		t.Errorf("version 1: %v\n%s", err, diff)
 	}
 }
 
@@ -194,8 +204,9 @@ func TestDamagedCheckpoints(t *testing.T) {
 	}{
 		"empty":             {nil, errCheckpoint},
 		"short":             {good[:90], errCheckpoint},
-		"short path":        {good[:96], errCheckpoint},
-		"later version":     {change(0, 2), errCheckpointVersion},
+		"short path":        {good[:104], errCheckpoint},
+		"later version":     {change(0, 3), errCheckpointVersion},
+		"negative size":     {change(93, 0x80), errCheckpoint},
 		"other file":        {change(16, 9), errCheckpoint},
 		"negative position": {change(25, 0x80), errCheckpoint},
 		"long head":         {change(57, 0xff), errCheckpoint},

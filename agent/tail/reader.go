@@ -11,6 +11,7 @@ import (
 
 	"github.com/logscribe/logscribe/agent/line"
 	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/spool"
 )
 
 // reader turns the bytes of the generations that its worker holds into batches. It has the worker's buffer.
@@ -201,8 +202,10 @@ func (s *Source) whole(g *generation, st fileStat) {
 			return
 		}
 	}
+	g.unmet = false
 	if lost := g.grown - st.size; lost > 0 { // cut off behind the position
-		s.loseLocked(g, lostTruncated, lost, 0)
+		s.loseLocked(g, spool.Truncated, lost, 0)
+		g.unsaved, g.more = now().Add(-saveDelay), g.inflight // the checkpoint that goes with it is overdue
 	}
 	g.grown = st.size
 }

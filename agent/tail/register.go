@@ -16,6 +16,7 @@ import (
 type registration struct {
 	found  []*generation
 	more   []spool.Checkpoint
+	losses []spool.Loss
 	ending *generation // its end is stored with this; nil for none
 	stamp  bool        // up to when all was seen is stored with this
 	saw    sight       // all that there was by then is known when this is stored; zero if nobody has said so
@@ -75,8 +76,10 @@ func (s *Source) registrationBatch() (b spool.Batch, n int) {
 		for _, g := range r.found { // which has not moved since it was found
 			c := g.checkpointLocked()
 			b.Checkpoints = append(b.Checkpoints, spool.Checkpoint{Key: checkpointKey(g.id.inode), Value: c.encode()})
+			b.Losses = append(b.Losses, s.payLocked(g)...)
 		}
 		b.Checkpoints = append(b.Checkpoints, r.more...)
+		b.Losses = append(b.Losses, r.losses...)
 		stamp = stamp || r.stamp
 		if r.saw != (sight{}) {
 			saw = r.saw

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/logscribe/logscribe/agent/line"
+	"github.com/logscribe/logscribe/spool"
 )
 
 // Source tails files into a spool. Its one conductor, the goroutine of Run, decides which files there are and what
@@ -68,15 +69,13 @@ type Source struct {
 	begins        map[*generation]beginning // of those of which nothing was read, before copies were last looked for
 	opened        *list.List                // of *descriptor, most recently used first
 	filtered      map[string]line.Counts
-	registrations []registration    // oldest first; while there is one, a registrar runs
-	searched      []*generation     // their name leads to another file or to none
-	ended         []*generation     // dead or dormant since a moment ago
-	glimpsed      []*lineage        // it is known what is in their compressed files since a moment ago
-	lost          map[string]Volume // by reason; see Lost
-	lostInAll     Volume            // of all reasons
-	losses        []Loss            // see Losses
-	saw           sight             // all that there was by then is known, and stored
-	looking       int               // generations whose rest is looked for in compressed files, and glimpses
+	registrations []registration               // oldest first; while there is one, a registrar runs
+	searched      []*generation                // their name leads to another file or to none
+	ended         []*generation                // dead or dormant since a moment ago
+	glimpsed      []*lineage                   // it is known what is in their compressed files since a moment ago
+	owed          map[*generation][]spool.Loss // see losses.go
+	saw           sight                        // all that there was by then is known, and stored
+	looking       int                          // generations whose rest is looked for in compressed files, and glimpses
 }
 
 // New checks the config and loads the checkpoints. The error names what is wrong.
@@ -95,7 +94,7 @@ func New(cfg Config) (*Source, error) {
 		lineages: map[string]*lineage{}, byInode: map[inode]*generation{}, byName: map[string]*generation{},
 		devices: map[uint64]bool{}, copies: map[identity]*generation{}, twins: map[identity]bool{},
 		aliases: map[*generation]string{}, missing: map[*generation]instant{}, failures: map[*generation]instant{},
-		postponed: map[*lineage]*generation{}, begins: map[*generation]beginning{},
+		postponed: map[*lineage]*generation{}, begins: map[*generation]beginning{}, owed: map[*generation][]spool.Loss{},
 		opened: list.New(), filtered: map[string]line.Counts{},
 		stopped: make(chan struct{}), reconfigurations: make(chan reconfiguration), errands: errands{of: map[*lineage]*errand{}},
 	}
@@ -198,6 +197,7 @@ func (s *Source) Run(ctx context.Context) error {
 	s.scans.running.Wait()
 	s.watch.close()
 	s.mournAll(left)
+	s.payAll()
 	for e := s.opened.Front(); e != nil; e = e.Next() {
 		e.Value.(*descriptor).Close()
 	}

@@ -23,8 +23,6 @@ type Stats struct {
 	Unpacked       int64 // of these, the compressed ones
 	Damaged        int64 // compressed files that are damaged
 	GivenUp        int64 // deleted files that were closed before they were read to their ends
-	LostBytes      int64 // of all Losses
-	DestroyedBytes int64 // of these, those that were truncated before they were read
 
 	Tailed     int // files that may get lines now
 	Open       int // descriptors
@@ -33,7 +31,7 @@ type Stats struct {
 
 type counters struct {
 	lines, bytes, files, longLines, truncations, appendErrors, badCheckpoints, overflows atomic.Int64
-	copies, givenUp, unpacked, damaged, lostBytes, destroyedBytes                        atomic.Int64
+	copies, givenUp, unpacked, damaged                                                   atomic.Int64
 	tailed, unreadable                                                                   atomic.Int64
 }
 
@@ -47,8 +45,7 @@ func (s *Source) Stats() Stats {
 		Lines: c.lines.Load(), Bytes: c.bytes.Load(), Files: c.files.Load(), LongLines: c.longLines.Load(),
 		Truncations: c.truncations.Load(), AppendErrors: c.appendErrors.Load(), BadCheckpoints: c.badCheckpoints.Load(),
 		Overflows: c.overflows.Load(), Copies: c.copies.Load(), Unpacked: c.unpacked.Load(), Damaged: c.damaged.Load(),
-		GivenUp: c.givenUp.Load(), LostBytes: c.lostBytes.Load(),
-		DestroyedBytes: c.destroyedBytes.Load(), Tailed: int(c.tailed.Load()), Open: open, Unreadable: int(c.unreadable.Load()),
+		GivenUp: c.givenUp.Load(), Tailed: int(c.tailed.Load()), Open: open, Unreadable: int(c.unreadable.Load()),
 	}
 }
 

@@ -1,6 +1,10 @@
 package tail
 
-import "time"
+import (
+	"time"
+
+	"github.com/logscribe/logscribe/spool"
+)
 
 // A clean stop is the last chance for the lines of deleted files, which are gone with their descriptors, and for new files to
 // become known to the spool. It does not wait for either for long, and says what is lost.
@@ -38,14 +42,18 @@ func (s *Source) farewell() (left []*generation) {
 // mournAll counts what a stop has lost: of the deleted files that are left, and of those that were given up with lines on
 // their way to the spool. Nothing else runs any more.
 func (s *Source) mournAll(left []*generation) {
+	stored := func(g *generation) int64 { // what was on its way may have been stored
+		c, _ := s.storedCheckpoint(g)
+		return max(g.committed, c.position)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, g := range left {
-		s.mournLocked(g, lostStopped, g.committed)
+		s.mournLocked(g, spool.Stopped, stored(g))
 	}
 	for _, g := range s.byInode {
-		if lost := g.position - g.committed; g.givenUp && !g.dead && lost > 0 {
-			s.loseLocked(g, lostStopped, lost, 0)
+		if lost := g.position - stored(g); g.givenUp && !g.dead && lost > 0 {
+			s.loseLocked(g, spool.Stopped, lost, 0)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/logscribe/logscribe/agent/line"
+	"github.com/logscribe/logscribe/spool"
 )
 
 // successor returns the generation that takes over the place and the position of g in sib.
@@ -103,9 +104,13 @@ func (s *Source) sayRestartLocked(g, copied *generation, missed int) {
 			"path", g.path, "log", g.log, "position", g.position, "missed", missed)
 	}
 	known := copied == nil && missed == 0 || copied != nil && !packed(copied.name)
-	if lost := g.grown - end; known && lost > 0 {
-		s.loseLocked(g, lostTruncated, lost, 0)
+	switch lost := g.grown - end; {
+	case known && lost > 0:
+		s.loseLocked(g, spool.Truncated, lost, 0)
+	case copied == nil && missed == 0 && g.unmet: // what was written since the last run looked nobody knows
+		s.oweLocked(g, spool.Loss{Log: g.log, File: g.path, Reason: spool.Unseen})
 	}
+	g.unmet = false
 }
 
 // takeOver puts a generation in the place of another one.

@@ -65,9 +65,10 @@ func mounted(g *generation) bool {
 	}
 }
 
-// forget removes a generation and its checkpoint.
+// forget removes a generation and its checkpoint, and counts what was not read of it.
 func (s *Source) forget(ctx context.Context, g *generation) {
 	s.mu.Lock()
+	s.unreadLocked(g)
 	g.links, g.closing = 0, true
 	s.mu.Unlock()
 	s.letGo(ctx, g)
