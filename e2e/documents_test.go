@@ -52,6 +52,8 @@ var documents = []documented{
 	{page: "README.md", first: "bin/scribe-agent validate -config agent.toml", before: tailing + "; " + waitFor + "; bin/scribe -path logs -port ${A1##*:} -host 127.0.0.1 &",
 		replace: []string{"/var/log/nginx/access.log", "in/access.log", "bin/scribe-agent -config agent.toml", "bin/scribe-agent -config agent.toml &"},
 		after:   `wait_for cmp logs/a/access.log in/access.log`},
+	{page: "README.md", first: "bin/scribe-agent loss spool.db", before: `seq 10 | bin/scribe-agent -mediator ADDR1 -log a -spool spool.db -drain-timeout 1ms || true`,
+		after: `bin/scribe-agent loss -json spool.db | grep -q '"times": 0'`},
 	{page: "README.md", first: "bin/scribe-agent spool inspect spool.db", before: `seq 10 | bin/scribe-agent -mediator ADDR1 -log a -spool spool.db -drain-timeout 1ms || true`,
 		after: `cmp DIR/a.log <(seq 10)`},
 	{page: "README.md", first: "zstdcat -f logs/web/access_* logs/web/access.log*", before: toLocal + `; exec >/dev/null; zstdcat --version >/dev/null 2>&1 || zstdcat() { shift; cat "$@"; }`},

@@ -11,7 +11,8 @@
 // # Limitations
 //
 // A stream can't be read again: lines that were read but not yet spooled are lost if the process is killed, as are
-// those that still stand in the pipe. Only the pipe's writer could prevent that.
+// those that still stand in the pipe. Only the pipe's writer could prevent that. What a stop can't spool in time is in the
+// spool's list of losses.
 package stdin
 
 import (

@@ -22,9 +22,9 @@
 //   - Other sections change neither what is known of files nor how far they are read.
 //   - Memory is bounded: by the buffers of a few workers, by a budget for what waits for the spool, and by some hundred
 //     bytes for each file. Descriptors are limited, apart from those of deleted files that still have lines.
-//   - Lines that are known to be lost are counted by file and said: what a truncation destroyed after it was seen and
-//     before it was read, and what a deleted file lost to its section's CloseDeletedAfter, or to a stop that the spool did not
-//     let deliver it (losses.go).
+//   - Lines that are known to be lost are said, and entered in the spool's list of losses with the checkpoint that passes over
+//     them: what a truncation destroyed after it was seen and before it was read, and what a deleted file lost to its section's
+//     CloseDeletedAfter, to a stop that the spool did not let deliver it, or while nothing was running (losses.go).
 //
 // # What it must never do
 //
@@ -72,7 +72,7 @@
 //	copies.go, packed.go, active.go      copies, compressed files, and which files are old
 //	compare.go, succession.go            is it a copy, and what takes whose place
 //	missed.go                            files that were compressed between two looks
-//	deleted.go, losses.go, lost.go       the end of deleted files, and what is lost
+//	deleted.go, losses.go                the end of deleted files, and what is lost
 //	stop.go                              the last half second
 //	stat.go, probe.go, checkpoint.go     what a file is known by, and how it is stored
 //	generation.go, order.go              the state of one file, and who must wait for whom

@@ -34,9 +34,10 @@ func run(host cli.Host) int {
 			return c.validate(proc.Stdout, installedSandbox())
 		case "explain":
 			return c.explain(proc.Stdout, p.Operands())
-		}
-		if p.Command() == "spool" {
+		case "spool":
 			return c.spoolCommand(ctx, proc)
+		case "loss":
+			return c.lossCommand(proc.Stdout)
 		}
 		if len(c.stdins) > 0 && cli.IsTerminal(proc.Stdin) {
 			fmt.Fprintln(proc.Stderr, "scribe-agent: reading lines from the terminal; end with Ctrl-D")

@@ -39,13 +39,14 @@ type config struct {
 	files        []*fileTable
 	stdins       []*stdinTable
 
-	quiet bool
-	json  bool
-	to    string
+	quiet      bool
+	json       bool
+	failOnLoss bool
+	to         string
 
 	cli  *cli.Program
 	host cli.Host
-	from struct{ log, local, size, mediators, tee, quiet, json, to *cli.Setting } // for errors
+	from struct{ log, local, size, mediators, tee, quiet, json, to, check *cli.Setting } // for errors
 }
 
 // fileTable is a [[file]] table.
@@ -72,11 +73,13 @@ func (c *config) program() *cli.Program {
 		"scribe-agent validate -config agent.toml                 checks it, prints what it tails",
 		"scribe-agent print-config [flags]                        prints the settings in force, and where each comes from",
 		"scribe-agent explain -config agent.toml FILE…            says of each file whether it is read, and why",
-		"scribe-agent spool inspect|verify|repair|export FILE     looks into a spool, and mends it")
+		"scribe-agent spool inspect|verify|repair|export FILE     looks into a spool, and mends it",
+		"scribe-agent loss SPOOL, or loss -config agent.toml      lists what was not delivered, and why")
 	c.cli = p
 	p.AddCommand("validate", "")
 	p.AddCommand("spool", "inspect|verify|repair|export FILE")
 	p.AddCommand("explain", "FILE…")
+	p.AddCommand("loss", "[SPOOL]")
 	c.registerDestination(p)
 	c.registerStdin(p)
 	c.registerLines(p)
@@ -138,8 +141,9 @@ func checkMaxSize(text string) error {
 }
 
 func (c *config) registerSpoolCommand(p *cli.Program) {
-	p.Group("Spool command")
-	c.from.json = p.Bool(&c.json, "json", "print the report of inspect, verify or repair as JSON").Key("")
+	p.Group("Spool and loss commands")
+	c.from.json = p.Bool(&c.json, "json", "print the report of inspect, verify, repair or loss as JSON").Key("")
+	c.from.check = p.Bool(&c.failOnLoss, "check", "with loss: exit with 1 if anything was lost, or losses are not counted yet; -log takes a glob there").Key("")
 	c.from.to = p.String(&c.to, "to", "", "write what export finds to files in this folder, one for each log, instead of "+
 		"standard output; with -log it exports that log alone").Key("").Arg("DIR").NotEmpty()
 }
@@ -186,12 +190,18 @@ func (c *config) check() error {
 	if c.quiet && c.cli.Command() != "validate" {
 		return fmt.Errorf("%s goes with scribe-agent validate only", c.from.quiet.From())
 	}
-	if c.cli.Command() == "spool" {
-		return c.checkSpoolCommand()
+	if c.failOnLoss && c.cli.Command() != "loss" {
+		return fmt.Errorf("%s goes with scribe-agent loss only", c.from.check.From())
 	}
-	for _, s := range []*cli.Setting{c.from.json, c.from.to} {
+	switch c.cli.Command() {
+	case "spool":
+		return c.checkSpoolCommand()
+	case "loss":
+		return c.checkLossCommand()
+	}
+	for s, commands := range map[*cli.Setting]string{c.from.json: "spool and loss", c.from.to: "spool"} {
 		if s.From() != "" {
-			return fmt.Errorf("%s goes with scribe-agent spool only", s.From())
+			return fmt.Errorf("%s goes with scribe-agent %s only", s.From(), commands)
 		}
 	}
 	if err := c.checkSources(); err != nil {

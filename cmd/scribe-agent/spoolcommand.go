@@ -112,6 +112,9 @@ func writeReport(b *strings.Builder, r *spool.Report) {
 	fmt.Fprintf(b, "size         %s, %s of it in blocks that wait\n", size.Format(r.FileBytes), size.Format(r.UsedBytes))
 	fmt.Fprintf(b, "checkpoints  %d\n", r.Checkpoints)
 	fmt.Fprintf(b, "lines        %d of %d logs\n", waiting(r), len(r.Logs))
+	if sum := lostOf(r.Losses); sum.Times > 0 {
+		fmt.Fprintf(b, "lost         %s since %s; scribe-agent loss %s lists them\n", sum, r.Since.Format(time.RFC3339), r.Path)
+	}
 	writeLogs(b, r)
 }
 

@@ -192,7 +192,7 @@ func TestSpoolMistakes(t *testing.T) {
 		"spool verify a b":           `spool verify: unexpected argument "b" after the file`,
 		"spool export -json s.db":    "-json does not go with export, which writes lines",
 		"spool verify -to d s.db":    "-to goes with export only",
-		"-json -mediator a:1 -log a": "-json goes with scribe-agent spool only",
+		"-json -mediator a:1 -log a": "-json goes with scribe-agent spool and loss only",
 		"-to d -mediator a:1 -log a": "-to goes with scribe-agent spool only",
 	} {
 		if code, _, stderr := call(t, "", "", strings.Fields(args)...); code != 2 || stderr != "scribe-agent: "+want+"\n" {

@@ -68,7 +68,7 @@ func (p *Program) parseFlags(args []string) (flags, error) {
 			}
 		}
 	}
-	if c, _ := p.commandOf(p.command); c.operands != "" && len(p.operands) == 0 && !p.help && !p.version {
+	if c, _ := p.commandOf(p.command); c.operands != "" && c.operands[0] != '[' && len(p.operands) == 0 && !p.help && !p.version {
 		return nil, Usagef("%s needs an argument: %s %s%s", c.name, c.name, c.operands, p.seeHelp())
 	}
 	return given, nil

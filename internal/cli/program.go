@@ -97,8 +97,8 @@ func (s *Setting) hideEnv() { s.env = "" }
 // command is a word that may stand among the flags, and what must follow it.
 type command struct{ name, operands string }
 
-// AddCommand makes name a word that may stand among the flags, once. Operands says what must follow it, as "FILE…"; ""
-// is nothing.
+// AddCommand makes name a word that may stand among the flags, once. Operands says what must follow it, as "FILE…", or may,
+// as "[FILE]"; "" is nothing.
 func (p *Program) AddCommand(name, operands string) {
 	p.commands = append(p.commands, command{name, operands})
 }
@@ -106,7 +106,7 @@ func (p *Program) AddCommand(name, operands string) {
 // Command returns the command given, or "".
 func (p *Program) Command() string { return p.command }
 
-// Operands returns what followed the command; at least one if it takes any.
+// Operands returns what followed the command; at least one if it must have any.
 func (p *Program) Operands() []string { return p.operands }
 
 // Finish sets a function that is called when all settings are set, to check what concerns several of them. Its error
