@@ -143,9 +143,10 @@ sed -i 5d ../scribe-2/demo/billing.log
 	if err := os.WriteFile(filepath.Join(bin, "scribe"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	d := newDemo(t, filepath.Join(bin, "scribectl"), "-lines", "10000", "-dir", filepath.Join(t.TempDir(), "here"))
+	d := newDemo(t, filepath.Join(bin, "scribectl"), "-lines", "10000", "-o", "json", "-dir", filepath.Join(t.TempDir(), "here"))
 	err := d.Run()
-	if d.ProcessState.ExitCode() != 1 || !strings.Contains(d.printed(), "scribectl: the Scribes' files are not what the application wrote: of 10,000 lines 1 lost, 0 repeated, 0 out of order, 0 altered") {
+	if d.ProcessState.ExitCode() != 1 || !strings.Contains(d.printed(), "scribectl: the Scribes' files are not what the application wrote: of 10,000 lines 1 lost, 0 repeated, 0 out of order, 0 altered") ||
+		!strings.Contains(d.printed(), `"log":"demo/billing","owners":["scribe-2"],"written":2500,"found":2499,"lost":1,`) {
 		t.Errorf("%v\n%s", err, d.printed())
 	}
 	d.leavesNone(t, 7)

@@ -48,18 +48,26 @@ type demo struct {
 	screen   *screen
 }
 
-// Run runs the demo. It returns an error if it could not be run to its end, or if the files are not what they must be.
-func Run(ctx context.Context, cfg Config) (err error) {
+// Result is what has become of the lines, as the files say.
+type Result struct {
+	Dir  string  `json:"dir"`
+	Logs []Count `json:"logs"`
+	All  Count   `json:"all"`
+}
+
+// Run runs the demo. It returns an error if it could not be run to its end, and then no result, or if the files are not what they
+// must be.
+func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	bins, err := find("scribe", "scribe-mediator", "scribe-agent")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if cfg.during == 0 {
 		cfg.during = usual
 	}
 	dir, made, err := folder(cfg.Dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	d := &demo{cfg: cfg, dir: dir, screen: &screen{terminal: cfg.Terminal, out: cfg.Out, begin: time.Now()}}
 	d.app = &app{dir: filepath.Join(dir, appDir), lines: cfg.Lines, during: cfg.during}
@@ -71,15 +79,15 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		if made {
 			d.screen.printf("Broken off: all programs have ended, and %s is removed.\n", dir)
 			if err := os.RemoveAll(dir); err != nil {
-				return err
+				return nil, err
 			}
-			return err
+			return nil, err
 		}
 		d.screen.printf("Broken off: all programs have ended.\n")
-		return err
+		return nil, err
 	}
 	if err != nil {
-		return fmt.Errorf("%w; what there is is in %s", err, dir)
+		return nil, fmt.Errorf("%w; what there is is in %s", err, dir)
 	}
 	return d.conclude()
 }
@@ -242,33 +250,32 @@ func (d *demo) onDisk() int {
 }
 
 // conclude reads all files, and says what has become of the lines.
-func (d *demo) conclude() error {
+func (d *demo) conclude() (*Result, error) {
 	counts, err := prove(d.dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	r := &Result{Dir: d.dir, Logs: counts, All: Count{Log: "all"}}
 	d.screen.printf("\n%-13s %-10s %10s %10s %6s %9s %13s\n", "log", "owner", "written", "found", "lost", "repeated", "out of order")
-	sum := count{log: "all"}
 	for _, c := range counts {
-		d.screen.row(logFolder+"/"+c.log, c)
-		sum.written, sum.found, sum.lost = sum.written+c.written, sum.found+c.found, sum.lost+c.lost
-		sum.repeated, sum.outOfOrder, sum.altered = sum.repeated+c.repeated, sum.outOfOrder+c.outOfOrder, sum.altered+c.altered
+		d.screen.row(c)
+		r.All.add(c)
 	}
-	d.screen.row("all", sum)
+	d.screen.row(r.All)
 	d.screen.printf("\nthe application's files  %s\nthe Scribes' files       %s\n                         %s\n",
 		filepath.Join(d.dir, appDir), filepath.Join(d.dir, scribes[0], logFolder), filepath.Join(d.dir, scribes[1], logFolder))
-	switch {
-	case !sum.right():
-		return fmt.Errorf("the Scribes' files are not what the application wrote: of %s lines %s lost, %s repeated, %s out of order, %s altered",
-			thousands(sum.written), thousands(sum.lost), thousands(sum.repeated), thousands(sum.outOfOrder), thousands(sum.altered))
-	case sum.written != d.cfg.Lines:
-		return fmt.Errorf("the application wrote %s lines instead of %s", thousands(sum.written), thousands(d.cfg.Lines))
+	switch all := r.All; {
+	case !all.right():
+		return r, fmt.Errorf("the Scribes' files are not what the application wrote: of %s lines %s lost, %s repeated, %s out of order, %s altered",
+			thousands(all.Written), thousands(all.Lost), thousands(all.Repeated), thousands(all.OutOfOrder), thousands(all.Altered))
+	case all.Written != d.cfg.Lines:
+		return r, fmt.Errorf("the application wrote %s lines instead of %s", thousands(all.Written), thousands(d.cfg.Lines))
 	}
 	d.screen.printf("to remove them           rm -r %s\n\nEach line that was written stands there once, in order, and byte for byte.\n", d.dir)
-	return nil
+	return r, nil
 }
 
-func (s *screen) row(name string, c count) {
-	s.printf("%-13s %-10s %10s %10s %6s %9s %13s\n", name, strings.Join(c.owners, ", "), thousands(c.written), thousands(c.found),
-		thousands(c.lost), thousands(c.repeated), thousands(c.outOfOrder))
+func (s *screen) row(c Count) {
+	s.printf("%-13s %-10s %10s %10s %6s %9s %13s\n", c.Log, strings.Join(c.Owners, ", "), thousands(c.Written), thousands(c.Found),
+		thousands(c.Lost), thousands(c.Repeated), thousands(c.OutOfOrder))
 }

@@ -42,7 +42,7 @@ func TestProof(t *testing.T) {
 		tc.try(t, dir)
 	}
 	d := &demo{cfg: Config{Lines: 40_000}, dir: dir, screen: &screen{out: io.Discard, begin: time.Now()}}
-	if err := d.conclude(); err != nil {
+	if _, err := d.conclude(); err != nil {
 		t.Errorf("after all is as it was: %v", err)
 	}
 }
@@ -94,7 +94,7 @@ func (tc sabotage) try(t *testing.T, dir string) {
 	}
 	var out bytes.Buffer
 	d := &demo{cfg: Config{Lines: 40_000}, dir: dir, screen: &screen{out: &out, begin: time.Now()}}
-	err = d.conclude()
+	_, err = d.conclude()
 	text := strings.Join(strings.Fields(out.String()), " ")
 	if err == nil || !strings.HasSuffix(err.Error(), tc.want) || !strings.Contains(text, "demo/access scribe-1 "+tc.row) || strings.Contains(text, "stands there once") {
 		t.Errorf("%s: %v\n%s", tc.name, err, &out)
@@ -103,7 +103,7 @@ func (tc sabotage) try(t *testing.T, dir string) {
 
 func TestProgramsAreMissing(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	err := Run(t.Context(), Config{Lines: 1, Out: io.Discard})
+	_, err := Run(t.Context(), Config{Lines: 1, Out: io.Discard})
 	if err == nil || !strings.Contains(err.Error(), "found no scribe, scribe-mediator, scribe-agent beside ") || !strings.Contains(err.Error(), "go build -o bin/ ./cmd/...") {
 		t.Errorf("%v", err)
 	}

@@ -13,34 +13,42 @@ import (
 	"strings"
 )
 
-// count is what the files say of one log.
-type count struct {
-	log        string
-	owners     []string // the Scribes that have files of it
-	written    int      // lines in the application's file
-	found      int      // lines in the Scribes' files
-	lost       int      // written, and not found
-	repeated   int      // found once more
-	outOfOrder int      // found behind a later one
-	altered    int      // found, and never written
-	bytes      int64    // of the Scribes' files
+// Count is what the files say of one log.
+type Count struct {
+	Log        string   `json:"log"`
+	Owners     []string `json:"owners,omitempty"` // the Scribes that have files of it
+	Written    int      `json:"written"`          // lines in the application's file
+	Found      int      `json:"found"`            // lines in the Scribes' files
+	Lost       int      `json:"lost"`             // written, and not found
+	Repeated   int      `json:"repeated"`         // found once more
+	OutOfOrder int      `json:"out_of_order"`     // found behind a later one
+	Altered    int      `json:"altered"`          // found, and never written
 }
 
-func (c count) right() bool {
-	return c.lost+c.repeated+c.outOfOrder+c.altered == 0 && c.found == c.written
+func (c *Count) right() bool {
+	return c.Lost+c.Repeated+c.OutOfOrder+c.Altered == 0 && c.Found == c.Written
+}
+
+func (c *Count) add(other Count) {
+	c.Written += other.Written
+	c.Found += other.Found
+	c.Lost += other.Lost
+	c.Repeated += other.Repeated
+	c.OutOfOrder += other.OutOfOrder
+	c.Altered += other.Altered
 }
 
 // prove reads all files below dir and counts.
-func prove(dir string) ([]count, error) {
+func prove(dir string) ([]Count, error) {
 	seed := maphash.MakeSeed()
-	var all []count
+	var all []Count
 	for _, log := range logs {
 		written, err := readWritten(filepath.Join(dir, appDir, log+".log"), log, seed)
 		if err != nil {
 			return nil, err
 		}
-		c := count{log: log, written: len(written)}
-		if err := c.read(dir, written, seed); err != nil {
+		c := Count{Log: logFolder + "/" + log, Written: len(written)}
+		if err := c.read(dir, log, written, seed); err != nil {
 			return nil, err
 		}
 		all = append(all, c)
@@ -61,31 +69,30 @@ func readWritten(file, log string, seed maphash.Seed) (hashes []uint64, err erro
 }
 
 // read compares what stands in the Scribes' files with what was written.
-func (c *count) read(dir string, written []uint64, seed maphash.Seed) error {
+func (c *Count) read(dir, log string, written []uint64, seed maphash.Seed) error {
 	seen := make([]bool, len(written))
 	last := 0
 	for _, name := range scribes {
-		files, err := filesOf(filepath.Join(dir, name), c.log)
+		files, err := filesOf(filepath.Join(dir, name), log)
 		if err != nil {
 			return err
 		}
 		if len(files) > 0 {
-			c.owners = append(c.owners, name)
+			c.Owners = append(c.Owners, name)
 		}
 		for _, file := range files {
 			err := eachLine(file, func(line []byte) error {
-				c.found++
-				c.bytes += int64(len(line))
-				n, ok := numberOf(line, c.log)
+				c.Found++
+				n, ok := numberOf(line, log)
 				switch {
 				case !ok || n > len(written) || written[n-1] != maphash.Bytes(seed, line):
-					c.altered++
+					c.Altered++
 					return nil
 				case seen[n-1]:
-					c.repeated++
+					c.Repeated++
 					return nil
 				case n < last:
-					c.outOfOrder++
+					c.OutOfOrder++
 				}
 				seen[n-1] = true
 				last = max(last, n)
@@ -98,7 +105,7 @@ func (c *count) read(dir string, written []uint64, seed maphash.Seed) error {
 	}
 	for _, is := range seen {
 		if !is {
-			c.lost++
+			c.Lost++
 		}
 	}
 	return nil
