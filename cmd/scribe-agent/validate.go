@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/logscribe/logscribe/agent/tail"
 	"github.com/logscribe/logscribe/internal/cli"
@@ -16,6 +17,9 @@ import (
 // finds. What may not be meant is a warning. It changes nothing.
 func (c *config) validate(out io.Writer, hidden sandbox) error {
 	fmt.Fprintf(out, "destination  %s\n", c.destination())
+	if text := cli.DescribeCertificate(c.tls, time.Now()); text != "" {
+		fmt.Fprintf(out, "             %s\n", text)
+	}
 	state, unusable := c.checkFolders()
 	fmt.Fprintf(out, "spool        %s, %s, up to %s, then %s; compression %s\n", absolute(c.spool), state, size.Format(c.maxSize), c.whenFull, c.compression)
 	for _, s := range c.stdins {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"time"
 
 	"github.com/logscribe/logscribe/internal/cli"
 	"github.com/logscribe/logscribe/mediator"
@@ -25,6 +26,9 @@ func (c *config) validate(out io.Writer) error {
 	}
 	fmt.Fprintf(out, "data      %s, %s\n", data, state)
 	fmt.Fprintf(out, "listen    %s\n", cli.DescribeListener(c.host, c.port, c.tls))
+	if text := cli.DescribeCertificate(c.tls, time.Now()); text != "" {
+		fmt.Fprintf(out, "          %s\n", text)
+	}
 	fmt.Fprintf(out, "scribes   checked every %s\n", c.healthInterval)
 	if c.failoverAfter == cli.Never {
 		fmt.Fprintln(out, "failover  never")

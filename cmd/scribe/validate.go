@@ -5,6 +5,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/logscribe/logscribe/internal/cli"
 	"github.com/logscribe/logscribe/internal/logname"
@@ -34,6 +35,9 @@ func (c *config) validate(out io.Writer, lookupEnv func(string) (string, bool)) 
 		fmt.Fprintf(out, "free       at least %s of each volume, or the oldest rotated files are deleted\n", size.Format(c.minFree))
 	}
 	fmt.Fprintf(out, "listen     %s\n", cli.DescribeListener(c.host, c.port, c.tls))
+	if text := cli.DescribeCertificate(c.tls, time.Now()); text != "" {
+		fmt.Fprintf(out, "           %s\n", text)
+	}
 	if len(c.mediators) > 0 {
 		fmt.Fprintf(out, "mediators  %s\n", strings.Join(c.mediators, ", "))
 	} else {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/logscribe/logscribe/internal/transport"
 )
@@ -46,6 +47,27 @@ func DescribeListener(host string, port int, t transport.TLS) string {
 		return text + ", with TLS; clients need no certificate"
 	default:
 		return text + ", with TLS; clients need a certificate"
+	}
+}
+
+// soon is how long before its end a certificate is warned of.
+const soon = 14 * 24 * time.Hour
+
+// DescribeCertificate says for people until when the program's own certificate is good, with a warning if that is soon; ""
+// without one. A program starts with an expired one, but nobody talks to it.
+func DescribeCertificate(t transport.TLS, now time.Time) string {
+	until, err := t.Expires()
+	switch end := until.UTC().Format("2006-01-02 15:04 UTC"); {
+	case err != nil: // a check of the settings has told it
+		return ""
+	case until.IsZero():
+		return ""
+	case !now.Before(until):
+		return fmt.Sprintf("warning: the certificate %s has expired, at %s: all connections will be refused", t.Cert, end)
+	case until.Sub(now) < soon:
+		return fmt.Sprintf("warning: the certificate %s is good until %s only", t.Cert, end)
+	default:
+		return fmt.Sprintf("the certificate %s is good until %s", t.Cert, end)
 	}
 }
 

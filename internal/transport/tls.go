@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 )
 
 // TLS names the PEM files that a program's connections are secured with. The zero TLS means connections in the clear.
@@ -46,6 +47,18 @@ func (t TLS) check() error {
 		return fmt.Errorf("tls: pk is set (%s), but crt is missing", t.Key)
 	}
 	return nil
+}
+
+// Expires returns when this side's own certificate ends, the zero time without one.
+func (t TLS) Expires() (time.Time, error) {
+	if t.Cert == "" {
+		return time.Time{}, nil
+	}
+	pair, err := loadKeyPair(t.Cert, t.Key)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return pair.Leaf.NotAfter, nil
 }
 
 func (t TLS) none() bool { return t.CA == "" && t.Cert == "" && t.Key == "" }
