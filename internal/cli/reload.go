@@ -39,6 +39,9 @@ func (p *Process) again(reload Reloader) (changed []string, err error) {
 // Reloads returns what became of the reloads so far. It is safe for concurrent use.
 func (p *Process) Reloads() ops.Reloads { return *p.reloads.Load() }
 
+// ReloadError returns why the last reload failed, "" if it did not. It is safe for concurrent use.
+func (p *Process) ReloadError() string { return p.Reloads().Error }
+
 // count counts a reload that ended with err. One at a time is.
 func (p *Process) count(err error) {
 	r := p.Reloads()

@@ -127,6 +127,9 @@ func TestReloadThatCannotBeApplied(t *testing.T) {
 		if !strings.Contains(said, `level=ERROR msg="reload failed, going on as before" error="bad glob"`) {
 			t.Errorf("said %s", said)
 		}
+		if reason := r.process.ReloadError(); reason != "bad glob" {
+			t.Errorf("the reason is %q", reason)
+		}
 	}
 	r.apply = func(*sample) error { return nil }
 	if said := r.hup("log_level = \"debug\"\n[spool]\nmax_size = \"2GB\"\n"); !strings.Contains(said, `changed="spool.max_size, log_level"`) {
@@ -134,6 +137,9 @@ func TestReloadThatCannotBeApplied(t *testing.T) {
 	}
 	if r.logger.Debug("a detail"); !strings.Contains(r.stderr.String(), "a detail") {
 		t.Error("the new level is not in force")
+	}
+	if reason := r.process.ReloadError(); reason != "" {
+		t.Errorf("the reason is %q", reason)
 	}
 	r.stop()
 }

@@ -74,6 +74,65 @@ func (Codec) EnumDescriptor() ([]byte, []int) {
 	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{0}
 }
 
+type ScribeStatus_Health int32
+
+const (
+	ScribeStatus_HEALTH_UNKNOWN ScribeStatus_Health = 0
+	// It answers, and can write.
+	ScribeStatus_HEALTH_UP ScribeStatus_Health = 1
+	// It answers, and can't do its job.
+	ScribeStatus_HEALTH_FAILING ScribeStatus_Health = 2
+	// It did not answer in time.
+	ScribeStatus_HEALTH_SILENT ScribeStatus_Health = 3
+	// The mediator's checks of its health fail.
+	ScribeStatus_HEALTH_DOWN ScribeStatus_Health = 4
+)
+
+// Enum value maps for ScribeStatus_Health.
+var (
+	ScribeStatus_Health_name = map[int32]string{
+		0: "HEALTH_UNKNOWN",
+		1: "HEALTH_UP",
+		2: "HEALTH_FAILING",
+		3: "HEALTH_SILENT",
+		4: "HEALTH_DOWN",
+	}
+	ScribeStatus_Health_value = map[string]int32{
+		"HEALTH_UNKNOWN": 0,
+		"HEALTH_UP":      1,
+		"HEALTH_FAILING": 2,
+		"HEALTH_SILENT":  3,
+		"HEALTH_DOWN":    4,
+	}
+)
+
+func (x ScribeStatus_Health) Enum() *ScribeStatus_Health {
+	p := new(ScribeStatus_Health)
+	*p = x
+	return p
+}
+
+func (x ScribeStatus_Health) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ScribeStatus_Health) Descriptor() protoreflect.EnumDescriptor {
+	return file_logscribe_v1_logscribe_proto_enumTypes[1].Descriptor()
+}
+
+func (ScribeStatus_Health) Type() protoreflect.EnumType {
+	return &file_logscribe_v1_logscribe_proto_enumTypes[1]
+}
+
+func (x ScribeStatus_Health) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ScribeStatus_Health.Descriptor instead.
+func (ScribeStatus_Health) EnumDescriptor() ([]byte, []int) {
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{18, 0}
+}
+
 type AppendRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -1137,6 +1196,1111 @@ func (x *ResolveResponse) GetEpoch() uint64 {
 	return 0
 }
 
+type DescribeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeRequest) Reset() {
+	*x = DescribeRequest{}
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeRequest) ProtoMessage() {}
+
+func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeRequest.ProtoReflect.Descriptor instead.
+func (*DescribeRequest) Descriptor() ([]byte, []int) {
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{15}
+}
+
+type DescribeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to About:
+	//
+	//	*DescribeResponse_Mediator
+	//	*DescribeResponse_Scribe
+	//	*DescribeResponse_Agent
+	About         isDescribeResponse_About `protobuf_oneof:"about"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeResponse) Reset() {
+	*x = DescribeResponse{}
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeResponse) ProtoMessage() {}
+
+func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeResponse.ProtoReflect.Descriptor instead.
+func (*DescribeResponse) Descriptor() ([]byte, []int) {
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *DescribeResponse) GetAbout() isDescribeResponse_About {
+	if x != nil {
+		return x.About
+	}
+	return nil
+}
+
+func (x *DescribeResponse) GetMediator() *MediatorStatus {
+	if x != nil {
+		if x, ok := x.About.(*DescribeResponse_Mediator); ok {
+			return x.Mediator
+		}
+	}
+	return nil
+}
+
+func (x *DescribeResponse) GetScribe() *ScribeStatus {
+	if x != nil {
+		if x, ok := x.About.(*DescribeResponse_Scribe); ok {
+			return x.Scribe
+		}
+	}
+	return nil
+}
+
+func (x *DescribeResponse) GetAgent() *AgentStatus {
+	if x != nil {
+		if x, ok := x.About.(*DescribeResponse_Agent); ok {
+			return x.Agent
+		}
+	}
+	return nil
+}
+
+type isDescribeResponse_About interface {
+	isDescribeResponse_About()
+}
+
+type DescribeResponse_Mediator struct {
+	Mediator *MediatorStatus `protobuf:"bytes,1,opt,name=mediator,proto3,oneof"`
+}
+
+type DescribeResponse_Scribe struct {
+	Scribe *ScribeStatus `protobuf:"bytes,2,opt,name=scribe,proto3,oneof"`
+}
+
+type DescribeResponse_Agent struct {
+	Agent *AgentStatus `protobuf:"bytes,3,opt,name=agent,proto3,oneof"`
+}
+
+func (*DescribeResponse_Mediator) isDescribeResponse_About() {}
+
+func (*DescribeResponse_Scribe) isDescribeResponse_About() {}
+
+func (*DescribeResponse_Agent) isDescribeResponse_About() {}
+
+type MediatorStatus struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Software string                 `protobuf:"bytes,1,opt,name=software,proto3" json:"software,omitempty"`
+	UptimeMs uint64                 `protobuf:"varint,2,opt,name=uptime_ms,json=uptimeMs,proto3" json:"uptime_ms,omitempty"`
+	// Logs that have an owner.
+	Logs uint64 `protobuf:"varint,3,opt,name=logs,proto3" json:"logs,omitempty"`
+	// Append streams that were begun, and calls of Log.
+	Streams uint64 `protobuf:"varint,4,opt,name=streams,proto3" json:"streams,omitempty"`
+	Calls   uint64 `protobuf:"varint,5,opt,name=calls,proto3" json:"calls,omitempty"`
+	// Blocks that were passed on, by streams that have ended, and their bytes as they were sent.
+	Blocks uint64 `protobuf:"varint,6,opt,name=blocks,proto3" json:"blocks,omitempty"`
+	Bytes  uint64 `protobuf:"varint,7,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Logs that got another owner.
+	Failovers uint64 `protobuf:"varint,8,opt,name=failovers,proto3" json:"failovers,omitempty"`
+	// Why the last reload of its settings failed; empty if it did not.
+	ReloadError   string `protobuf:"bytes,9,opt,name=reload_error,json=reloadError,proto3" json:"reload_error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MediatorStatus) Reset() {
+	*x = MediatorStatus{}
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MediatorStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MediatorStatus) ProtoMessage() {}
+
+func (x *MediatorStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MediatorStatus.ProtoReflect.Descriptor instead.
+func (*MediatorStatus) Descriptor() ([]byte, []int) {
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *MediatorStatus) GetSoftware() string {
+	if x != nil {
+		return x.Software
+	}
+	return ""
+}
+
+func (x *MediatorStatus) GetUptimeMs() uint64 {
+	if x != nil {
+		return x.UptimeMs
+	}
+	return 0
+}
+
+func (x *MediatorStatus) GetLogs() uint64 {
+	if x != nil {
+		return x.Logs
+	}
+	return 0
+}
+
+func (x *MediatorStatus) GetStreams() uint64 {
+	if x != nil {
+		return x.Streams
+	}
+	return 0
+}
+
+func (x *MediatorStatus) GetCalls() uint64 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *MediatorStatus) GetBlocks() uint64 {
+	if x != nil {
+		return x.Blocks
+	}
+	return 0
+}
+
+func (x *MediatorStatus) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *MediatorStatus) GetFailovers() uint64 {
+	if x != nil {
+		return x.Failovers
+	}
+	return 0
+}
+
+func (x *MediatorStatus) GetReloadError() string {
+	if x != nil {
+		return x.ReloadError
+	}
+	return ""
+}
+
+type ScribeStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// HOST:PORT where mediators reach it, or that it listens on.
+	Address  string              `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Software string              `protobuf:"bytes,3,opt,name=software,proto3" json:"software,omitempty"`
+	Health   ScribeStatus_Health `protobuf:"varint,4,opt,name=health,proto3,enum=logscribe.v1.ScribeStatus_Health" json:"health,omitempty"`
+	// Why it is not up, for people.
+	Trouble string `protobuf:"bytes,5,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	// How long it has been down.
+	DownMs uint64 `protobuf:"varint,6,opt,name=down_ms,json=downMs,proto3" json:"down_ms,omitempty"`
+	// Logs that it owns, as far as the mediator that answers knows; 0 from a Scribe.
+	OwnedLogs uint64 `protobuf:"varint,7,opt,name=owned_logs,json=ownedLogs,proto3" json:"owned_logs,omitempty"`
+	// What follows is 0 unless the Scribe has answered.
+	UptimeMs uint64 `protobuf:"varint,8,opt,name=uptime_ms,json=uptimeMs,proto3" json:"uptime_ms,omitempty"`
+	// The folder of its logs.
+	Root string `protobuf:"bytes,9,opt,name=root,proto3" json:"root,omitempty"`
+	// Of the volume of that folder: what is free for the Scribe, and how large it is.
+	VolumeFree  uint64 `protobuf:"varint,10,opt,name=volume_free,json=volumeFree,proto3" json:"volume_free,omitempty"`
+	VolumeTotal uint64 `protobuf:"varint,11,opt,name=volume_total,json=volumeTotal,proto3" json:"volume_total,omitempty"`
+	// Append streams that were begun, those of them that are in progress, and calls of Log.
+	Streams     uint64 `protobuf:"varint,12,opt,name=streams,proto3" json:"streams,omitempty"`
+	StreamsOpen uint64 `protobuf:"varint,13,opt,name=streams_open,json=streamsOpen,proto3" json:"streams_open,omitempty"`
+	Calls       uint64 `protobuf:"varint,14,opt,name=calls,proto3" json:"calls,omitempty"`
+	// Blocks that came, also those that came again.
+	Blocks uint64 `protobuf:"varint,15,opt,name=blocks,proto3" json:"blocks,omitempty"`
+	// Lines that are synced and in the ledger, and their bytes as they stand in the files.
+	Lines uint64 `protobuf:"varint,16,opt,name=lines,proto3" json:"lines,omitempty"`
+	Bytes uint64 `protobuf:"varint,17,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Logs in the ledger.
+	Logs uint64 `protobuf:"varint,18,opt,name=logs,proto3" json:"logs,omitempty"`
+	// Why the last reload of its settings failed; empty if it did not.
+	ReloadError   string `protobuf:"bytes,19,opt,name=reload_error,json=reloadError,proto3" json:"reload_error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScribeStatus) Reset() {
+	*x = ScribeStatus{}
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScribeStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScribeStatus) ProtoMessage() {}
+
+func (x *ScribeStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScribeStatus.ProtoReflect.Descriptor instead.
+func (*ScribeStatus) Descriptor() ([]byte, []int) {
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ScribeStatus) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ScribeStatus) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *ScribeStatus) GetSoftware() string {
+	if x != nil {
+		return x.Software
+	}
+	return ""
+}
+
+func (x *ScribeStatus) GetHealth() ScribeStatus_Health {
+	if x != nil {
+		return x.Health
+	}
+	return ScribeStatus_HEALTH_UNKNOWN
+}
+
+func (x *ScribeStatus) GetTrouble() string {
+	if x != nil {
+		return x.Trouble
+	}
+	return ""
+}
+
+func (x *ScribeStatus) GetDownMs() uint64 {
+	if x != nil {
+		return x.DownMs
+	}
+	return 0
+}
+
+func (x *ScribeStatus) GetOwnedLogs() uint64 {
+	if x != nil {
+		return x.OwnedLogs
+	}
+	return 0
+}
+
+func (x *ScribeStatus) GetUptimeMs() uint64 {
+	if x != nil {
+		return x.UptimeMs
+	}
+	return 0
+}
+
+func (x *ScribeStatus) GetRoot() string {
+	if x != nil {
+		return x.Root
+	}
+	return ""
+}
+
+func (x *ScribeStatus) GetVolumeFree() uint64 {
+	if x != nil {
+		return x.VolumeFree
+	}
+	return 0
+}
+
+func (x *ScribeStatus) GetVolumeTotal() uint64 {
+	if x != nil {
+		return x.VolumeTotal
+	}
+	return 0
+}
+
+func (x *ScribeStatus) GetStreams() uint64 {
+	if x != nil {
+		return x.Streams
+	}
+	return 0
+}
+
+func (x *ScribeStatus) GetStreamsOpen() uint64 {
+	if x != nil {
+		return x.StreamsOpen
+	}
+	return 0
+}
+
+func (x *ScribeStatus) GetCalls() uint64 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *ScribeStatus) GetBlocks() uint64 {
+	if x != nil {
+		return x.Blocks
+	}
+	return 0
+}
+
+func (x *ScribeStatus) GetLines() uint64 {
+	if x != nil {
+		return x.Lines
+	}
+	return 0
+}
+
+func (x *ScribeStatus) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *ScribeStatus) GetLogs() uint64 {
+	if x != nil {
+		return x.Logs
+	}
+	return 0
+}
+
+func (x *ScribeStatus) GetReloadError() string {
+	if x != nil {
+		return x.ReloadError
+	}
+	return ""
+}
+
+type AgentStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the agent has reported last.
+	Report *ReportRequest `protobuf:"bytes,1,opt,name=report,proto3" json:"report,omitempty"`
+	// How long ago that was.
+	HeardMs uint64 `protobuf:"varint,2,opt,name=heard_ms,json=heardMs,proto3" json:"heard_ms,omitempty"`
+	// The one before, to tell rates from; of it, only what counts. Missing if there was none.
+	Before        *ReportRequest `protobuf:"bytes,3,opt,name=before,proto3" json:"before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgentStatus) Reset() {
+	*x = AgentStatus{}
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgentStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgentStatus) ProtoMessage() {}
+
+func (x *AgentStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgentStatus.ProtoReflect.Descriptor instead.
+func (*AgentStatus) Descriptor() ([]byte, []int) {
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *AgentStatus) GetReport() *ReportRequest {
+	if x != nil {
+		return x.Report
+	}
+	return nil
+}
+
+func (x *AgentStatus) GetHeardMs() uint64 {
+	if x != nil {
+		return x.HeardMs
+	}
+	return 0
+}
+
+func (x *AgentStatus) GetBefore() *ReportRequest {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+type ReportRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The producer of the lines that it spools now: the 16 bytes of a UUID. The reports of one producer replace each other.
+	Producer []byte `protobuf:"bytes,1,opt,name=producer,proto3" json:"producer,omitempty"`
+	// As in Hello.
+	Agent    string `protobuf:"bytes,2,opt,name=agent,proto3" json:"agent,omitempty"`
+	Software string `protobuf:"bytes,3,opt,name=software,proto3" json:"software,omitempty"`
+	UptimeMs uint64 `protobuf:"varint,4,opt,name=uptime_ms,json=uptimeMs,proto3" json:"uptime_ms,omitempty"`
+	// It has stopped, or is about to; this is its last report.
+	Stopped bool `protobuf:"varint,5,opt,name=stopped,proto3" json:"stopped,omitempty"`
+	// Why it can't do its job, for people; empty if it can.
+	Trouble string `protobuf:"bytes,6,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	// Why the last reload of its settings failed; empty if it did not.
+	ReloadError string `protobuf:"bytes,7,opt,name=reload_error,json=reloadError,proto3" json:"reload_error,omitempty"`
+	// Lines that were read, and those that have a receipt; with their bytes, before compression.
+	ReadLines      uint64 `protobuf:"varint,8,opt,name=read_lines,json=readLines,proto3" json:"read_lines,omitempty"`
+	ReadBytes      uint64 `protobuf:"varint,9,opt,name=read_bytes,json=readBytes,proto3" json:"read_bytes,omitempty"`
+	DeliveredLines uint64 `protobuf:"varint,10,opt,name=delivered_lines,json=deliveredLines,proto3" json:"delivered_lines,omitempty"`
+	DeliveredBytes uint64 `protobuf:"varint,11,opt,name=delivered_bytes,json=deliveredBytes,proto3" json:"delivered_bytes,omitempty"`
+	// What waits in the spool for a receipt: lines, the bytes of their blocks as they are compressed, and how long the
+	// oldest of them has.
+	BacklogLines uint64 `protobuf:"varint,12,opt,name=backlog_lines,json=backlogLines,proto3" json:"backlog_lines,omitempty"`
+	BacklogBytes uint64 `protobuf:"varint,13,opt,name=backlog_bytes,json=backlogBytes,proto3" json:"backlog_bytes,omitempty"`
+	BacklogAgeMs uint64 `protobuf:"varint,14,opt,name=backlog_age_ms,json=backlogAgeMs,proto3" json:"backlog_age_ms,omitempty"`
+	// The logs of which the most lines wait, ten at most, and those lines.
+	Backlog []*LogBacklog `protobuf:"bytes,15,rep,name=backlog,proto3" json:"backlog,omitempty"`
+	// Bytes that the spool takes, and those that it may still take; absent where it has no limit.
+	SpoolUsed uint64  `protobuf:"varint,16,opt,name=spool_used,json=spoolUsed,proto3" json:"spool_used,omitempty"`
+	SpoolFree *uint64 `protobuf:"varint,17,opt,name=spool_free,json=spoolFree,proto3,oneof" json:"spool_free,omitempty"`
+	// Lines that will not be delivered, by reason, since the spool was made.
+	Losses []*Loss `protobuf:"bytes,18,rep,name=losses,proto3" json:"losses,omitempty"`
+	// Files that may get lines, and those of them that can't be read now.
+	Files           uint64 `protobuf:"varint,19,opt,name=files,proto3" json:"files,omitempty"`
+	UnreadableFiles uint64 `protobuf:"varint,20,opt,name=unreadable_files,json=unreadableFiles,proto3" json:"unreadable_files,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ReportRequest) Reset() {
+	*x = ReportRequest{}
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportRequest) ProtoMessage() {}
+
+func (x *ReportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
+func (*ReportRequest) Descriptor() ([]byte, []int) {
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ReportRequest) GetProducer() []byte {
+	if x != nil {
+		return x.Producer
+	}
+	return nil
+}
+
+func (x *ReportRequest) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *ReportRequest) GetSoftware() string {
+	if x != nil {
+		return x.Software
+	}
+	return ""
+}
+
+func (x *ReportRequest) GetUptimeMs() uint64 {
+	if x != nil {
+		return x.UptimeMs
+	}
+	return 0
+}
+
+func (x *ReportRequest) GetStopped() bool {
+	if x != nil {
+		return x.Stopped
+	}
+	return false
+}
+
+func (x *ReportRequest) GetTrouble() string {
+	if x != nil {
+		return x.Trouble
+	}
+	return ""
+}
+
+func (x *ReportRequest) GetReloadError() string {
+	if x != nil {
+		return x.ReloadError
+	}
+	return ""
+}
+
+func (x *ReportRequest) GetReadLines() uint64 {
+	if x != nil {
+		return x.ReadLines
+	}
+	return 0
+}
+
+func (x *ReportRequest) GetReadBytes() uint64 {
+	if x != nil {
+		return x.ReadBytes
+	}
+	return 0
+}
+
+func (x *ReportRequest) GetDeliveredLines() uint64 {
+	if x != nil {
+		return x.DeliveredLines
+	}
+	return 0
+}
+
+func (x *ReportRequest) GetDeliveredBytes() uint64 {
+	if x != nil {
+		return x.DeliveredBytes
+	}
+	return 0
+}
+
+func (x *ReportRequest) GetBacklogLines() uint64 {
+	if x != nil {
+		return x.BacklogLines
+	}
+	return 0
+}
+
+func (x *ReportRequest) GetBacklogBytes() uint64 {
+	if x != nil {
+		return x.BacklogBytes
+	}
+	return 0
+}
+
+func (x *ReportRequest) GetBacklogAgeMs() uint64 {
+	if x != nil {
+		return x.BacklogAgeMs
+	}
+	return 0
+}
+
+func (x *ReportRequest) GetBacklog() []*LogBacklog {
+	if x != nil {
+		return x.Backlog
+	}
+	return nil
+}
+
+func (x *ReportRequest) GetSpoolUsed() uint64 {
+	if x != nil {
+		return x.SpoolUsed
+	}
+	return 0
+}
+
+func (x *ReportRequest) GetSpoolFree() uint64 {
+	if x != nil && x.SpoolFree != nil {
+		return *x.SpoolFree
+	}
+	return 0
+}
+
+func (x *ReportRequest) GetLosses() []*Loss {
+	if x != nil {
+		return x.Losses
+	}
+	return nil
+}
+
+func (x *ReportRequest) GetFiles() uint64 {
+	if x != nil {
+		return x.Files
+	}
+	return 0
+}
+
+func (x *ReportRequest) GetUnreadableFiles() uint64 {
+	if x != nil {
+		return x.UnreadableFiles
+	}
+	return 0
+}
+
+type LogBacklog struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Log           string                 `protobuf:"bytes,1,opt,name=log,proto3" json:"log,omitempty"`
+	Lines         uint64                 `protobuf:"varint,2,opt,name=lines,proto3" json:"lines,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogBacklog) Reset() {
+	*x = LogBacklog{}
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogBacklog) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogBacklog) ProtoMessage() {}
+
+func (x *LogBacklog) ProtoReflect() protoreflect.Message {
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogBacklog.ProtoReflect.Descriptor instead.
+func (*LogBacklog) Descriptor() ([]byte, []int) {
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *LogBacklog) GetLog() string {
+	if x != nil {
+		return x.Log
+	}
+	return ""
+}
+
+func (x *LogBacklog) GetLines() uint64 {
+	if x != nil {
+		return x.Lines
+	}
+	return 0
+}
+
+type Loss struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Reason string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	// As far as they could be counted.
+	Lines uint64 `protobuf:"varint,2,opt,name=lines,proto3" json:"lines,omitempty"`
+	Bytes uint64 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// How often it happened.
+	Times         uint64 `protobuf:"varint,4,opt,name=times,proto3" json:"times,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Loss) Reset() {
+	*x = Loss{}
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Loss) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Loss) ProtoMessage() {}
+
+func (x *Loss) ProtoReflect() protoreflect.Message {
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Loss.ProtoReflect.Descriptor instead.
+func (*Loss) Descriptor() ([]byte, []int) {
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Loss) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Loss) GetLines() uint64 {
+	if x != nil {
+		return x.Lines
+	}
+	return 0
+}
+
+func (x *Loss) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Loss) GetTimes() uint64 {
+	if x != nil {
+		return x.Times
+	}
+	return 0
+}
+
+type ReportResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The time after which the agent should report again, in milliseconds.
+	AgainAfterMs  uint32 `protobuf:"varint,1,opt,name=again_after_ms,json=againAfterMs,proto3" json:"again_after_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportResponse) Reset() {
+	*x = ReportResponse{}
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportResponse) ProtoMessage() {}
+
+func (x *ReportResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
+func (*ReportResponse) Descriptor() ([]byte, []int) {
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ReportResponse) GetAgainAfterMs() uint32 {
+	if x != nil {
+		return x.AgainAfterMs
+	}
+	return 0
+}
+
+type LogsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A glob that the names match: * is any part of an element, ** any elements; empty for all.
+	Match string `protobuf:"bytes,1,opt,name=match,proto3" json:"match,omitempty"`
+	// Only logs of which lines were committed within this time; 0 for all.
+	ActiveWithinMs uint64 `protobuf:"varint,2,opt,name=active_within_ms,json=activeWithinMs,proto3" json:"active_within_ms,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *LogsRequest) Reset() {
+	*x = LogsRequest{}
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogsRequest) ProtoMessage() {}
+
+func (x *LogsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogsRequest.ProtoReflect.Descriptor instead.
+func (*LogsRequest) Descriptor() ([]byte, []int) {
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *LogsRequest) GetMatch() string {
+	if x != nil {
+		return x.Match
+	}
+	return ""
+}
+
+func (x *LogsRequest) GetActiveWithinMs() uint64 {
+	if x != nil {
+		return x.ActiveWithinMs
+	}
+	return 0
+}
+
+// LogsResponse tells of some logs of one Scribe.
+type LogsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The Scribe that tells, and its uptime then. Both are missing where a mediator tells of logs whose owner does not answer.
+	Scribe        string       `protobuf:"bytes,1,opt,name=scribe,proto3" json:"scribe,omitempty"`
+	UptimeMs      uint64       `protobuf:"varint,2,opt,name=uptime_ms,json=uptimeMs,proto3" json:"uptime_ms,omitempty"`
+	Logs          []*LogStatus `protobuf:"bytes,3,rep,name=logs,proto3" json:"logs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogsResponse) Reset() {
+	*x = LogsResponse{}
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogsResponse) ProtoMessage() {}
+
+func (x *LogsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogsResponse.ProtoReflect.Descriptor instead.
+func (*LogsResponse) Descriptor() ([]byte, []int) {
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *LogsResponse) GetScribe() string {
+	if x != nil {
+		return x.Scribe
+	}
+	return ""
+}
+
+func (x *LogsResponse) GetUptimeMs() uint64 {
+	if x != nil {
+		return x.UptimeMs
+	}
+	return 0
+}
+
+func (x *LogsResponse) GetLogs() []*LogStatus {
+	if x != nil {
+		return x.Logs
+	}
+	return nil
+}
+
+type LogStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Log   string                 `protobuf:"bytes,1,opt,name=log,proto3" json:"log,omitempty"`
+	// The identity of the Scribe that owns it, and since which epoch; empty and 0 where no mediator is.
+	Owner string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	Epoch uint64 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Committed bytes of the active file.
+	Size uint64 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`
+	// Lines and bytes that the Scribe has committed since its start, and how long ago the last were; 0 if none.
+	Lines     uint64 `protobuf:"varint,5,opt,name=lines,proto3" json:"lines,omitempty"`
+	Bytes     uint64 `protobuf:"varint,6,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	WrittenMs uint64 `protobuf:"varint,7,opt,name=written_ms,json=writtenMs,proto3" json:"written_ms,omitempty"`
+	// Why lines of it can't be written, for people; empty if they can.
+	Trouble       string `protobuf:"bytes,8,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogStatus) Reset() {
+	*x = LogStatus{}
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogStatus) ProtoMessage() {}
+
+func (x *LogStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_logscribe_v1_logscribe_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogStatus.ProtoReflect.Descriptor instead.
+func (*LogStatus) Descriptor() ([]byte, []int) {
+	return file_logscribe_v1_logscribe_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *LogStatus) GetLog() string {
+	if x != nil {
+		return x.Log
+	}
+	return ""
+}
+
+func (x *LogStatus) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *LogStatus) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *LogStatus) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *LogStatus) GetLines() uint64 {
+	if x != nil {
+		return x.Lines
+	}
+	return 0
+}
+
+func (x *LogStatus) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *LogStatus) GetWrittenMs() uint64 {
+	if x != nil {
+		return x.WrittenMs
+	}
+	return 0
+}
+
+func (x *LogStatus) GetTrouble() string {
+	if x != nil {
+		return x.Trouble
+	}
+	return ""
+}
+
 var File_logscribe_v1_logscribe_proto protoreflect.FileDescriptor
 
 const file_logscribe_v1_logscribe_proto_rawDesc = "" +
@@ -1219,7 +2383,111 @@ const file_logscribe_v1_logscribe_proto_rawDesc = "" +
 	"\x0fResolveResponse\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x04R\x05epoch*5\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"\x11\n" +
+	"\x0fDescribeRequest\"\xc0\x01\n" +
+	"\x10DescribeResponse\x12:\n" +
+	"\bmediator\x18\x01 \x01(\v2\x1c.logscribe.v1.MediatorStatusH\x00R\bmediator\x124\n" +
+	"\x06scribe\x18\x02 \x01(\v2\x1a.logscribe.v1.ScribeStatusH\x00R\x06scribe\x121\n" +
+	"\x05agent\x18\x03 \x01(\v2\x19.logscribe.v1.AgentStatusH\x00R\x05agentB\a\n" +
+	"\x05about\"\xfc\x01\n" +
+	"\x0eMediatorStatus\x12\x1a\n" +
+	"\bsoftware\x18\x01 \x01(\tR\bsoftware\x12\x1b\n" +
+	"\tuptime_ms\x18\x02 \x01(\x04R\buptimeMs\x12\x12\n" +
+	"\x04logs\x18\x03 \x01(\x04R\x04logs\x12\x18\n" +
+	"\astreams\x18\x04 \x01(\x04R\astreams\x12\x14\n" +
+	"\x05calls\x18\x05 \x01(\x04R\x05calls\x12\x16\n" +
+	"\x06blocks\x18\x06 \x01(\x04R\x06blocks\x12\x14\n" +
+	"\x05bytes\x18\a \x01(\x04R\x05bytes\x12\x1c\n" +
+	"\tfailovers\x18\b \x01(\x04R\tfailovers\x12!\n" +
+	"\freload_error\x18\t \x01(\tR\vreloadError\"\x89\x05\n" +
+	"\fScribeStatus\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1a\n" +
+	"\bsoftware\x18\x03 \x01(\tR\bsoftware\x129\n" +
+	"\x06health\x18\x04 \x01(\x0e2!.logscribe.v1.ScribeStatus.HealthR\x06health\x12\x18\n" +
+	"\atrouble\x18\x05 \x01(\tR\atrouble\x12\x17\n" +
+	"\adown_ms\x18\x06 \x01(\x04R\x06downMs\x12\x1d\n" +
+	"\n" +
+	"owned_logs\x18\a \x01(\x04R\townedLogs\x12\x1b\n" +
+	"\tuptime_ms\x18\b \x01(\x04R\buptimeMs\x12\x12\n" +
+	"\x04root\x18\t \x01(\tR\x04root\x12\x1f\n" +
+	"\vvolume_free\x18\n" +
+	" \x01(\x04R\n" +
+	"volumeFree\x12!\n" +
+	"\fvolume_total\x18\v \x01(\x04R\vvolumeTotal\x12\x18\n" +
+	"\astreams\x18\f \x01(\x04R\astreams\x12!\n" +
+	"\fstreams_open\x18\r \x01(\x04R\vstreamsOpen\x12\x14\n" +
+	"\x05calls\x18\x0e \x01(\x04R\x05calls\x12\x16\n" +
+	"\x06blocks\x18\x0f \x01(\x04R\x06blocks\x12\x14\n" +
+	"\x05lines\x18\x10 \x01(\x04R\x05lines\x12\x14\n" +
+	"\x05bytes\x18\x11 \x01(\x04R\x05bytes\x12\x12\n" +
+	"\x04logs\x18\x12 \x01(\x04R\x04logs\x12!\n" +
+	"\freload_error\x18\x13 \x01(\tR\vreloadError\"c\n" +
+	"\x06Health\x12\x12\n" +
+	"\x0eHEALTH_UNKNOWN\x10\x00\x12\r\n" +
+	"\tHEALTH_UP\x10\x01\x12\x12\n" +
+	"\x0eHEALTH_FAILING\x10\x02\x12\x11\n" +
+	"\rHEALTH_SILENT\x10\x03\x12\x0f\n" +
+	"\vHEALTH_DOWN\x10\x04\"\x92\x01\n" +
+	"\vAgentStatus\x123\n" +
+	"\x06report\x18\x01 \x01(\v2\x1b.logscribe.v1.ReportRequestR\x06report\x12\x19\n" +
+	"\bheard_ms\x18\x02 \x01(\x04R\aheardMs\x123\n" +
+	"\x06before\x18\x03 \x01(\v2\x1b.logscribe.v1.ReportRequestR\x06before\"\xc4\x05\n" +
+	"\rReportRequest\x12\x1a\n" +
+	"\bproducer\x18\x01 \x01(\fR\bproducer\x12\x14\n" +
+	"\x05agent\x18\x02 \x01(\tR\x05agent\x12\x1a\n" +
+	"\bsoftware\x18\x03 \x01(\tR\bsoftware\x12\x1b\n" +
+	"\tuptime_ms\x18\x04 \x01(\x04R\buptimeMs\x12\x18\n" +
+	"\astopped\x18\x05 \x01(\bR\astopped\x12\x18\n" +
+	"\atrouble\x18\x06 \x01(\tR\atrouble\x12!\n" +
+	"\freload_error\x18\a \x01(\tR\vreloadError\x12\x1d\n" +
+	"\n" +
+	"read_lines\x18\b \x01(\x04R\treadLines\x12\x1d\n" +
+	"\n" +
+	"read_bytes\x18\t \x01(\x04R\treadBytes\x12'\n" +
+	"\x0fdelivered_lines\x18\n" +
+	" \x01(\x04R\x0edeliveredLines\x12'\n" +
+	"\x0fdelivered_bytes\x18\v \x01(\x04R\x0edeliveredBytes\x12#\n" +
+	"\rbacklog_lines\x18\f \x01(\x04R\fbacklogLines\x12#\n" +
+	"\rbacklog_bytes\x18\r \x01(\x04R\fbacklogBytes\x12$\n" +
+	"\x0ebacklog_age_ms\x18\x0e \x01(\x04R\fbacklogAgeMs\x122\n" +
+	"\abacklog\x18\x0f \x03(\v2\x18.logscribe.v1.LogBacklogR\abacklog\x12\x1d\n" +
+	"\n" +
+	"spool_used\x18\x10 \x01(\x04R\tspoolUsed\x12\"\n" +
+	"\n" +
+	"spool_free\x18\x11 \x01(\x04H\x00R\tspoolFree\x88\x01\x01\x12*\n" +
+	"\x06losses\x18\x12 \x03(\v2\x12.logscribe.v1.LossR\x06losses\x12\x14\n" +
+	"\x05files\x18\x13 \x01(\x04R\x05files\x12)\n" +
+	"\x10unreadable_files\x18\x14 \x01(\x04R\x0funreadableFilesB\r\n" +
+	"\v_spool_free\"4\n" +
+	"\n" +
+	"LogBacklog\x12\x10\n" +
+	"\x03log\x18\x01 \x01(\tR\x03log\x12\x14\n" +
+	"\x05lines\x18\x02 \x01(\x04R\x05lines\"`\n" +
+	"\x04Loss\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05lines\x18\x02 \x01(\x04R\x05lines\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12\x14\n" +
+	"\x05times\x18\x04 \x01(\x04R\x05times\"6\n" +
+	"\x0eReportResponse\x12$\n" +
+	"\x0eagain_after_ms\x18\x01 \x01(\rR\fagainAfterMs\"M\n" +
+	"\vLogsRequest\x12\x14\n" +
+	"\x05match\x18\x01 \x01(\tR\x05match\x12(\n" +
+	"\x10active_within_ms\x18\x02 \x01(\x04R\x0eactiveWithinMs\"p\n" +
+	"\fLogsResponse\x12\x16\n" +
+	"\x06scribe\x18\x01 \x01(\tR\x06scribe\x12\x1b\n" +
+	"\tuptime_ms\x18\x02 \x01(\x04R\buptimeMs\x12+\n" +
+	"\x04logs\x18\x03 \x03(\v2\x17.logscribe.v1.LogStatusR\x04logs\"\xc2\x01\n" +
+	"\tLogStatus\x12\x10\n" +
+	"\x03log\x18\x01 \x01(\tR\x03log\x12\x14\n" +
+	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12\x12\n" +
+	"\x04size\x18\x04 \x01(\x04R\x04size\x12\x14\n" +
+	"\x05lines\x18\x05 \x01(\x04R\x05lines\x12\x14\n" +
+	"\x05bytes\x18\x06 \x01(\x04R\x05bytes\x12\x1d\n" +
+	"\n" +
+	"written_ms\x18\a \x01(\x04R\twrittenMs\x12\x18\n" +
+	"\atrouble\x18\b \x01(\tR\atrouble*5\n" +
 	"\x05Codec\x12\x0e\n" +
 	"\n" +
 	"CODEC_NONE\x10\x00\x12\f\n" +
@@ -1232,7 +2500,11 @@ const file_logscribe_v1_logscribe_proto_rawDesc = "" +
 	"\x06Resume\x12\x1b.logscribe.v1.ResumeRequest\x1a\x1c.logscribe.v1.ResumeResponse0\x012\x9d\x01\n" +
 	"\bRegistry\x12I\n" +
 	"\bRegister\x12\x1d.logscribe.v1.RegisterRequest\x1a\x1e.logscribe.v1.RegisterResponse\x12F\n" +
-	"\aResolve\x12\x1c.logscribe.v1.ResolveRequest\x1a\x1d.logscribe.v1.ResolveResponseB?Z=github.com/logscribe/logscribe/proto/logscribe/v1;logscribev1b\x06proto3"
+	"\aResolve\x12\x1c.logscribe.v1.ResolveRequest\x1a\x1d.logscribe.v1.ResolveResponse2\xdb\x01\n" +
+	"\x06Status\x12K\n" +
+	"\bDescribe\x12\x1d.logscribe.v1.DescribeRequest\x1a\x1e.logscribe.v1.DescribeResponse0\x01\x12?\n" +
+	"\x04Logs\x12\x19.logscribe.v1.LogsRequest\x1a\x1a.logscribe.v1.LogsResponse0\x01\x12C\n" +
+	"\x06Report\x12\x1b.logscribe.v1.ReportRequest\x1a\x1c.logscribe.v1.ReportResponseB?Z=github.com/logscribe/logscribe/proto/logscribe/v1;logscribev1b\x06proto3"
 
 var (
 	file_logscribe_v1_logscribe_proto_rawDescOnce sync.Once
@@ -1246,49 +2518,77 @@ func file_logscribe_v1_logscribe_proto_rawDescGZIP() []byte {
 	return file_logscribe_v1_logscribe_proto_rawDescData
 }
 
-var file_logscribe_v1_logscribe_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_logscribe_v1_logscribe_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_logscribe_v1_logscribe_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_logscribe_v1_logscribe_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_logscribe_v1_logscribe_proto_goTypes = []any{
 	(Codec)(0),               // 0: logscribe.v1.Codec
-	(*AppendRequest)(nil),    // 1: logscribe.v1.AppendRequest
-	(*Hello)(nil),            // 2: logscribe.v1.Hello
-	(*Open)(nil),             // 3: logscribe.v1.Open
-	(*Block)(nil),            // 4: logscribe.v1.Block
-	(*AppendResponse)(nil),   // 5: logscribe.v1.AppendResponse
-	(*Receipt)(nil),          // 6: logscribe.v1.Receipt
-	(*LogRequest)(nil),       // 7: logscribe.v1.LogRequest
-	(*LogResponse)(nil),      // 8: logscribe.v1.LogResponse
-	(*ResumeRequest)(nil),    // 9: logscribe.v1.ResumeRequest
-	(*ResumeResponse)(nil),   // 10: logscribe.v1.ResumeResponse
-	(*SourceCheckpoint)(nil), // 11: logscribe.v1.SourceCheckpoint
-	(*RegisterRequest)(nil),  // 12: logscribe.v1.RegisterRequest
-	(*RegisterResponse)(nil), // 13: logscribe.v1.RegisterResponse
-	(*ResolveRequest)(nil),   // 14: logscribe.v1.ResolveRequest
-	(*ResolveResponse)(nil),  // 15: logscribe.v1.ResolveResponse
+	(ScribeStatus_Health)(0), // 1: logscribe.v1.ScribeStatus.Health
+	(*AppendRequest)(nil),    // 2: logscribe.v1.AppendRequest
+	(*Hello)(nil),            // 3: logscribe.v1.Hello
+	(*Open)(nil),             // 4: logscribe.v1.Open
+	(*Block)(nil),            // 5: logscribe.v1.Block
+	(*AppendResponse)(nil),   // 6: logscribe.v1.AppendResponse
+	(*Receipt)(nil),          // 7: logscribe.v1.Receipt
+	(*LogRequest)(nil),       // 8: logscribe.v1.LogRequest
+	(*LogResponse)(nil),      // 9: logscribe.v1.LogResponse
+	(*ResumeRequest)(nil),    // 10: logscribe.v1.ResumeRequest
+	(*ResumeResponse)(nil),   // 11: logscribe.v1.ResumeResponse
+	(*SourceCheckpoint)(nil), // 12: logscribe.v1.SourceCheckpoint
+	(*RegisterRequest)(nil),  // 13: logscribe.v1.RegisterRequest
+	(*RegisterResponse)(nil), // 14: logscribe.v1.RegisterResponse
+	(*ResolveRequest)(nil),   // 15: logscribe.v1.ResolveRequest
+	(*ResolveResponse)(nil),  // 16: logscribe.v1.ResolveResponse
+	(*DescribeRequest)(nil),  // 17: logscribe.v1.DescribeRequest
+	(*DescribeResponse)(nil), // 18: logscribe.v1.DescribeResponse
+	(*MediatorStatus)(nil),   // 19: logscribe.v1.MediatorStatus
+	(*ScribeStatus)(nil),     // 20: logscribe.v1.ScribeStatus
+	(*AgentStatus)(nil),      // 21: logscribe.v1.AgentStatus
+	(*ReportRequest)(nil),    // 22: logscribe.v1.ReportRequest
+	(*LogBacklog)(nil),       // 23: logscribe.v1.LogBacklog
+	(*Loss)(nil),             // 24: logscribe.v1.Loss
+	(*ReportResponse)(nil),   // 25: logscribe.v1.ReportResponse
+	(*LogsRequest)(nil),      // 26: logscribe.v1.LogsRequest
+	(*LogsResponse)(nil),     // 27: logscribe.v1.LogsResponse
+	(*LogStatus)(nil),        // 28: logscribe.v1.LogStatus
 }
 var file_logscribe_v1_logscribe_proto_depIdxs = []int32{
-	2,  // 0: logscribe.v1.AppendRequest.hello:type_name -> logscribe.v1.Hello
-	3,  // 1: logscribe.v1.AppendRequest.open:type_name -> logscribe.v1.Open
-	4,  // 2: logscribe.v1.AppendRequest.block:type_name -> logscribe.v1.Block
+	3,  // 0: logscribe.v1.AppendRequest.hello:type_name -> logscribe.v1.Hello
+	4,  // 1: logscribe.v1.AppendRequest.open:type_name -> logscribe.v1.Open
+	5,  // 2: logscribe.v1.AppendRequest.block:type_name -> logscribe.v1.Block
 	0,  // 3: logscribe.v1.Hello.codecs:type_name -> logscribe.v1.Codec
 	0,  // 4: logscribe.v1.Block.codec:type_name -> logscribe.v1.Codec
-	6,  // 5: logscribe.v1.AppendResponse.receipts:type_name -> logscribe.v1.Receipt
-	11, // 6: logscribe.v1.ResumeResponse.checkpoints:type_name -> logscribe.v1.SourceCheckpoint
-	1,  // 7: logscribe.v1.Scribe.Append:input_type -> logscribe.v1.AppendRequest
-	7,  // 8: logscribe.v1.Scribe.Log:input_type -> logscribe.v1.LogRequest
-	9,  // 9: logscribe.v1.Scribe.Resume:input_type -> logscribe.v1.ResumeRequest
-	12, // 10: logscribe.v1.Registry.Register:input_type -> logscribe.v1.RegisterRequest
-	14, // 11: logscribe.v1.Registry.Resolve:input_type -> logscribe.v1.ResolveRequest
-	5,  // 12: logscribe.v1.Scribe.Append:output_type -> logscribe.v1.AppendResponse
-	8,  // 13: logscribe.v1.Scribe.Log:output_type -> logscribe.v1.LogResponse
-	10, // 14: logscribe.v1.Scribe.Resume:output_type -> logscribe.v1.ResumeResponse
-	13, // 15: logscribe.v1.Registry.Register:output_type -> logscribe.v1.RegisterResponse
-	15, // 16: logscribe.v1.Registry.Resolve:output_type -> logscribe.v1.ResolveResponse
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	7,  // 5: logscribe.v1.AppendResponse.receipts:type_name -> logscribe.v1.Receipt
+	12, // 6: logscribe.v1.ResumeResponse.checkpoints:type_name -> logscribe.v1.SourceCheckpoint
+	19, // 7: logscribe.v1.DescribeResponse.mediator:type_name -> logscribe.v1.MediatorStatus
+	20, // 8: logscribe.v1.DescribeResponse.scribe:type_name -> logscribe.v1.ScribeStatus
+	21, // 9: logscribe.v1.DescribeResponse.agent:type_name -> logscribe.v1.AgentStatus
+	1,  // 10: logscribe.v1.ScribeStatus.health:type_name -> logscribe.v1.ScribeStatus.Health
+	22, // 11: logscribe.v1.AgentStatus.report:type_name -> logscribe.v1.ReportRequest
+	22, // 12: logscribe.v1.AgentStatus.before:type_name -> logscribe.v1.ReportRequest
+	23, // 13: logscribe.v1.ReportRequest.backlog:type_name -> logscribe.v1.LogBacklog
+	24, // 14: logscribe.v1.ReportRequest.losses:type_name -> logscribe.v1.Loss
+	28, // 15: logscribe.v1.LogsResponse.logs:type_name -> logscribe.v1.LogStatus
+	2,  // 16: logscribe.v1.Scribe.Append:input_type -> logscribe.v1.AppendRequest
+	8,  // 17: logscribe.v1.Scribe.Log:input_type -> logscribe.v1.LogRequest
+	10, // 18: logscribe.v1.Scribe.Resume:input_type -> logscribe.v1.ResumeRequest
+	13, // 19: logscribe.v1.Registry.Register:input_type -> logscribe.v1.RegisterRequest
+	15, // 20: logscribe.v1.Registry.Resolve:input_type -> logscribe.v1.ResolveRequest
+	17, // 21: logscribe.v1.Status.Describe:input_type -> logscribe.v1.DescribeRequest
+	26, // 22: logscribe.v1.Status.Logs:input_type -> logscribe.v1.LogsRequest
+	22, // 23: logscribe.v1.Status.Report:input_type -> logscribe.v1.ReportRequest
+	6,  // 24: logscribe.v1.Scribe.Append:output_type -> logscribe.v1.AppendResponse
+	9,  // 25: logscribe.v1.Scribe.Log:output_type -> logscribe.v1.LogResponse
+	11, // 26: logscribe.v1.Scribe.Resume:output_type -> logscribe.v1.ResumeResponse
+	14, // 27: logscribe.v1.Registry.Register:output_type -> logscribe.v1.RegisterResponse
+	16, // 28: logscribe.v1.Registry.Resolve:output_type -> logscribe.v1.ResolveResponse
+	18, // 29: logscribe.v1.Status.Describe:output_type -> logscribe.v1.DescribeResponse
+	27, // 30: logscribe.v1.Status.Logs:output_type -> logscribe.v1.LogsResponse
+	25, // 31: logscribe.v1.Status.Report:output_type -> logscribe.v1.ReportResponse
+	24, // [24:32] is the sub-list for method output_type
+	16, // [16:24] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_logscribe_v1_logscribe_proto_init() }
@@ -1301,15 +2601,21 @@ func file_logscribe_v1_logscribe_proto_init() {
 		(*AppendRequest_Open)(nil),
 		(*AppendRequest_Block)(nil),
 	}
+	file_logscribe_v1_logscribe_proto_msgTypes[16].OneofWrappers = []any{
+		(*DescribeResponse_Mediator)(nil),
+		(*DescribeResponse_Scribe)(nil),
+		(*DescribeResponse_Agent)(nil),
+	}
+	file_logscribe_v1_logscribe_proto_msgTypes[20].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_logscribe_v1_logscribe_proto_rawDesc), len(file_logscribe_v1_logscribe_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   15,
+			NumEnums:      2,
+			NumMessages:   27,
 			NumExtensions: 0,
-			NumServices:   2,
+			NumServices:   3,
 		},
 		GoTypes:           file_logscribe_v1_logscribe_proto_goTypes,
 		DependencyIndexes: file_logscribe_v1_logscribe_proto_depIdxs,

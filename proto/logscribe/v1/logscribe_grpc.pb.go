@@ -382,3 +382,208 @@ var Registry_ServiceDesc = grpc.ServiceDesc{
 	Streams:  []grpc.StreamDesc{},
 	Metadata: "logscribe/v1/logscribe.proto",
 }
+
+const (
+	Status_Describe_FullMethodName = "/logscribe.v1.Status/Describe"
+	Status_Logs_FullMethodName     = "/logscribe.v1.Status/Logs"
+	Status_Report_FullMethodName   = "/logscribe.v1.Status/Report"
+)
+
+// StatusClient is the client API for Status service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Status is served by mediators and Scribes, for people who look how they do and for agents that tell how they do. Whoever
+// may append may call it. What counts, counts from the start of the program that it is told of: the difference of two
+// samples, divided by that of their uptimes, is a rate.
+type StatusClient interface {
+	// Describe tells of the program that answers and of those that it knows: a mediator asks its Scribes, and both remember
+	// what agents have reported. Each message tells of one program, in any order. A Scribe that does not answer within a
+	// second is told of all the same, with what the mediator itself knows.
+	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DescribeResponse], error)
+	// Logs tells of logs: a Scribe of those in its ledger, a mediator of those that have an owner. Each comes once, in any
+	// order.
+	Logs(ctx context.Context, in *LogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LogsResponse], error)
+	// Report tells how an agent does. It is kept in memory until the agent's next one, or for ten minutes. At most 16 KiB.
+	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportResponse, error)
+}
+
+type statusClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewStatusClient(cc grpc.ClientConnInterface) StatusClient {
+	return &statusClient{cc}
+}
+
+func (c *statusClient) Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DescribeResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Status_ServiceDesc.Streams[0], Status_Describe_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[DescribeRequest, DescribeResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Status_DescribeClient = grpc.ServerStreamingClient[DescribeResponse]
+
+func (c *statusClient) Logs(ctx context.Context, in *LogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LogsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Status_ServiceDesc.Streams[1], Status_Logs_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[LogsRequest, LogsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Status_LogsClient = grpc.ServerStreamingClient[LogsResponse]
+
+func (c *statusClient) Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReportResponse)
+	err := c.cc.Invoke(ctx, Status_Report_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// StatusServer is the server API for Status service.
+// All implementations must embed UnimplementedStatusServer
+// for forward compatibility.
+//
+// Status is served by mediators and Scribes, for people who look how they do and for agents that tell how they do. Whoever
+// may append may call it. What counts, counts from the start of the program that it is told of: the difference of two
+// samples, divided by that of their uptimes, is a rate.
+type StatusServer interface {
+	// Describe tells of the program that answers and of those that it knows: a mediator asks its Scribes, and both remember
+	// what agents have reported. Each message tells of one program, in any order. A Scribe that does not answer within a
+	// second is told of all the same, with what the mediator itself knows.
+	Describe(*DescribeRequest, grpc.ServerStreamingServer[DescribeResponse]) error
+	// Logs tells of logs: a Scribe of those in its ledger, a mediator of those that have an owner. Each comes once, in any
+	// order.
+	Logs(*LogsRequest, grpc.ServerStreamingServer[LogsResponse]) error
+	// Report tells how an agent does. It is kept in memory until the agent's next one, or for ten minutes. At most 16 KiB.
+	Report(context.Context, *ReportRequest) (*ReportResponse, error)
+	mustEmbedUnimplementedStatusServer()
+}
+
+// UnimplementedStatusServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedStatusServer struct{}
+
+func (UnimplementedStatusServer) Describe(*DescribeRequest, grpc.ServerStreamingServer[DescribeResponse]) error {
+	return status.Error(codes.Unimplemented, "method Describe not implemented")
+}
+func (UnimplementedStatusServer) Logs(*LogsRequest, grpc.ServerStreamingServer[LogsResponse]) error {
+	return status.Error(codes.Unimplemented, "method Logs not implemented")
+}
+func (UnimplementedStatusServer) Report(context.Context, *ReportRequest) (*ReportResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Report not implemented")
+}
+func (UnimplementedStatusServer) mustEmbedUnimplementedStatusServer() {}
+func (UnimplementedStatusServer) testEmbeddedByValue()                {}
+
+// UnsafeStatusServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to StatusServer will
+// result in compilation errors.
+type UnsafeStatusServer interface {
+	mustEmbedUnimplementedStatusServer()
+}
+
+func RegisterStatusServer(s grpc.ServiceRegistrar, srv StatusServer) {
+	// If the following call panics, it indicates UnimplementedStatusServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&Status_ServiceDesc, srv)
+}
+
+func _Status_Describe_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(DescribeRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(StatusServer).Describe(m, &grpc.GenericServerStream[DescribeRequest, DescribeResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Status_DescribeServer = grpc.ServerStreamingServer[DescribeResponse]
+
+func _Status_Logs_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(LogsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(StatusServer).Logs(m, &grpc.GenericServerStream[LogsRequest, LogsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Status_LogsServer = grpc.ServerStreamingServer[LogsResponse]
+
+func _Status_Report_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReportRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StatusServer).Report(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Status_Report_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StatusServer).Report(ctx, req.(*ReportRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// Status_ServiceDesc is the grpc.ServiceDesc for Status service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var Status_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "logscribe.v1.Status",
+	HandlerType: (*StatusServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Report",
+			Handler:    _Status_Report_Handler,
+		},
+	},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Describe",
+			Handler:       _Status_Describe_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Logs",
+			Handler:       _Status_Logs_Handler,
+			ServerStreams: true,
+		},
+	},
+	Metadata: "logscribe/v1/logscribe.proto",
+}
