@@ -18,6 +18,7 @@ import (
 
 // Log implements logscribe.v1.Scribe.
 func (s *Scribe) Log(ctx context.Context, request *logscribev1.LogRequest) (*logscribev1.LogResponse, error) {
+	s.received.calls.Add(1)
 	err := s.log(ctx, request)
 	if fenced, ok := errors.AsType[*store.FencedError](err); ok {
 		grpc.SetTrailer(ctx, metadata.Pairs("scribe-epoch", strconv.FormatUint(fenced.Seen, 10)))

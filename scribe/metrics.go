@@ -18,6 +18,7 @@ var metrics ops.Families
 var (
 	streams         = metrics.Counter("logscribe_scribe_streams_total", "Streams that were begun.")
 	streamsOpen     = metrics.Gauge("logscribe_scribe_streams_open", "Streams in progress.")
+	directCalls     = metrics.Counter("logscribe_scribe_calls_total", "Calls of Log, and those of the original project's clients.")
 	receivedBlocks  = metrics.Counter("logscribe_scribe_received_blocks_total", "Blocks that came, those that came again too.")
 	receivedLines   = metrics.Counter("logscribe_scribe_received_lines_total", "Lines in the blocks that came.")
 	receivedBytes   = metrics.Counter("logscribe_scribe_received_bytes_total", "Bytes of the blocks that came, as they are compressed.")
@@ -56,6 +57,7 @@ func Metrics() ops.Families { return metrics }
 // received counts what streams bring.
 type received struct {
 	streams, blocks, lines, bytes, refused atomic.Int64
+	calls                                  atomic.Int64 // of Log
 	open                                   atomic.Int64 // streams
 }
 
@@ -95,6 +97,7 @@ func (s *Scribe) collect(to ops.Sink) {
 	r := &s.received
 	ops.Put(to, streams, r.streams.Load())
 	ops.Put(to, streamsOpen, r.open.Load())
+	ops.Put(to, directCalls, r.calls.Load())
 	ops.Put(to, receivedBlocks, r.blocks.Load())
 	ops.Put(to, receivedLines, r.lines.Load())
 	ops.Put(to, receivedBytes, r.bytes.Load())
@@ -105,7 +108,7 @@ func (s *Scribe) collect(to ops.Sink) {
 			ops.PutIf(to, isRegistered, done && err == nil, m.addr)
 		}
 	}
-	if free, err := s.store.Space(); err == nil { // else the volume is gone, as readiness says
+	if free, _, err := s.store.Space(); err == nil { // else the volume is gone, as readiness says
 		ops.Put(to, volumeFree, free)
 	}
 	collectStore(to, s.store.Stats())

@@ -60,9 +60,9 @@ func (s *Scribe) advertised() string {
 	if s.cfg.Advertise != "" {
 		return s.cfg.Advertise
 	}
-	addr := s.listener.Addr().(*net.TCPAddr)
-	if addr.IP.IsUnspecified() {
-		return ":" + strconv.Itoa(addr.Port)
+	addr := s.listener.Addr()
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return ":" + strconv.Itoa(tcp.Port)
 	}
 	return addr.String()
 }

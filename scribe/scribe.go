@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -57,6 +59,8 @@ type Config struct {
 	Logger  *slog.Logger // nil discards
 	// Software is the program's version, told to mediators.
 	Software string
+	// ReloadError returns why the last reload of the settings failed, "" if it did not; nil if there are no reloads.
+	ReloadError func() string
 }
 
 // Scribe is a running worker.
@@ -74,7 +78,10 @@ type Scribe struct {
 	registry   *registration // nil without mediators
 	console    *console      // nil without one
 	received   received
-	disk       *ops.Probe // whether the root can be written
+	disk       *ops.Probe               // whether the root can be written
+	diskSeen   atomic.Pointer[diskSeen] // nil before the first look
+	root       string                   // the absolute path of the root
+	describer  *describer
 }
 
 // New opens the store, which brings its files to their committed state, and listens. The Scribe serves once Run is
@@ -113,6 +120,9 @@ func newScribe(cfg Config, listener net.Listener) (*Scribe, error) {
 	if s.store, err = store.Open(cfg.Path, options); err != nil {
 		return nil, err
 	}
+	if s.root, err = filepath.Abs(cfg.Path); err != nil {
+		s.root = cfg.Path // for people
+	}
 	s.identities = newIdentities(s.store)
 	s.disk = ops.NewProbe("the disk of "+cfg.Path, tryEvery, tryPatience, s.tryDisk)
 	if s.id, err = nameOf(cfg.ID, s.store); err != nil {
@@ -123,8 +133,10 @@ func newScribe(cfg Config, listener net.Listener) (*Scribe, error) {
 			return nil, errors.Join(err, s.store.Close())
 		}
 	}
+	s.describer = &describer{scribe: s, began: time.Now()}
 	s.server = transport.NewServer(s.serverTL)
 	logscribev1.RegisterScribeServer(s.server, s)
+	logscribev1.RegisterStatusServer(s.server, s.describer)
 	legacy.RegisterLogScribeServer(s.server, compat.Server{To: s})
 	return s, nil
 }

@@ -51,7 +51,7 @@ func (c *config) scribe(proc *cli.Process) scribe.Config {
 		Listen: cli.JoinHostPort(c.host, c.port), Path: c.path, Durability: store.Durability(c.durable),
 		Policy: c.files.policy, Rules: c.rules(), MinFree: c.minFree, Access: c.access, MaxOpenFiles: c.maxOpen, ProducerTTL: c.ttl,
 		Mediators: c.mediators, ID: c.id, Advertise: c.advertise,
-		TLS: c.tls, Logger: proc.Logger, Software: cli.Version(),
+		TLS: c.tls, Logger: proc.Logger, Software: cli.Version(), ReloadError: proc.ReloadError,
 	}
 	if cfg.Notes = notes(proc.LookupEnv); cfg.Notes == "" {
 		proc.Logger.Debug("should the file system of the logs not be mounted one day, that will not be noticed: there is no folder for state")

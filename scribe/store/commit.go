@@ -285,8 +285,7 @@ func (snap *snapshot) settle() {
 	l := snap.log
 	if snap.err == nil {
 		l.store.stats.committed(snap.volume)
-		l.committedLines.Add(snap.volume.lines)
-		l.committedBytes.Add(snap.volume.bytes)
+		l.told.committed(snap.volume, l.store.now())
 		l.store.archive.announce(l.name, snap.filled)
 	}
 	l.mu.Lock()

@@ -64,5 +64,5 @@ func (s *Store) Busy() time.Duration {
 	return time.Since(s.runningSince)
 }
 
-// Space returns how many bytes of the root's volume are free for this process.
-func (s *Store) Space() (free int64, err error) { return s.free(".") }
+// Space returns how many bytes of the root's volume are free for this process, and how many it has.
+func (s *Store) Space() (free, total int64, err error) { return s.volume(".") }

@@ -28,8 +28,7 @@ type logFile struct {
 	policy *Policy
 	form   Form          // that of the policy; the active file's once it is open
 	used   atomic.Uint64 // the store's clock at the last use
-
-	committedLines, committedBytes atomic.Int64 // since the store was opened; once a round
+	told   told
 
 	mu        sync.Mutex // guards what follows
 	file      *os.File   // the active file; nil until it is ready
@@ -195,6 +194,7 @@ func (l *logFile) ready() error {
 		return nil
 	}
 	if err := l.open(); err != nil {
+		l.told.failed(err)
 		return fmt.Errorf("open log %q: %w", l.name, err)
 	}
 	return nil
@@ -298,6 +298,7 @@ func (l *logFile) fail(err error) error {
 	l.resets++
 	l.store.stats.resets.Add(1)
 	l.lastErr = err
+	l.told.failed(err)
 	l.store.complain(l.name, err)
 	return fmt.Errorf("write log %q: %w", l.name, err)
 }

@@ -144,16 +144,22 @@ func (s *Store) discardOldest(ctx context.Context, logs []string, bytes int64) e
 
 // free returns how many bytes are free, for this process, on the volume of a folder below the root.
 func (s *Store) free(dir string) (int64, error) {
+	free, _, err := s.volume(dir)
+	return free, err
+}
+
+// volume returns the same, and the size of the volume.
+func (s *Store) volume(dir string) (free, total int64, err error) {
 	f, err := s.root.Open(dir)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer f.Close()
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
-		return 0, fmt.Errorf("find the free space of %s: %w", dir, err)
+		return 0, 0, fmt.Errorf("find the free space of %s: %w", dir, err)
 	}
-	return int64(st.Bavail) * int64(st.Bsize), nil
+	return int64(st.Bavail) * int64(st.Bsize), int64(st.Blocks) * int64(st.Bsize), nil
 }
 
 // device returns the volume of a folder below the root, 0 if it can't be told.

@@ -79,13 +79,14 @@ type LogVolume struct {
 // Busiest returns the logs of which the most bytes were committed, at most n of them, the most first.
 func (s *Store) Busiest(n int) []LogVolume {
 	s.mu.Lock()
-	all := make([]LogVolume, 0, len(s.logs))
-	for name, l := range s.logs {
-		if bytes := l.committedBytes.Load(); bytes > 0 {
-			all = append(all, LogVolume{name, l.committedLines.Load(), bytes})
+	logs := s.all
+	s.mu.Unlock()
+	all := make([]LogVolume, 0, len(logs))
+	for _, l := range logs {
+		if bytes := l.told.bytes.Load(); bytes > 0 {
+			all = append(all, LogVolume{l.name, l.told.lines.Load(), bytes})
 		}
 	}
-	s.mu.Unlock()
 	slices.SortFunc(all, func(a, b LogVolume) int { return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Log, b.Log)) })
 	return all[:min(n, len(all))]
 }

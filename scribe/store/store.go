@@ -86,6 +86,7 @@ type Store struct {
 
 	mu           sync.Mutex // guards what follows; taken after a log's mutex, never before
 	logs         map[string]*logFile
+	all          []*logFile            // the same; it only grows, so that who has it needs no lock to read it
 	dirty        map[*logFile]struct{} // changed since the last snapshot
 	folders      map[string]struct{}   // folders whose entries changed since the last snapshot
 	uncommitted  int64                 // bytes appended since the last snapshot
@@ -166,6 +167,7 @@ func (s *Store) log(name string) *logFile {
 		l.form = l.policy.form()
 		l.roundOver = sync.NewCond(&l.mu)
 		s.logs[name] = l
+		s.all = append(s.all, l)
 	}
 	return l
 }
