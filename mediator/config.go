@@ -20,6 +20,9 @@ type Config struct {
 	TLS    transport.TLS // for agents and for Scribes
 	Logger *slog.Logger  // default none
 
+	Software    string        // the program's version, told to those who look
+	ReloadError func() string // why the last reload of the settings failed, "" if it did not; nil if there are no reloads
+
 	// For tests.
 	now     func() time.Time
 	options []grpc.ServerOption

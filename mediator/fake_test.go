@@ -41,6 +41,7 @@ type fakeScribe struct {
 	lines      map[string][]string             // by log, from Log calls
 	remembered []*logscribev1.SourceCheckpoint // what Resume answers
 	resumed    []string                        // the identities it was called with
+	listed     []string                        // the logs that it tells of
 }
 
 // fakeStream is what came in one Append.
@@ -56,7 +57,18 @@ func startScribe(t testing.TB, id string) *fakeScribe {
 	return startScribeAt(t, id, "127.0.0.1:0", transport.TLS{})
 }
 
+// startOldScribe starts one of a release that does not know the Status service.
+func startOldScribe(t testing.TB, id string) *fakeScribe {
+	t.Helper()
+	return startScribeWith(t, id, "127.0.0.1:0", transport.TLS{}, func(*fakeScribe) {})
+}
+
 func startScribeAt(t testing.TB, id, addr string, tls transport.TLS) *fakeScribe {
+	t.Helper()
+	return startScribeWith(t, id, addr, tls, func(f *fakeScribe) { logscribev1.RegisterStatusServer(f.server, fakeStatus{f: f}) })
+}
+
+func startScribeWith(t testing.TB, id, addr string, tls transport.TLS, register func(*fakeScribe)) *fakeScribe {
 	t.Helper()
 	creds, err := tls.Server()
 	if err != nil {
@@ -72,6 +84,7 @@ func startScribeAt(t testing.TB, id, addr string, tls transport.TLS) *fakeScribe
 	}
 	f.server = transport.NewServer(creds, grpc.ForceServerCodecV2(transport.Codec()), grpc.UnaryInterceptor(f.intercept))
 	logscribev1.RegisterScribeServer(f.server, f)
+	register(f)
 	go func() { f.served <- f.server.Serve(lis) }()
 	t.Cleanup(f.kill)
 	return f

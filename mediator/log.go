@@ -20,6 +20,7 @@ const EpochTrailer = "scribe-epoch"
 
 // Log passes lines on to the log's owner. It implements the Scribe service.
 func (m *Mediator) Log(ctx context.Context, request *logscribev1.LogRequest) (*logscribev1.LogResponse, error) {
+	m.calls.Add(1)
 	if err := logname.Check(request.GetLog()); err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}

@@ -32,11 +32,12 @@ type Mediator struct {
 	server         *transport.Server
 	registry       *registry
 	owners         *owners
+	describer      *describer
 	stored         []registration // what the store knew at the start
 	began          time.Time
 
-	streams, blocks, bytes atomic.Uint64
-	receipts               latency.Histogram
+	streams, calls, blocks, bytes atomic.Uint64
+	receipts                      latency.Histogram
 }
 
 // New opens all that a Mediator needs: its certificates, its store, which it locks, and its port. Run must follow, and
@@ -75,6 +76,9 @@ func (m *Mediator) open() error {
 	m.server = transport.NewServer(m.creds, m.cfg.options...)
 	logscribev1.RegisterScribeServer(m.server, m)
 	logscribev1.RegisterRegistryServer(m.server, directory{m: m})
+	m.describer = &describer{mediator: m}
+	m.describer.reports.Now = m.cfg.now
+	logscribev1.RegisterStatusServer(m.server, m.describer)
 	legacy.RegisterLogScribeServer(m.server, compat.Server{To: m})
 	m.listener, err = net.Listen("tcp", m.cfg.Listen)
 	return err

@@ -245,6 +245,15 @@ func (o *owners) announce(log string, before, after ownership) {
 	}
 }
 
+// all returns the owners of the logs whose names match.
+func (o *owners) all(match func(log string) bool) map[string]ownership {
+	o.mu.RLock()
+	all := maps.Clone(o.known) // quicker than to match each under the lock
+	o.mu.RUnlock()
+	maps.DeleteFunc(all, func(log string, _ ownership) bool { return !match(log) })
+	return all
+}
+
 // count returns the number of logs that each Scribe owns.
 func (o *owners) count() map[string]int {
 	n := make(map[string]int)

@@ -12,6 +12,7 @@ type Stats struct {
 	Logs    int           // logs that have an owner
 
 	Streams     uint64           // Append streams begun
+	Calls       uint64           // of Log
 	Blocks      uint64           // blocks relayed, by streams that have ended
 	Bytes       uint64           // the size of these as sent
 	Receipts    latency.Snapshot // from the end of a stream until its receipts
@@ -32,7 +33,7 @@ type ScribeStats struct {
 // Stats returns the current state. It may be called at any time.
 func (m *Mediator) Stats() Stats {
 	st := Stats{
-		Streams: m.streams.Load(), Blocks: m.blocks.Load(), Bytes: m.bytes.Load(), Receipts: m.receipts.Snapshot(),
+		Streams: m.streams.Load(), Calls: m.calls.Load(), Blocks: m.blocks.Load(), Bytes: m.bytes.Load(), Receipts: m.receipts.Snapshot(),
 		Failovers: m.owners.failovers.Load(), EpochRaises: m.owners.raises.Load(),
 	}
 	owned := m.owners.count()

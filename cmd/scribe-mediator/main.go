@@ -28,7 +28,7 @@ func run(host cli.Host) int {
 		m, err := mediator.New(mediator.Config{
 			Listen: cli.JoinHostPort(c.host, c.port), DataDir: c.data,
 			HealthInterval: c.healthInterval, FailoverAfter: c.failoverAfter,
-			TLS: c.tls, Logger: proc.Logger,
+			TLS: c.tls, Logger: proc.Logger, Software: cli.Version(), ReloadError: proc.ReloadError,
 		})
 		if err != nil {
 			return err
