@@ -69,6 +69,7 @@ type Agent struct {
 	tail   *tail.Source  // nil without files
 	stdin  *stdin.Source // nil without standard input
 
+	began     time.Time
 	asideThen uint64        // lines that were set aside before
 	prepared  chan struct{} // closed when prepare is done; shipper, and an agent that resumes its tail, are set then
 	ended     chan struct{} // closed when Run returns
@@ -87,7 +88,7 @@ func New(cfg Config) (_ *Agent, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	a := &Agent{cfg: cfg, logger: cfg.Logger, prepared: make(chan struct{}), ended: make(chan struct{})}
+	a := &Agent{cfg: cfg, logger: cfg.Logger, began: time.Now(), prepared: make(chan struct{}), ended: make(chan struct{})}
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
@@ -262,12 +263,26 @@ func (a *Agent) run(ctx context.Context) error {
 	})
 	defer watch.Wait()
 	defer cancel()
+	telling, stopTelling := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopTelling()
+	var told sync.WaitGroup
+	if a.cfg.Dialer == nil { // nobody can look into an embedded Scribe
+		told.Go(func() { a.report(telling) })
+	}
+	err := a.work(ctx)
+	stopTelling()
+	told.Wait()
+	return errors.Join(err, a.close())
+}
+
+// work reads and ships until ctx ends, or all of standard input has a receipt.
+func (a *Agent) work(ctx context.Context) error {
 	err := a.prepare(ctx)
 	if ctx.Err() != nil {
-		return errors.Join(a.spool.Err(), a.close())
+		return a.spool.Err()
 	}
 	if err != nil {
-		return errors.Join(err, a.close())
+		return err
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx)) // sources end first, then the shipper
 	defer stop()
@@ -279,7 +294,7 @@ func (a *Agent) run(ctx context.Context) error {
 		err = a.drain(ctx)
 	}
 	stop()
-	return errors.Join(a.spool.Err(), err, shipping.Wait(), a.close())
+	return errors.Join(a.spool.Err(), err, shipping.Wait())
 }
 
 // prepare does what must be done before the first line is read or shipped.

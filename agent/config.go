@@ -49,6 +49,8 @@ type Config struct {
 	Waits func(reason error)
 	// Software is the program's version, told to the other side.
 	Software string
+	// ReloadError returns why the last reload of the settings failed, "" if it did not; nil if there are no reloads.
+	ReloadError func() string
 }
 
 // SpoolConfig is the [spool] table.

@@ -66,7 +66,7 @@ func (a *Agent) Ready() []string {
 	if !a.isPrepared() {
 		wrong = append(wrong, "nothing is read yet: the Scribes have not said how far the files were read")
 	}
-	st := a.spool.Stats()
+	st := a.spool.Brief(0)
 	if st.Failing {
 		wrong = append(wrong, "the spool's disk takes no lines: it is full, or fails")
 	}

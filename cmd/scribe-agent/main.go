@@ -57,7 +57,7 @@ func run(host cli.Host) int {
 // agent returns the settings in the form that package agent takes.
 func (c *config) agent(proc *cli.Process) agent.Config {
 	cfg := c.plan()
-	cfg.Logger, cfg.Waits = proc.Logger, proc.Waits
+	cfg.Logger, cfg.Waits, cfg.ReloadError = proc.Logger, proc.Waits, proc.ReloadError
 	if cfg.Stdin != nil {
 		cfg.Stdin.Reader = proc.Stdin
 		if c.tee {
