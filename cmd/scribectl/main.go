@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"os"
+	"strings"
 
 	"github.com/logscribe/logscribe/internal/cli"
 )
@@ -14,12 +15,35 @@ func run(host cli.Host) int {
 	c := &config{}
 	p := c.program()
 	return p.Main(host, func(ctx context.Context, proc *cli.Process) error {
-		return commands[p.Command()](ctx, c, proc)
+		for _, command := range commands {
+			if command.name == p.Command() {
+				return command.run(ctx, c, proc)
+			}
+		}
+		return nil
 	})
 }
 
+type command struct {
+	name string
+	run  func(context.Context, *config, *cli.Process) error
+}
+
 // commands are what scribectl can do.
-var commands = map[string]func(context.Context, *config, *cli.Process) error{
-	"demo":    showDemo,
-	"version": showVersion,
+var commands = []command{
+	{"status", showStatus},
+	{"top", showTop},
+	{"logs", showLogs},
+	{"version", showVersion},
+	{"demo", showDemo},
+}
+
+// commandNames returns "status, top or …".
+func commandNames() string {
+	var names []string
+	for _, command := range commands {
+		names = append(names, command.name)
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }

@@ -28,9 +28,9 @@ func TestUsage(t *testing.T) {
 	if code != 0 || stderr != "" {
 		t.Errorf("code %d, stderr %s", code, stderr)
 	}
-	for name := range commands {
-		if !strings.Contains(stdout, "scribectl "+name) && !strings.Contains(stdout, "scribectl -mediator HOST:PORT "+name) {
-			t.Errorf("the usage does not name %s:\n%s", name, stdout)
+	for _, c := range commands {
+		if !strings.Contains(stdout, "  scribectl -mediator HOST:PORT "+c.name) && !strings.Contains(stdout, "  scribectl "+c.name) {
+			t.Errorf("the usage does not name %s:\n%s", c.name, stdout)
 		}
 	}
 	for line := range strings.Lines(stdout) {
@@ -48,8 +48,14 @@ func TestMistakes(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "scribectl: what shall it show? scribectl version (see scribectl -h)\n"},
+		{nil, "scribectl: what shall it show? scribectl status, top, logs, version or demo (see scribectl -h)\n"},
 		{[]string{"versoin"}, "scribectl: unexpected argument \"versoin\"; did you mean version? (see scribectl -h)\n"},
+		{[]string{"status", "-n", "3"}, "scribectl: -n goes with logs and top only\n"},
+		{[]string{"logs", "-every", "3s"}, "scribectl: -every goes with top only\n"},
+		{[]string{"logs", "-match", "[a"}, "scribectl: -match: bad pattern \"[a\": write a glob of names of logs, such as web/* or **/access\n"},
+		{[]string{"logs", "-sort", "speed"}, "scribectl: -sort: bad value \"speed\": use name, rate, size, waiting or written\n"},
+		{[]string{"-mediator", "here", "top"}, "scribectl: -mediator: bad address \"here\": write HOST:PORT\n"},
+		{[]string{"-ca", "a", "top"}, "scribectl: tls: ca: open a: no such file or directory\n"},
 		{[]string{"version", "-o", "xml"}, "scribectl: -o: bad value \"xml\": use text or json\n"},
 	} {
 		if code, stdout, stderr := call(tc.args...); code != 2 || stderr != tc.want || stdout != "" {
