@@ -20,7 +20,7 @@
 //
 // resume.go asks the Scribes before the sources begin, where an agent has an identity and an empty spool.
 //
-// metrics.go and health.go tell an operator how the agent does.
+// metrics.go and health.go tell an operator how the agent does, and report.go tells the other side, for scribectl.
 //
 // reload.go changes the configuration of an agent that runs.
 //

@@ -38,6 +38,9 @@ const (
 	waitFor = `wait_for() { for i in $(seq 400); do if "$@" >/dev/null 2>&1; then return 0; fi; sleep 0.05; done; echo "not in time: $*"; return 1; }`
 	servers = waitFor + `
 export SCRIBE_MEDIATOR_PORT=${A1##*:} SCRIBE_PORT=${A2##*:}`
+	looked = `
+export SCRIBECTL_MEDIATOR=ADDR1
+bin/scribe-mediator -data data & bin/scribe -path logs -mediator ADDR1 & seq 1000 | bin/scribe-agent -mediator ADDR1 -log a -spool spool.db`
 )
 
 var documents = []documented{
@@ -59,6 +62,8 @@ var documents = []documented{
 	{page: "README.md", first: "zstdcat -f logs/web/access_* logs/web/access.log*", before: toLocal + `; exec >/dev/null; zstdcat --version >/dev/null 2>&1 || zstdcat() { shift; cat "$@"; }`},
 	{page: "README.md", first: "bin/scribe verify -path logs", before: toLocal},
 	{page: "README.md", first: "bin/scribe-mediator -ca ca.pem -crt mediator.pem -pk mediator.key -one-way", checked: "the names in certificates are a host's; TestTLS has its own"},
+	{page: "README.md", first: "bin/scribectl status", before: servers + looked, replace: []string{"bin/scribectl top", "bin/scribectl top -count 1"}},
+	{page: "docs/operations.md", first: "scribectl -mediator 127.0.0.1:8000 status", before: servers + looked, replace: []string{"127.0.0.1:8000", "ADDR1"}},
 	{page: "README.md", first: "curl -s 127.0.0.1:7111/metrics | grep backlog",
 		before:  waitFor + `; sleep 1000 | bin/scribe-agent -local logs -log a -ops ADDR1 & wait_for curl -sf ADDR1/readyz`,
 		replace: []string{"127.0.0.1:7111", "ADDR1"}},

@@ -28,6 +28,8 @@
 //	log.go         the unary call: Log
 //	resume.go      Resume: what all Scribes know of an agent that lost its spool
 //	directory.go   the Registry service: Register, Resolve
+//	describe.go    the Status service: how all do, of which it asks the Scribes; what agents report
+//	listing.go     the same of logs
 //	stats.go       what a Mediator tells of itself
 //	metrics.go     the same for Prometheus; does it live, is it ready
 //

@@ -18,6 +18,7 @@
 //	console.go   the copy of all lines for -console
 //	register.go  being known to mediators
 //	status.go    errors of the store as codes of gRPC
+//	describe.go  the Status service: how it does, its logs, what agents report
 //	metrics.go   what it tells Prometheus
 //	health.go    does it live, is it ready
 //	store/       files, ledger, rotation, recovery, retention, compression
