@@ -96,6 +96,7 @@ func (p *Program) Main(host Host, run func(context.Context, *Process) error) int
 func (p *Process) supervise(run func(context.Context, *Process) error) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	reloads := !p.program.tool // p.program is that of reloads from here on
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, p) }()
 	hangups, reloaded := make(chan struct{}, 1), make(chan struct{})
@@ -112,7 +113,7 @@ func (p *Process) supervise(run func(context.Context, *Process) error) error {
 			return err
 		case sig := <-p.Signals:
 			switch {
-			case sig == syscall.SIGHUP && !p.program.tool:
+			case sig == syscall.SIGHUP && reloads:
 				select {
 				case hangups <- struct{}{}:
 				default: // one is waiting, and will do for both
