@@ -27,8 +27,10 @@ const (
 	lastReportTimeout = 250 * time.Millisecond
 	// reportAgain is the pause after a mediator has said that it takes no reports; another release may run there later.
 	reportAgain = time.Minute
-	// reportShare is the least ratio of the pauses to the time that it takes to make a report: that grows with the number of logs.
-	reportShare = 500
+	// reportShare is the ratio of the pauses to the time that it takes to make a report, which grows with the number of logs; but
+	// none is longer than longestPause for that, so that nobody takes the agent for silent.
+	reportShare  = 500
+	longestPause = 15 * time.Second
 	// mostWaiting is how many logs a report names.
 	mostWaiting = 10
 )
@@ -44,7 +46,7 @@ func (a *Agent) report(ctx context.Context) {
 			a.logger.Debug("can't tell how this agent does", "error", err)
 		}
 		select {
-		case <-time.After(max(reportPause(answer, err, soon), reportShare*took)):
+		case <-time.After(max(reportPause(answer, err, soon), min(reportShare*took, longestPause))):
 			continue
 		case <-ctx.Done():
 		}
