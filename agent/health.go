@@ -39,6 +39,23 @@ func (a *Agent) Summary() string {
 	return waits
 }
 
+// Progress is how far an agent is that reads standard input.
+type Progress struct {
+	Read      int64 // lines, also those that rules left out
+	Delivered int64 // lines with a receipt, of earlier processes too
+	Waiting   int64 // lines in the spool
+}
+
+// Progress returns how far the agent is.
+func (a *Agent) Progress() Progress {
+	p := Progress{Waiting: a.spool.Lines(), Delivered: int64(a.spool.Stats().SettledLines)}
+	if a.stdin != nil {
+		left := a.stdin.Filtered()
+		p.Read = a.stdin.Stats().Lines + left.NotIncluded + left.Excluded
+	}
+	return p
+}
+
 // Live returns which of the agent's main loops have stopped doing their work, a reason each.
 func (a *Agent) Live() (wrong []string) {
 	stuck := func(what string, busy time.Duration) {

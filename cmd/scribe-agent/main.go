@@ -89,6 +89,9 @@ func (c *config) runAgent(ctx context.Context, proc *cli.Process, server *ops.Se
 	})
 	server.Show(target(a, local))
 	proc.Logger.Info("agent started", c.about()...)
+	if c.showsStatus(proc) {
+		defer showProgress(proc, a.Progress)()
+	}
 	return a.Run(ctx)
 }
 

@@ -36,7 +36,12 @@ type Process struct {
 	ready   chan struct{} // capacity 1: reload was set
 	reloads atomic.Pointer[ops.Reloads]
 	manager *manager
+	status  *StatusLine
 }
+
+// Status returns the line in which the program may show how it does while it runs: nil, which shows nothing, unless stderr
+// is a terminal and the log is text. Stderr and Logger write above it.
+func (p *Process) Status() *StatusLine { return p.status }
 
 // OnReload sets what reads the settings again at SIGHUP, once at a time: signals that come meanwhile have it done once
 // more. What has changed is logged, or why all stays as it was. OnReload may be called until Main returns, and so even
@@ -79,6 +84,10 @@ func (p *Program) Main(host Host, run func(context.Context, *Process) error) int
 	proc := &Process{Host: host, program: p, level: &slog.LevelVar{}, ready: make(chan struct{}, 1)}
 	proc.reloads.Store(&ops.Reloads{Since: time.Now()})
 	proc.level.Set(p.level())
+	if term, _ := host.LookupEnv("TERM"); term != "dumb" && p.logFormat == "text" && IsTerminal(host.Stderr) {
+		proc.status = &StatusLine{out: host.Stderr}
+		host.Stderr, proc.Stderr = proc.status, proc.status
+	}
 	proc.Logger = p.logger(host.Stderr, proc.level)
 	proc.manager = newManager(host.LookupEnv, proc.Logger)
 	defer proc.manager.leave()
@@ -89,7 +98,9 @@ func (p *Program) Main(host Host, run func(context.Context, *Process) error) int
 		}
 		defer stop()
 	}
-	return p.exit(host.Stderr, proc.supervise(run))
+	err = proc.supervise(run)
+	proc.status.Show("")
+	return p.exit(host.Stderr, err)
 }
 
 // supervise calls run and passes the signals on to it.

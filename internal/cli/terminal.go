@@ -1,13 +1,10 @@
 package cli
 
-import (
-	"io"
-	"os"
-)
+import "os"
 
-// IsTerminal says whether r is a terminal.
-func IsTerminal(r io.Reader) bool {
-	f, ok := r.(*os.File)
+// IsTerminal says whether a reader or writer is a terminal.
+func IsTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	if !ok {
 		return false
 	}
