@@ -177,6 +177,31 @@ func TestDroppedLines(t *testing.T) {
 	}
 }
 
+// TestLossesOutliveTheAgent: what was lost is counted in the spool, and the next agent's metrics go on from there.
+func TestLossesOutliveTheAgent(t *testing.T) {
+	cfg := config(t, silent(t), "")
+	for n := 1; n <= 2; n++ {
+		t.Run(fmt.Sprint("agent ", n), func(t *testing.T) {
+			a, _ := run(t, cfg)
+			lost := spool.Loss{Log: "a", File: "/a.log", Reason: spool.Truncated, Bytes: 100}
+			if err := a.spool.Append(t.Context(), spool.Batch{Losses: []spool.Loss{lost}}); err != nil {
+				t.Fatal(err)
+			}
+			got := opstest.Gather(t, a.Collector(), Metrics(), append(slices.Clip(onlyFiles), "logscribe_agent_log_backlog_lines", "logscribe_agent_spool_free_bytes")...)
+			for name, want := range map[string]float64{
+				`logscribe_agent_lost_bytes_total{reason="truncated"}`:    float64(100 * n),
+				`logscribe_agent_losses_total{reason="truncated"}`:        float64(n),
+				`logscribe_agent_dropped_lines_total{reason="truncated"}`: 0,
+				`logscribe_agent_losses_total{reason="spool_full"}`:       0,
+			} {
+				if value, ok := got[name]; !ok || value != want {
+					t.Errorf("%s is %v, want %v", name, value, want)
+				}
+			}
+		})
+	}
+}
+
 // TestReadyTurns has an agent whose mediator never answers, until its backlog is beyond the limit.
 func TestReadyTurns(t *testing.T) {
 	cfg := config(t, silent(t), "")

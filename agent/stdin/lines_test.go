@@ -72,6 +72,67 @@ func TestEventTimesOut(t *testing.T) {
 	})
 }
 
+// fullSpool has no room for lines.
+type fullSpool struct{ losses []spool.Loss }
+
+func (f *fullSpool) Append(ctx context.Context, b spool.Batch) error {
+	if len(b.Drafts) > 0 {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	f.losses = append(f.losses, b.Losses...)
+	return nil
+}
+
+// TestStopCountsWhatItCantStore: lines that were read and that the spool has no room for are in the list of losses.
+func TestStopCountsWhatItCantStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		defer w.Close()
+		var f fullSpool
+		s := source(r, &f, 1<<20)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- s.Run(ctx) }()
+		if _, err := io.WriteString(w, "one\ntwo\nthr"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		stop()
+		if err := <-ended; err == nil {
+			t.Error("no error")
+		}
+		want := spool.Loss{Log: "a", File: Name, Reason: spool.Stopped, Lines: 3, Bytes: 11}
+		if len(f.losses) != 1 || f.losses[0] != want {
+			t.Errorf("%+v", f.losses)
+		}
+		w.Close()
+	})
+}
+
+// TestLongLinesAreListed: each with the batch that it comes in.
+func TestLongLinesAreListed(t *testing.T) {
+	var f listing
+	s := source(strings.NewReader("short\n"+strings.Repeat("x", 25)+"\n"+strings.Repeat("y", 11)+"\nshort\n"), &f, 10)
+	if err := s.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if sum := spool.Sums(f.losses)[spool.InPieces]; sum.Lines != 2 || f.losses[0].File != Name || string(f.lines) == "" {
+		t.Errorf("%+v", f.losses)
+	}
+}
+
+// listing keeps losses too.
+type listing struct {
+	fakeSpool
+	losses []spool.Loss
+}
+
+func (f *listing) Append(ctx context.Context, b spool.Batch) error {
+	f.losses = append(f.losses, b.Losses...)
+	return f.fakeSpool.Append(ctx, b)
+}
+
 // TestStopAfterAnErrorRepeatsNothing: the lines of one read are more than a batch, and the second one fails until the
 // source is stopped.
 func TestStopAfterAnErrorRepeatsNothing(t *testing.T) {
