@@ -17,14 +17,14 @@ func TestLossesAcrossKills(t *testing.T) {
 	c := newCluster(t, &normal)
 	const width = 1000
 	var content []byte
-	for i := range 40_000 {
+	for i := range 24_000 {
 		content = fmt.Appendf(content, "%0*d\n", width-1, i)
 	}
 	in := c.path("app.log")
 	if err := os.WriteFile(in, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	config := fmt.Sprintf("mediators = [%q]\nops = \"off\"\n[spool]\npath = %q\nmax_size = \"24MB\"\ncompression = \"none\"\n[[file]]\npaths = [%q]\nlog = \"app\"\n",
+	config := fmt.Sprintf("mediators = [%q]\nops = \"off\"\n[spool]\npath = %q\nmax_size = \"16MB\"\ncompression = \"none\"\n[[file]]\npaths = [%q]\nlog = \"app\"\n",
 		freeAddr(t), c.path("agent.db"), in)
 	if err := os.WriteFile(c.path("agent.toml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
