@@ -160,11 +160,16 @@ func (s *fakeSpool) lose(l spool.Loss) {
 	s.losses[i].Times++
 }
 
-// lost returns what is stored of lost lines, and their bytes.
-func (s *fakeSpool) lost() (losses []spool.Loss, bytes int64) {
+// all returns the list of losses.
+func (s *fakeSpool) all() []spool.Loss {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, l := range s.losses {
+	return slices.Clone(s.losses)
+}
+
+// lost returns what is stored of lost lines, and their bytes.
+func (s *fakeSpool) lost() (losses []spool.Loss, bytes int64) {
+	for _, l := range s.all() {
 		if l.Reason.Lost() {
 			losses, bytes = append(losses, l), bytes+int64(l.Bytes)
 		}

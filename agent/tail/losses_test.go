@@ -69,15 +69,15 @@ func TestKilledOverALoss(t *testing.T) {
 						len(losses) == 1 && losses[0].Reason == c.reason && losses[0].Times == 1
 				}
 				if !f.eventually(counted) {
-					t.Fatalf("delivered %d bytes, lost %+v of %d and %d bytes", len(f.spool.log("app")), f.spool.losses, len(all), len(c.behind))
+					t.Fatalf("delivered %d bytes, lost %+v of %d and %d bytes", len(f.spool.log("app")), f.spool.all(), len(all), len(c.behind))
 				}
 				for range 2 {
 					f.kill()
 					f.up()
 					f.scans(4)
 				}
-				if !counted() || len(f.spool.losses) != 1 {
-					t.Errorf("in the end lost %+v", f.spool.losses)
+				if !counted() || len(f.spool.all()) != 1 {
+					t.Errorf("in the end lost %+v", f.spool.all())
 				}
 			})
 		}
@@ -94,7 +94,7 @@ func TestStoppedLossIsNotCountedAgain(t *testing.T) {
 	f.spool.do(func() { f.spool.blocked, f.spool.full, f.spool.room = make(chan struct{}), true, 3 })
 	f.write("app.log", all)
 	f.up()
-	f.eventually(func() bool { f.scans(1); return f.spool.appends > 3 })
+	f.eventually(func() bool { f.scans(1); return f.spool.log("app") != "" })
 	f.scans(3)
 	f.remove("app.log")
 	f.down()
@@ -105,7 +105,7 @@ func TestStoppedLossIsNotCountedAgain(t *testing.T) {
 	if !f.eventually(func() bool { return len(f.checkpoints()) == 0 }) {
 		t.Fatal("it is not forgotten")
 	}
-	if diff := cmp.Diff(want, f.spool.losses); diff != "" {
+	if diff := cmp.Diff(want, f.spool.all()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -121,7 +121,7 @@ func TestCutOffEndIsCountedWithoutABatch(t *testing.T) {
 	f.check(os.Truncate(f.path("app.log"), int64(len("one\nunf"))))
 	want := []spool.Loss{{Log: "app", File: f.path("app.log"), Reason: spool.Truncated, Bytes: uint64(len("inished")), Times: 1}}
 	if !f.eventually(func() bool { losses, _ := f.spool.lost(); return cmp.Equal(want, losses) }) {
-		t.Errorf("%+v", f.spool.losses)
+		t.Errorf("%+v", f.spool.all())
 	}
 }
 
@@ -156,7 +156,7 @@ func TestUnseenTruncation(t *testing.T) {
 		f.down()
 	}
 	want := []spool.Loss{{Log: "app", File: f.path("app.log"), Reason: spool.Unseen, Times: 1}}
-	if diff := cmp.Diff(want, f.spool.losses); diff != "" {
+	if diff := cmp.Diff(want, f.spool.all()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -179,7 +179,7 @@ func TestLongLinesAreListed(t *testing.T) {
 	}
 	losses, _ := f.spool.lost()
 	wantAll := []spool.Loss{{Log: "app", File: f.path("app.log"), Reason: spool.InPieces, Lines: 4, Times: 4}}
-	if diff := cmp.Diff(wantAll, f.spool.losses); diff != "" || len(losses) > 0 {
+	if diff := cmp.Diff(wantAll, f.spool.all()); diff != "" || len(losses) > 0 {
 		t.Error(diff, losses)
 	}
 }

@@ -680,7 +680,7 @@ func TestDamagedCompressedFile(t *testing.T) {
 		return len(losses) == 1 && losses[0].Reason == spool.Compressed && losses[0].Times == 1
 	}
 	if st := f.source.Stats(); st.Damaged != 1 || !f.eventually(lost) {
-		t.Errorf("damaged: %d, losses: %+v", st.Damaged, f.spool.losses)
+		t.Errorf("damaged: %d, losses: %+v", st.Damaged, f.spool.all())
 	}
 	f.scans(3)
 	if n := strings.Count(f.logged.String(), "is damaged"); n != 1 {
