@@ -138,10 +138,11 @@ func TestUnseenTruncation(t *testing.T) {
 	f.scans(2)
 	f.down()
 	f.up()
-	f.scans(3)
+	f.write("app.log", "1\n") // so that it is looked into
+	f.wants("app", "one\n1\n")
 	f.check(os.Truncate(f.path("app.log"), 0))
 	f.write("app.log", "two\n")
-	f.wants("app", "one\ntwo\n")
+	f.wants("app", "one\n1\ntwo\n")
 	f.scans(2)
 	f.down()
 	f.check(os.Truncate(f.path("app.log"), 0))
@@ -150,7 +151,7 @@ func TestUnseenTruncation(t *testing.T) {
 	f.write("copied.log", "y\n")
 	for range 2 {
 		f.up()
-		f.wants("app", "one\ntwo\n3\n")
+		f.wants("app", "one\n1\ntwo\n3\n")
 		f.wants("copied", lines("x", 0, 10)+"y\n")
 		f.scans(2)
 		f.down()
