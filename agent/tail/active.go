@@ -14,11 +14,8 @@ import (
 // A file beside a path whose files nobody has seen yet, or a compressed one, may be older than all that is to be read, or
 // new: made and rotated away while nothing was running. What tells them apart is the time up to which the source had
 // seen all that there was, which is stored with the checkpoints. It may be stored late, for what was seen since then is
-// known. But it must not be older than a compressed file whose generation is forgotten; so it is stored with the removal
-// of checkpoints, by the registrar alone.
-//
-// A compressed file whose plain one is a generation in this run holds nothing else, whenever it was begun. When it is complete
-// the plain one is removed, maybe after that was read to its end; so it is noted while both are there.
+// known. But it must not be older than a compressed file that the last generation of a path was made to when that is forgotten;
+// so it is stored with the removal of checkpoints, by the registrar alone.
 //
 // Whether an unknown file is old can't be one question, as what it is compared with differs: for a path with known
 // generations the oldest of them (floor), where there is none the last run (unseen), for what was lost of one generation
@@ -44,25 +41,9 @@ func (s *Source) madeWhileDown(sib sibling) bool {
 	return !s.first && made >= s.since && s.madeBefore(sib.stat)
 }
 
-// madeBefore says whether a compressed file was complete when this run began, and no generation was beside it since. One that
-// was made in the same tick of the clock of file times may be younger, and counts as older.
-func (s *Source) madeBefore(st fileStat) bool {
-	return max(st.born, st.mtime) <= s.started && !s.twins[st.identity]
-}
-
-// findTwins notes what the file of a generation is being compressed to, if that was begun before this run. A generation must
-// be known by then, or nothing would be read of either.
-func (s *Source) findTwins(name string) {
-	folder, base := filepath.Dir(name), filepath.Base(name)
-	for ext := range unpackers {
-		if !s.folders.has(folder, base+ext, time.Second) {
-			continue
-		}
-		if st, err := s.cfg.stat(name + ext); err == nil && st.regular && st.born <= s.started { // its mtime changes yet
-			s.twins[st.identity] = true
-		}
-	}
-}
+// madeBefore says whether a compressed file was complete when this run began. One that was made in the same tick of the clock
+// of file times may be younger, and counts as older.
+func (s *Source) madeBefore(st fileStat) bool { return max(st.born, st.mtime) <= s.started }
 
 // floor is when a lineage's oldest known generation was last written, and born; zero if there is none.
 type floor struct{ written, born int64 }
@@ -70,7 +51,7 @@ type floor struct{ written, born int64 }
 // above says whether what is in a sibling was last written before that; which can't be told if the clock was set back since.
 // A file that was born before that was written before, too; but a compressed one is younger than what is in it.
 func (f floor) above(sib sibling) bool {
-	if time.Now().UnixNano() < f.written {
+	if !sib.packed() && time.Now().UnixNano() < f.written {
 		return false
 	}
 	return writtenBefore(sib, f.written) || !sib.packed() && sib.stat.born != 0 && sib.stat.born < f.born
@@ -135,93 +116,24 @@ type sight struct {
 // for as long as any log is stuck.
 func (s *Source) sawAll(ctx context.Context) {
 	saw := sight{at: s.scans.began, stamp: s.scans.stamp}
-	if s.hasUnplaced() {
+	s.mu.Lock()
+	looking := s.looking
+	s.mu.Unlock()
+	if looking > 0 { // what compressed files hold is not known yet
 		return
 	}
+	gone := s.endLineages()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.looking > 0 { // what compressed files hold is not known yet
-		return
-	}
-	var removals []spool.Checkpoint
-	var losses []spool.Loss
-	s.removals = slices.DeleteFunc(s.removals, func(r removal) bool {
-		due := r.scan != s.scans.number
-		if due {
-			removals, losses = append(removals, r.Checkpoint), append(losses, r.losses...)
-		}
-		return due
-	})
-	if s.dropped || len(removals) > 0 {
+	if s.dropped {
 		s.dropped = false
-		s.registerLocked(ctx, registration{more: removals, losses: losses, stamp: true})
+		s.registerLocked(ctx, registration{more: gone, stamp: true})
 	}
 	if n := len(s.registrations); n > 0 {
 		s.registrations[n-1].saw = saw
 	} else {
 		s.saw = saw
 	}
-}
-
-// maxUnplaced is for how long files of which nothing is stored may keep the time from going on: their logs may be stuck, or what
-// a compression that was broken off has left may stand beside them for good.
-const maxUnplaced = 10 * time.Minute
-
-// hasUnplaced says whether the spool holds nothing of a generation yet that may be in a compressed file already, or will be in one
-// that was begun before the scan was. Were the time stored, that file would count as made of one that is forgotten: after a crash
-// nothing else tells them apart (mayBeMadeOf). So the time waits until it is read, or looked for in vain.
-func (s *Source) hasUnplaced() bool {
-	wait := false
-	for _, g := range s.unstoredAway() {
-		if s.isAlone(g) {
-			continue
-		}
-		wait = true
-		if !g.lineage.waiting {
-			s.settleSoon(g.lineage)
-		}
-	}
-	switch {
-	case !wait:
-		s.unplaced = 0
-	case s.unplaced.IsZero():
-		s.unplaced = now()
-	case now().Sub(s.unplaced) >= maxUnplaced:
-		s.unplaced = 0
-		return false
-	}
-	return wait
-}
-
-// unstoredAway returns the generations of which no line is stored, that the scan has not found at their paths, and that were not
-// read to their ends either.
-func (s *Source) unstoredAway() (away []*generation) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, l := range s.lineages {
-		for _, g := range l.generations {
-			home := g == l.current && g.name == g.path && l.scan == s.scans.number
-			read := g.file != nil && g.quietLocked() && g.settledLocked() >= g.grown
-			if g.ordinal > 0 && g.committed == 0 && !home && !read && !g.dead && !g.proven && !g.givenUp && !g.lookedInside {
-				away = append(away, g)
-			}
-		}
-	}
-	return away
-}
-
-// isAlone says whether a generation is where it was last, and nobody has begun to compress it.
-func (s *Source) isAlone(g *generation) bool {
-	if g.name == "" || packed(g.name) { // which nobody compresses
-		return g.name != ""
-	}
-	for ext := range unpackers {
-		if _, err := s.cfg.stat(g.name + ext); err == nil {
-			return false
-		}
-	}
-	st, err := s.cfg.stat(g.name)
-	return err == nil && st.identity.same(g.id)
 }
 
 // checkpoint says up to when all was seen. Its value is

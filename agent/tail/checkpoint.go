@@ -23,7 +23,7 @@ const (
 //	0       1      version of this layout, 2
 //	1       8      device
 //	9       8      inode
-//	17      8      time of birth, nanoseconds since 1970, 0 if unknown
+//	17      8      time of birth, nanoseconds since 1970, 0 if unknown; see orphanedAs
 //	25      8      position: all bytes before it are in the spool; it is the end of a line
 //	33      8      time of the last modification that was seen while the file was at its path, nanoseconds since 1970
 //	41      8      time of the last modification before the file was last looked into, nanoseconds since 1970; 0 if that

@@ -87,7 +87,7 @@ func (s *Source) append(ctx context.Context, b spool.Batch) bool {
 
 // letGo ends the reading of a generation that is away and quiet, at its end. An unfinished last line will never be
 // finished: it is delivered as it is, with a newline. The checkpoint of a deleted file goes with it, unless the source stops
-// (see farewell); that of a compressed one says from now on that it is never read.
+// (see farewell) or it is to be known on (see past.go); that of a compressed one says from now on that it is never read.
 func (s *Source) letGo(ctx context.Context, g *generation) {
 	s.mu.Lock()
 	switch {
@@ -100,17 +100,28 @@ func (s *Source) letGo(ctx context.Context, g *generation) {
 		return
 	}
 	defer s.mu.Unlock()
+	c := g.checkpointLocked()
 	end := spool.Checkpoint{Key: checkpointKey(g.id.inode)}
-	if g.links > 0 {
-		c := g.checkpointLocked()
+	r := registration{ending: g}
+	switch {
+	case g.links > 0:
 		c.ordinal = 0
 		end.Value = c.encode()
+	case g.lineage.hasOthersLocked(g):
+		g.past = true
+		g.mtime, g.grown = max(g.mtime, g.checked), 0 // what is lost of it is counted
+		c.id, c.mtime, c.grown = orphanedAs(c.id, c.ordinal), g.mtime, 0
+		r.more = append(r.more, spool.Checkpoint{Key: orphanKey(c.id), Value: c.encode()})
+	default:
+		r.stamp = true
 	}
+	r.more = append(r.more, end)
 	g.inflight, g.ending = true, true
 	if g.broken {
 		s.oweLocked(g, spool.Loss{Log: g.log, File: g.path, Reason: spool.Compressed})
 	}
-	s.registerLocked(ctx, registration{more: []spool.Checkpoint{end}, losses: s.payLocked(g), ending: g, stamp: g.links == 0})
+	r.losses = s.payLocked(g)
+	s.registerLocked(ctx, r)
 }
 
 // close ends a generation whose grace period is over, and whose end is stored. Its inode's number may be given out again from
@@ -119,10 +130,10 @@ func (s *Source) close(g *generation) {
 	s.mu.Lock()
 	g.closing, g.inflight = false, false
 	s.ended = append(s.ended, g)
-	if g.links == 0 {
+	if g.links == 0 && !g.past {
 		g.dead = true
 	} else {
-		g.dormant, g.proven = true, true
+		g.dormant, g.proven = true, !g.givenUp
 	}
 	file := s.dropLocked(g)
 	s.progressLocked(g)

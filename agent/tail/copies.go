@@ -174,9 +174,8 @@ func (s *Source) begin(ctx context.Context, g *generation, at *fileStat, unknown
 
 // later returns those of the siblings, oldest first, that hold what was in g later than what was read: those behind the
 // copy that has that inode, if they were last written no earlier than what was read, and if g is at its path still. Of
-// compressed ones it returns only those that were made while nothing was running, be it of copies that had been seen, and
-// those of which a glimpse has found that they hold what nobody has read: unless one of them may yet be the copy that was
-// not found, without the last lines that were read. A file that may just as well be independent is not among them, nor is a
+// compressed ones it returns only those of which a glimpse has found that they hold what nobody has read; and of those that
+// were made in this run none as long as one may be the copy that was not found, without the last lines that were read. A file that may just as well be independent is not among them, nor is a
 // copy of what is in g now: g will be truncated next, or has all these lines. The error says with hasMoved that there was a
 // rename meanwhile.
 func (s *Source) later(g *generation, siblings []sibling, behind inode) (later []sibling, err error) {
@@ -199,7 +198,7 @@ func (s *Source) later(g *generation, siblings []sibling, behind inode) (later [
 
 // follows says whether sib, which nobody has seen, may hold what was in g later than what was read.
 func (s *Source) follows(g *generation, sib sibling) bool {
-	return s.writtenLater(g, sib) && (!sib.packed() || s.madeWhileDown(sib))
+	return s.writtenLater(g, sib) && (!sib.packed() || s.madeWhileDown(sib) && s.isNews(g.lineage, sib))
 }
 
 // writtenLater says whether what is in sib may have been written to g since what was read of that.

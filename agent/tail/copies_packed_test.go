@@ -67,9 +67,9 @@ func TestCompressedCopyWithoutTheLastLines(t *testing.T) {
 	}
 }
 
-// TestCompressedCopyIsForgotten has a copy compressed and deleted, when all of it was read, and forgotten. It is not read again
+// TestCompressedCopyIsLetGo has a copy compressed and deleted when all of it was read. It is not read again
 // when the next lines come to the file that it was made of.
-func TestCompressedCopyIsForgotten(t *testing.T) {
+func TestCompressedCopyIsLetGo(t *testing.T) {
 	f := newFixture(t, "app.log").real()
 	f.write("app.log", lines("a", 0, 60))
 	h := f.byHand(t)
@@ -85,8 +85,8 @@ func TestCompressedCopyIsForgotten(t *testing.T) {
 	h.mu.Unlock()
 	h.letGo(t.Context(), copied)
 	h.run(nil)
-	if !copied.dead {
-		t.Fatal("the copy is not forgotten")
+	if !copied.past {
+		t.Fatal("the copy is not let go")
 	}
 	f.write("app.log", lines("b", 0, 10))
 	h.wants(f, lines("a", 0, 70)+lines("b", 0, 10))
@@ -197,8 +197,8 @@ func TestCompressedCopyAfterAnotherOneWasGone(t *testing.T) {
 				h.commits.Wait()
 				h.handleKick(t.Context())
 			}
-			if !copied.dead {
-				t.Fatal("the first copy is not forgotten")
+			if !copied.orphaned {
+				t.Fatal("the first copy is not let go")
 			}
 			h.wants(f, lines("a", 0, 70)+lines("b", 0, 20)+lines("c", 0, 10))
 		})

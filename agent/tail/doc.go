@@ -43,11 +43,10 @@
 // file's own name. Lines that are written to a renamed file after its grace period are found only if a glob matches its new name.
 //
 // A file that was rotated away before its path was first seen is read if it was made since the source last looked around
-// (active.go), and a file is at its path again. One that was compressed as well is read only if all of that happened while
-// nothing was running, or between two looks at a path of which files are known (missed.go). Where what is beside a path can't be
+// (active.go), and a file is at its path again. One that was compressed as well is read only if files of its path are known
+// (missed.go), or if all of that happened while nothing was running. Where what is beside a path that is new can't be
 // told yet because lines of its files are on their way to a spool that takes none, and the source is killed, what was rotated
-// away while nothing was running before may be left out; so may a file that was compressed, and of which nothing could be read for
-// more than maxUnplaced (active.go).
+// away from there while nothing was running before may be left out.
 //
 // A file with a rotated name (app.log.1) that holds nothing but the beginning of app.log counts as a copy of it, and is not
 // read as long as that is so. Where the truncated file itself is gone before its truncation was noticed, and less than 1 KiB
@@ -71,7 +70,8 @@
 //	lineage.go, identify.go, rotation.go which file at which name is which generation
 //	copies.go, packed.go, active.go      copies, compressed files, and which files are old
 //	compare.go, succession.go            is it a copy, and what takes whose place
-//	missed.go                            files that were compressed between two looks
+//	missed.go                            compressed files that hold what nobody has read
+//	past.go                              files that are gone, and known on
 //	deleted.go, losses.go                the end of deleted files, and what is lost
 //	stop.go                              the last half second
 //	stat.go, probe.go, checkpoint.go     what a file is known by, and how it is stored

@@ -493,7 +493,9 @@ func (f *fixture) wantsGenerations(l *lineage, names ...string) {
 	f.t.Helper()
 	var got []string
 	for _, g := range l.generations {
-		got = append(got, filepath.Base(g.name))
+		if !g.orphaned {
+			got = append(got, filepath.Base(g.name))
+		}
 	}
 	if !slices.Equal(got, names) {
 		f.t.Errorf("the generations of %s are at %q, want %q", l.path, got, names)

@@ -45,12 +45,6 @@ func (c *folderCache) candidates(folder, base string, slack time.Duration) iter.
 	}
 }
 
-// has says whether the name is in the folder. The listing may be older by slack than it would have to be.
-func (c *folderCache) has(folder, name string, slack time.Duration) bool {
-	_, found := slices.BinarySearch(c.names(folder, slack), name)
-	return found
-}
-
 func (c *folderCache) names(folder string, slack time.Duration) []string {
 	l, ok := c.listings[folder]
 	if ok && slack > 0 && time.Since(l.taken) < slack {

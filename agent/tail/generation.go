@@ -59,6 +59,7 @@ type generation struct {
 	placed       bool // it has a place that was another's, and is not read before its path is settled: older ones may be asleep yet
 	lookedInside bool // candidates were looked into once since it was last seen
 	orphaned     bool // its inode is another file's by now
+	past         bool // it is known for what it was compressed to alone; see past.go
 	proven       bool // it was read to its end since New
 
 	stored       bool  // the spool has a checkpoint of it, or of what it takes the place of
@@ -141,12 +142,10 @@ type lineage struct {
 
 	settled    instant // when its files were last accounted for
 	folderTime int64   // the folder's modification time before that; 0 if that tells nothing
-	seen       int64   // when all that had stood at the path was known, by the clock of file times; 0 if not yet in this run
 
 	// What tells whether a compressed file beside the path holds something that nobody has read; see missed.go.
 	glimpse   *glimpse // what those hold that were looked into; nil if there are none
 	accounted int64    // when all copies of the file at the path were known, nanoseconds since 1970
-	forgot    int64    // when a generation was gone that is forgotten; what it was compressed to was there by then
 
 	// Guarded by Source.mu.
 	generations []*generation // oldest first, without those that are dead

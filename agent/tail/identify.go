@@ -28,44 +28,15 @@ func (s *Source) identify(ctx context.Context, path string, st fileStat) *genera
 	case g.id.born != 0 && st.born != 0, known, s.sameContent(g, path, st):
 		return g
 	}
-	if s.mayBePacked(g) {
+	s.mu.Lock()
+	dead, keep := g.dead, g.lineage != nil && g.ordinal > 0
+	s.mu.Unlock()
+	if keep && !dead {
 		s.orphan(ctx, g)
 	} else {
-		s.supersede(ctx, g, st)
+		s.bury(ctx, g)
 	}
 	return nil
-}
-
-// removal is that of a checkpoint, for a scan after the one with that number.
-type removal struct {
-	spool.Checkpoint
-	losses []spool.Loss
-	scan   uint32
-}
-
-// supersede drops a generation whose inode is that of the file of st now. That it was known must be known after a crash until a scan
-// that began later has seen all that there is, or what it was compressed to would be taken for new; so its checkpoint gets
-// the key of an orphan, and is removed by sawAll. Without a time of birth that would be the key of others, too.
-func (s *Source) supersede(ctx context.Context, g *generation, st fileStat) {
-	s.mu.Lock()
-	remember := !g.dead && g.lineage != nil && g.ordinal > 0 && g.id.born != 0
-	gone := st.born
-	if gone < g.mtime { // the clock was set back
-		gone = now().wall()
-	}
-	s.mu.Unlock()
-	if !remember {
-		s.bury(ctx, g)
-		return
-	}
-	s.forgetting(g, gone)
-	s.mu.Lock()
-	s.unreadLocked(g)
-	losses := s.payLocked(g)
-	s.mu.Unlock()
-	s.drop(g)
-	s.freeKey(ctx, g)
-	s.removals = append(s.removals, removal{spool.Checkpoint{Key: orphanKey(g.id)}, losses, s.scans.number})
 }
 
 // occupier returns the closed generation that had the inode of this other, newer file, if something of it is still on the

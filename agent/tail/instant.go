@@ -20,13 +20,6 @@ func instantOf(t time.Time) instant {
 	return 1
 }
 
-// wall returns when that was by the wall clock, in nanoseconds since 1970. If that was set since the process began it is the later
-// one of the times that it may have shown.
-func (i instant) wall() int64 {
-	byNow := time.Now().Add(-now().Sub(i))
-	return max(byNow.UnixNano(), processBegan.Add(time.Duration(i)).UnixNano())
-}
-
 func (i instant) IsZero() bool { return i == 0 }
 
 func (i instant) Add(d time.Duration) instant { return i + instant(d) }

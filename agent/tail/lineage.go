@@ -49,14 +49,12 @@ func (s *Source) look(ctx context.Context, l *lineage) {
 
 // atHome says whether the current generation is at the lineage's path still, and notes how it is.
 func (s *Source) atHome(l *lineage) bool {
-	stamp := fileClock()
 	st, err := s.cfg.stat(l.path)
 	if err != nil || !st.regular {
 		return false
 	}
 	g := s.currentIs(l, st)
 	if g != nil {
-		l.sawHome(stamp)
 		s.named(g, l.path, st)
 	}
 	return g != nil
@@ -76,7 +74,6 @@ func (s *Source) currentIs(l *lineage, st fileStat) *generation {
 // now, which came and went since the last look, and what is at the path.
 func (s *Source) settle(ctx context.Context, l *lineage) {
 	l.settled = now()
-	stamp := fileClock()
 	if st, err := statPath(l.folder()); err == nil {
 		l.folderTime = telling(st.mtime)
 	}
@@ -101,8 +98,8 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 		return
 	}
 	if home != nil && home == l.current {
-		s.endGlimpse(l) // nothing was rotated
-	} else if l.waiting = s.glimpsing(ctx, l, siblings, beside, func(sib sibling) bool { return s.mayBeMissed(l, sib) }); l.waiting {
+		s.endGlimpse(l, siblings) // nothing was rotated
+	} else if l.waiting = s.lookingForMissed(ctx, l, siblings, beside); l.waiting {
 		return
 	}
 	missed := s.sift(ctx, l, siblings)
@@ -126,9 +123,9 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 	case at != nil && s.byInode[at.inode] == nil: // or it is among the siblings, and was renamed between two looks
 		found = append(found, s.add(l, l.path, *at))
 	}
-	l.sawHome(stamp)
-	s.endGlimpse(l)
+	s.endGlimpse(l, siblings)
 	s.register(ctx, found)
+	s.forgetPast(ctx, l)
 	for _, g := range append(found, s.settledIn(l)...) {
 		s.enqueue(g)
 	}
@@ -261,7 +258,7 @@ func (s *Source) sift(ctx context.Context, l *lineage, siblings []sibling) []sib
 		case g != nil:
 			known = append(known, knownSibling{g, sib})
 		case s.nearerThan(l, sib.path): // another lineage's
-		case sib.packed() && !s.cameUnseen(l, sib), !sib.packed() && floor.written == 0 && !s.unseen(sib), s.independent(sib):
+		case floor.written == 0 && !s.unseen(sib), floor.written != 0 && sib.packed() && !s.isNews(l, sib), s.independent(sib):
 		case floor.above(sib):
 		case !slices.ContainsFunc(missed, func(m sibling) bool { return m.stat.inode == sib.stat.inode }):
 			missed = append(missed, sib)
@@ -395,7 +392,6 @@ func (s *Source) rename(g *generation, name string) {
 		return
 	}
 	s.byName[name] = g
-	s.findTwins(name)
 	if name != g.path {
 		return
 	}
@@ -403,7 +399,6 @@ func (s *Source) rename(g *generation, name string) {
 	if _, err := os.Readlink(name); err == nil {
 		if alias, err := filepath.EvalSymlinks(name); err == nil {
 			s.aliases[g], s.byName[alias] = alias, g
-			s.findTwins(alias)
 			s.watch.add(filepath.Dir(alias))
 		}
 	}
@@ -431,7 +426,6 @@ func (s *Source) add(l *lineage, name string, st fileStat) *generation {
 // came while nothing was running; but they must be known, or else they would be taken for generations that were missed.
 func (s *Source) discover(ctx context.Context, l *lineage, st fileStat, siblings []sibling) []*generation {
 	var found []*generation
-	l.sawHome(fileClock())
 	slices.SortStableFunc(siblings, oldestFirst)
 	for _, sib := range siblings {
 		if s.lineages[sib.path] != nil || sectionOf(s.sections, sib.path) != nil || s.identify(ctx, sib.path, sib.stat) != nil {
@@ -441,12 +435,15 @@ func (s *Source) discover(ctx context.Context, l *lineage, st fileStat, siblings
 			found = append(found, s.add(l, sib.path, sib.stat))
 			continue
 		}
+		size := sib.stat.size
 		if sib.packed() {
-			continue
+			if size = 0; writtenBefore(sib, st.mtime) {
+				continue // which tells as much
+			}
 		}
 		g := &generation{
 			id: sib.stat.identity, path: l.path, log: l.log, mtime: sib.stat.mtime, links: sib.stat.links,
-			position: sib.stat.size, committed: sib.stat.size, seen: sib.stat.size, dormant: true, dueIndex: -1,
+			position: size, committed: size, seen: size, dormant: true, dueIndex: -1,
 		}
 		s.mu.Lock()
 		s.joinLocked(g, l)

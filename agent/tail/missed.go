@@ -3,18 +3,17 @@ package tail
 import (
 	"context"
 	"maps"
+	"math"
 	"os"
 	"slices"
-	"time"
 )
 
-// A file may come to a path, be rotated away, and be compressed between two looks at that path: they are further apart than
-// usual where the process was stopped for some time. The compressed file that is left must be told from those that hold what
-// was read. It can only have been made since the last look that found the newest generation at the path. Of the generations
-// that were known, those that have no name any more may have been compressed since, too; so what is in the file is compared
-// with what was read of them. That means to decompress it, so that another goroutine does it, while the lineage waits.
-//
-// What was there at such a look already is accounted for, and never read later: its lines would come after newer ones.
+// A file may come to a path, be rotated away, and be compressed before anybody looks, or before anything is read of it. The
+// compressed file that is left must be told from those that hold what was read. What was last written to before the oldest
+// generation that is known was is accounted for, and never read: its lines would come after newer ones. As the generations that
+// are known are the newest without a gap (past.go), any other compressed file was made of one of those that have no name any
+// more, or holds what nobody has read. So what is in it is compared with what was read of them. That means to decompress it, so
+// that another goroutine does it, while the lineage waits.
 //
 // The same goes for the copies of a file that is truncated: when that is noticed, some may have been made and compressed since
 // the last time (copies.go). A copy may also lack the last lines that were read of the file. So as long as the copy of what
@@ -30,20 +29,9 @@ type glimpse struct {
 type trace struct {
 	position   int64
 	head, tail probe
+	end        int64    // when it was written to at the latest
+	whole      bool     // there was no more in it than what was read
 	file       *os.File // nil if it is closed; others may close it
-}
-
-// sawHome notes that the newest generation was at the lineage's path at that time of the file clock, which may be set back.
-func (l *lineage) sawHome(stamp int64) {
-	if stamp > l.seen || fileClock() < l.seen {
-		l.seen = stamp
-	}
-}
-
-// cameUnseen says whether a compressed sibling that is not known holds what is still to be read. Before the first look of
-// this run that is what came while nothing was running.
-func (s *Source) cameUnseen(l *lineage, sib sibling) bool {
-	return s.isNews(l, sib) || l.seen == 0 && s.unseen(sib)
 }
 
 // isNews says whether a glimpse has found that a compressed sibling holds what nobody has read.
@@ -53,49 +41,27 @@ func (s *Source) isNews(l *lineage, sib sibling) bool {
 	return l.glimpse != nil && l.glimpse.unread[sib.stat.identity]
 }
 
-// mayBeMissed says whether a compressed sibling that is not known may have come and been compressed since the last look.
-// Where the file system has no times of birth that can't be told.
-func (s *Source) mayBeMissed(l *lineage, sib sibling) bool {
-	if !sib.packed() {
-		return false
-	}
-	from := l.seen
-	if from == 0 {
-		if from = s.since; s.first || s.madeBefore(sib.stat) {
-			return false
-		}
-	}
-	made := sib.stat.born
-	return made != 0 && made >= from && !writtenBefore(sib, from) && !s.twins[sib.stat.identity] && !s.independent(sib)
+// mayBeMissed says whether a compressed sibling that is not known may hold what nobody has read, by its time alone. Of a
+// lineage without generations, that is not known (unseen).
+func (s *Source) mayBeMissed(l *lineage, f floor, sib sibling) bool {
+	return sib.packed() && f.written != 0 && !f.above(sib) && !s.independent(sib) && !s.nearerThan(l, sib.path)
+}
+
+// lookingForMissed says whether it must first be found out which compressed siblings hold what nobody has read.
+func (s *Source) lookingForMissed(ctx context.Context, l *lineage, siblings []sibling, beside siblingsByInode) bool {
+	f := s.floorOf(l)
+	return s.glimpsing(ctx, l, siblings, beside, func(sib sibling) bool { return s.mayBeMissed(l, f, sib) })
 }
 
 // mayBeMissedCopy says whether a compressed sibling that is not known may have been made of a copy of what was in g later than
-// what was read: it must have been made in this run, and since the last look for such copies.
+// what was read: it must have been made while nothing was running, or in this run since the last look for such copies.
 func (s *Source) mayBeMissedCopy(g *generation, sib sibling) bool {
 	l := g.lineage
 	if l == nil {
 		return false // its inode was given to one of them
 	}
-	since := max(l.accounted, l.forgot, s.started)
-	return sib.packed() && sib.stat.born > since && s.writtenLater(g, sib) && !s.twins[sib.stat.identity]
-}
-
-// forgetting notes that a generation leaves no trace from now on, whose file was gone by then, in nanoseconds since 1970. So
-// nothing that had been made by then is looked into any more.
-func (s *Source) forgetting(g *generation, gone int64) {
-	if g.lineage != nil {
-		g.lineage.forgot = max(g.lineage.forgot, gone)
-	}
-}
-
-// goneBy returns a time by which the file of a generation that has ended was gone.
-func (s *Source) goneBy(g *generation) int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if g.deleted.IsZero() {
-		return now().wall()
-	}
-	return g.deleted.wall()
+	since := max(l.accounted, s.started)
+	return sib.packed() && (sib.stat.born > since || s.madeWhileDown(sib)) && s.writtenLater(g, sib)
 }
 
 // isMissedCopy says whether a glimpse has found that it was.
@@ -103,12 +69,23 @@ func (s *Source) isMissedCopy(g *generation, sib sibling) bool {
 	return sib.packed() && s.isNews(g.lineage, sib) && s.writtenLater(g, sib)
 }
 
-// endGlimpse forgets what a glimpse has found, unless a truncated file is to be resolved by that.
-func (s *Source) endGlimpse(l *lineage) {
+// endGlimpse forgets what was found out, but for which compressed files that are still there hold what was read: what holds
+// anything else is known by now, or its lines are read elsewhere meanwhile.
+func (s *Source) endGlimpse(l *lineage, siblings []sibling) {
+	g := l.glimpse
+	if g == nil {
+		return
+	}
+	there := make(map[identity]bool, len(siblings))
+	for _, sib := range siblings {
+		there[sib.stat.identity] = true
+	}
 	s.mu.Lock()
-	generations := slices.Clone(l.generations)
+	deciding := slices.ContainsFunc(l.generations, func(g *generation) bool { return g.truncated }) // with what was found out
+	maps.DeleteFunc(g.unread, func(id identity, unread bool) bool { return unread && !deciding || !there[id] })
+	over := len(g.unread) == 0 && !g.busy
 	s.mu.Unlock()
-	if !slices.ContainsFunc(generations, s.isTruncated) {
+	if over {
 		l.glimpse = nil
 	}
 }
@@ -162,24 +139,19 @@ func (s *Source) glimpsing(ctx context.Context, l *lineage, siblings []sibling, 
 	return true
 }
 
-// tracesOf returns what is known of the generations that may have been compressed since the last look, and of what was in
-// those that were truncated.
+// tracesOf returns what is known of the generations that may have been compressed, and of what was in those that were
+// truncated.
 func (s *Source) tracesOf(l *lineage, beside siblingsByInode) []trace {
 	s.mu.Lock()
 	generations := slices.Clone(l.generations)
 	s.mu.Unlock()
-	since := l.seen
-	if slices.ContainsFunc(generations, s.isTruncated) {
-		since = min(since, l.accounted)
-	}
-	seen := instantOf(time.Unix(0, since))
 	var traces []trace
 	for _, g := range generations {
 		if s.isTruncated(g) {
 			traces = append(traces, s.traceOf(g))
 			continue
 		}
-		if _, found := beside.of(g.id); found || since != 0 && s.missing[g].Before(seen) && !s.missing[g].IsZero() {
+		if _, found := beside.of(g.id); found {
 			continue
 		}
 		if name, _ := s.find(g); name == "" {
@@ -199,7 +171,10 @@ func (s *Source) isTruncated(g *generation) bool {
 func (s *Source) traceOf(g *generation) trace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := trace{position: g.position, head: g.head, tail: g.tail}
+	t := trace{position: g.position, head: g.head, tail: g.tail, end: math.MaxInt64, whole: g.past && g.proven}
+	if g.lineage != nil {
+		t.end = g.lineage.endLocked(g)
+	}
 	if g.file != nil && (!g.truncated || g.position == 0) {
 		t.file, _ = g.file.handle.(*os.File)
 	}
@@ -260,8 +235,18 @@ func (t trace) isIn(p *packedFile) (bool, error) {
 			return verify(p, p.size, head, tail)
 		}
 	}
-	if t.head.size == 0 { // it was not read, and nothing but its size is known
+	switch {
+	case t.head.size == 0: // it was not read, and nothing but its size is known
 		return t.position == p.size, nil
+	case p.size < t.position: // it was written to while it was compressed
+		info, err := p.raw.Stat()
+		if err != nil || info.ModTime().UnixNano() > t.end || p.size < int64(t.head.size) {
+			return false, err
+		}
+		head, err := probeAt(p, 0, int64(t.head.size))
+		return head == t.head, err
+	case t.whole && p.size > t.position:
+		return false, nil
 	}
 	return verify(p, t.position, t.head, t.tail)
 }

@@ -28,12 +28,12 @@ func TestCompressedWhileStopped(t *testing.T) {
 		t.Run(fmt.Sprintf("packed=%v,dated=%v,late=%v", c.packed, c.dated, c.late), func(t *testing.T) {
 			everyGlob(t, func(t *testing.T, f *fixture) {
 				freeze, thaw := f.freezable()
-				f.write("app.log", lines("old", 0, 50))
+				f.write("app.log", lines("old", 0, 150))
 				f.up()
-				f.wants("app", lines("old", 0, 50))
+				f.wants("app", lines("old", 0, 150))
 				freeze()
-				want := lines("old", 0, 60)
-				f.write("app.log", lines("old", 50, 60))
+				want := lines("old", 0, 160)
+				f.write("app.log", lines("old", 150, 160))
 				writer, err := os.OpenFile(f.path("app.log"), os.O_APPEND|os.O_WRONLY, 0)
 				f.check(err)
 				defer writer.Close()
@@ -42,9 +42,9 @@ func TestCompressedWhileStopped(t *testing.T) {
 					f.pack("app.log-01", "app.log-01.gz")
 				}
 				if c.late { // it is in the deleted file alone
-					_, err := writer.WriteString(lines("old", 60, 70))
+					_, err := writer.WriteString(lines("old", 160, 170))
 					f.check(err)
-					want += lines("old", 60, 70)
+					want += lines("old", 160, 170)
 				}
 				if c.dated { // some tools leave the time when they compress
 					now := time.Now()
@@ -116,27 +116,6 @@ func TestInodeOfACompressedFileIsAnothersAtAKill(t *testing.T) {
 	f.down()
 }
 
-// TestSupersededFileIsForgottenByALaterScan: not by the one that found it so, which may have begun before the file was compressed.
-func TestSupersededFileIsForgottenByALaterScan(t *testing.T) {
-	f := newFixture(t, "*.log")
-	f.write("app.log", "one\n")
-	h := f.byHand(t)
-	g := h.lineages[f.path("app.log")].current
-	f.remove("app.log")
-	h.scans.number++ // a scan is under way
-	if h.identify(t.Context(), f.path("other.log"), fileStat{identity: identity{inode: g.id.inode, born: g.id.born + 1}}) != nil {
-		t.Skip("the file system does not know when files were born")
-	}
-	for _, kept := range []bool{true, false} {
-		h.sawAll(t.Context())
-		h.commits.Wait()
-		if _, ok := f.spool.checkpoints[orphanKey(g.id)]; ok != kept {
-			t.Errorf("is it known? %v, want %v", ok, kept)
-		}
-		h.scans.number++
-	}
-}
-
 // TestCompressedUnreadWhileAllIsSeen: while all that there is is seen, and the time of that is stored, a file that is known and
 // that nobody has read is being compressed, or was a moment ago, and its path is another file's. Killed then, the source must
 // find its lines in the compressed file.
@@ -175,36 +154,6 @@ func TestCompressedUnreadWhileAllIsSeen(t *testing.T) {
 				f.down()
 			})
 		})
-	}
-}
-
-// TestUnreadFileKeepsTheTimeForAWhile: what a broken compression left beside a file that can't be read keeps the time up to which
-// all is known from going on, but not for ever.
-func TestUnreadFileKeepsTheTimeForAWhile(t *testing.T) {
-	f := newFixture(t, "app.log")
-	f.write("app.log", "a\n")
-	h := f.byHand(t)
-	f.rename("app.log", "app.log.2")
-	f.write("app.log", "b\n")
-	h.scan(t.Context())
-	f.rename("app.log", "app.log.1")
-	f.write("app.log", "c\n")
-	f.write("app.log.1.gz", "")
-	h.scan(t.Context())
-	h.commits.Wait()
-	before := h.saw
-	scanned := func() bool {
-		time.Sleep(clockTick)
-		h.scan(t.Context())
-		h.commits.Wait()
-		return h.saw != before
-	}
-	if scanned() {
-		t.Error("the time does not wait for the file")
-	}
-	h.unplaced = now().Add(-maxUnplaced)
-	if !scanned() {
-		t.Error("the time waits for the file for ever")
 	}
 }
 

@@ -256,7 +256,7 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 		s.replace(ctx, g, c)
 	case !g.lookedInside: // a file was renamed meanwhile, or g was opened after all; settle has it looked for again
 	case g.orphaned:
-		s.bury(ctx, g)
+		s.layToRest(ctx, g)
 	default:
 		l.waiting = false
 		s.vanished(g)
@@ -288,7 +288,7 @@ func (s *Source) lookingInside(ctx context.Context, l *lineage, at *fileStat, si
 	for _, g := range generations {
 		s.mu.Lock()
 		untouched, underway := g.position == 0, g.underwayLocked()
-		gone := g.ordinal > 0 && !g.dead && !g.proven && !g.truncated && !g.givenUp && g.file == nil && g.inside == nil
+		gone := g.ordinal > 0 && !g.dead && !g.past && !g.proven && !g.truncated && !g.givenUp && g.file == nil && g.inside == nil
 		looking = looking || g.inside != nil && !g.truncated
 		s.mu.Unlock()
 		if _, found := beside.of(g.id); !gone || g.lookedInside || found || at != nil && at.identity.same(g.id) {
@@ -312,7 +312,7 @@ func (s *Source) lookingInside(ctx context.Context, l *lineage, at *fileStat, si
 		case s.lookInto(g, unknown):
 			looking = true
 		case g.orphaned:
-			s.bury(ctx, g)
+			s.layToRest(ctx, g)
 		}
 	}
 	for _, g := range unread {
@@ -337,7 +337,7 @@ func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []si
 		return true
 	}
 	end := s.endOf(l, g, beside)
-	may := func(sib sibling) bool { return s.mayBeMadeOf(l, g, sib, end) }
+	may := func(sib sibling) bool { return mayBeMadeOf(g, sib, end) }
 	if s.glimpsing(ctx, l, siblings, beside, may) {
 		return true
 	}
@@ -366,18 +366,9 @@ func (s *Source) lookForUnread(ctx context.Context, g *generation, siblings []si
 }
 
 // mayBeMadeOf says whether an unknown sibling may be a compressed file made of a generation of which nothing was read: by
-// what is known of the time when that was written to, from when it was last seen to end. What was made of a generation that
-// is forgotten, for it was read to its end, was there before the last run had seen all, or when it was forgotten in this one.
-func (s *Source) mayBeMadeOf(l *lineage, g *generation, sib sibling, end int64) bool {
-	if !sib.packed() || writtenBefore(sib, g.mtime) {
-		return false
-	}
-	saw := s.since
-	if sib.stat.mtime == g.mtime { // or it is the last of an older one
-		saw = max(saw, l.forgot)
-	}
-	forgotten := sib.stat.born != 0 && sib.stat.born < saw && writtenBefore(sib, saw)
-	return sib.stat.mtime <= end && !forgotten
+// what is known of the time when that was written to, from when it was last seen to end.
+func mayBeMadeOf(g *generation, sib sibling, end int64) bool {
+	return sib.packed() && !writtenBefore(sib, g.mtime) && sib.stat.mtime <= end
 }
 
 // endOf returns when a generation was written to at the latest: as the writer goes from an older file to a newer one, that is
@@ -412,29 +403,17 @@ func (s *Source) sayRemoved(g *generation, name string) {
 		"path", g.path, "log", g.log, "file", name, "position", g.position)
 }
 
-// mayBePacked says whether a generation whose inode is another file's now may have been compressed before it was read to
-// its end.
-func (s *Source) mayBePacked(g *generation) bool {
-	s.mu.Lock()
-	unread := g.lineage != nil && g.ordinal > 0 && !g.dead && !g.proven &&
-		(!g.lookedInside || g.inside != nil) && (g.head.size > 0 || g.position == 0)
-	s.mu.Unlock()
-	return unread && slices.ContainsFunc(s.siblingsOf(g.path, 0), sibling.packed)
-}
-
 // orphan keeps a generation in its lineage until it is known whether it was compressed, and frees its inode, and the key
 // of its checkpoint, for another.
 func (s *Source) orphan(ctx context.Context, g *generation) {
 	delete(s.byInode, g.id.inode)
 	s.rename(g, "")
-	g.orphaned = true
-	s.freeKey(ctx, g)
-}
-
-// freeKey gives the checkpoint of a generation the key of an orphan, in place of that of its inode.
-func (s *Source) freeKey(ctx context.Context, g *generation) {
+	g.id, g.orphaned = orphanedAs(g.id, g.ordinal), true
 	s.mu.Lock()
-	c := g.checkpointLocked()
+	c, ended := g.checkpointLocked(), g.proven || g.lookedInside && g.inside == nil
 	s.mu.Unlock()
-	s.register(ctx, nil, spool.Checkpoint{Key: orphanKey(g.id), Value: c.encode()}, spool.Checkpoint{Key: checkpointKey(g.id.inode)})
+	s.register(ctx, nil, spool.Checkpoint{Key: orphanKey(c.id), Value: c.encode()}, spool.Checkpoint{Key: checkpointKey(g.id.inode)})
+	if ended {
+		s.layToRest(ctx, g)
+	}
 }

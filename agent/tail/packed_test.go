@@ -557,6 +557,9 @@ func TestCollectWhileAFileIsCompressed(t *testing.T) {
 			f := newFixture(t, "app.log")
 			f.write("app.log.1", "one\n")
 			f.copyFile("app.log.1", "same")
+			info, err := os.Stat(f.path("app.log.1"))
+			f.check(err)
+			f.check(os.Chtimes(f.path("same"), info.ModTime(), info.ModTime()))
 			f.pack("same", "app.log.1.gz")
 			f.write("app.log.2", "two\n")
 			looks := 0

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"path/filepath"
 	"slices"
 )
@@ -69,6 +70,7 @@ func (s *Source) redirect() {
 		if l.section = sections[l]; l.section == nil {
 			s.uncoverLocked(l)
 			delete(s.lineages, path)
+			delete(s.over, l)
 			continue
 		}
 		l.log = logs[l]
@@ -82,6 +84,9 @@ func (s *Source) redirect() {
 // are read again, order is established anew.
 func (s *Source) uncoverLocked(l *lineage) {
 	for _, g := range l.generations {
+		if g.orphaned { // all others are known by their inodes
+			s.uncovered = append(s.uncovered, g)
+		}
 		s.unaskLocked(g)
 		g.lineage, g.after, g.cleared, g.pending = nil, nil, 0, 0
 		s.releaseLocked(g, func(*waiter) bool { return true })
@@ -92,11 +97,16 @@ func (s *Source) uncoverLocked(l *lineage) {
 // rejoin puts generations without a lineage into that of their path, if a section covers it now.
 func (s *Source) rejoin() {
 	joined := map[*lineage]bool{}
-	for _, g := range s.byInode {
+	known := slices.AppendSeq(s.uncovered, maps.Values(s.byInode))
+	s.uncovered = nil
+	for _, g := range known {
 		if g.lineage != nil {
 			continue
 		}
 		l := s.lineageOf(g.path)
+		if l == nil && g.orphaned {
+			s.uncovered = append(s.uncovered, g)
+		}
 		if l == nil {
 			continue
 		}
@@ -105,7 +115,7 @@ func (s *Source) rejoin() {
 		s.joinLocked(g, l)
 		g.log = l.log
 		// Of those that may have unread lines a newer one waits for an older one, until that is found or missed.
-		g.dormant = g.ordinal == 0 || g.dormant && g.proven
+		g.dormant = g.ordinal == 0 || g.orphaned || g.dormant && g.proven
 		dormant := g.dormant
 		s.mu.Unlock()
 		if !dormant {

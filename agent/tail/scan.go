@@ -143,7 +143,6 @@ func (s *Source) applyKnown(ctx context.Context, m *match) bool {
 	if s.scans.number == 1 && several {
 		s.settle(ctx, l) // the older ones must be found before the current one is read
 	} else if g := s.currentIs(l, m.stat); g != nil && !l.waiting {
-		l.sawHome(s.scans.stamp)
 		s.named(g, m.path, m.stat)
 	} else {
 		s.look(ctx, l)

@@ -37,21 +37,20 @@ type Source struct {
 	reconfigurations chan reconfiguration // Reconfigure sends, the conductor receives
 
 	// The conductor's alone.
-	since     int64             // up to when the last run had seen all; see active.go
-	started   int64             // when this run began
-	twins     map[identity]bool // compressed files begun before that of which the plain one was a generation
-	dropped   bool              // a generation was forgotten since the last scan
-	removals  []removal         // of checkpoints that are kept until a further scan has seen all; see supersede
-	first     bool              // no scan was done yet with this spool
-	resumed   *resumed          // what is known besides checkpoints; nil unless the first scan is still to come after a loss
+	since     int64    // up to when the last run had seen all; see active.go
+	started   int64    // when this run began
+	dropped   bool     // a generation was forgotten since the last scan
+	first     bool     // no scan was done yet with this spool
+	resumed   *resumed // what is known besides checkpoints; nil unless the first scan is still to come after a loss
 	lineages  map[string]*lineage
 	byInode   map[inode]*generation
 	byName    map[string]*generation   // by present name, and by the name behind a link
 	devices   map[uint64]bool          // those of the checkpoints that were loaded
 	copies    map[identity]*generation // new files that hold the beginning of a known one
 	missing   map[*generation]instant  // since when no name leads to it and no descriptor is open
+	uncovered []*generation            // orphans of paths that no section covers
+	over      map[*lineage]uint32      // those with past generations alone, and the scan by which they were so
 	postponed map[*lineage]*generation // to be settled again when the poller comes by, but not while that one occupies an inode; nil for files without a lineage
-	unplaced  instant                  // since when files keep the time up to which all is known from going on; zero if none does
 	aliases   map[*generation]string   // the names behind links at paths
 	folders   folderCache
 	polls     pollHeap
@@ -92,9 +91,9 @@ func New(cfg Config) (*Source, error) {
 		cfg: cfg, sections: sections, log: cfg.Logger, quiet: newLimiter(),
 		budget: semaphore.NewWeighted(max(budget, 2*int64(cfg.chunk))), kicked: make(chan struct{}, 1),
 		lineages: map[string]*lineage{}, byInode: map[inode]*generation{}, byName: map[string]*generation{},
-		devices: map[uint64]bool{}, copies: map[identity]*generation{}, twins: map[identity]bool{},
+		devices: map[uint64]bool{}, copies: map[identity]*generation{},
 		aliases: map[*generation]string{}, missing: map[*generation]instant{}, failures: map[*generation]instant{},
-		postponed: map[*lineage]*generation{}, begins: map[*generation]beginning{}, owed: map[*generation][]spool.Loss{},
+		postponed: map[*lineage]*generation{}, over: map[*lineage]uint32{}, begins: map[*generation]beginning{}, owed: map[*generation][]spool.Loss{},
 		opened: list.New(), filtered: map[string]line.Counts{},
 		stopped: make(chan struct{}), reconfigurations: make(chan reconfiguration), errands: errands{of: map[*lineage]*errand{}},
 	}
@@ -156,6 +155,8 @@ func (s *Source) loadOne(key string, value []byte) error {
 		s.mu.Lock()
 		s.joinLocked(g, l)
 		s.mu.Unlock()
+	} else if g.orphaned {
+		s.uncovered = append(s.uncovered, g)
 	}
 	return nil
 }
@@ -262,8 +263,9 @@ func (s *Source) handleKick(ctx context.Context) {
 	for _, g := range ended {
 		switch {
 		case g.dead:
-			s.forgetting(g, s.goneBy(g))
 			s.drop(g)
+		case g.past:
+			s.retire(ctx, g)
 		case packed(g.name):
 			s.mu.Lock()
 			g.ordinal = 0 // as in its checkpoint

@@ -20,7 +20,8 @@ type identity struct {
 
 // same is false if the two are certainly different files.
 func (id identity) same(other identity) bool {
-	return id.inode == other.inode && (id.born == other.born || id.born == 0 || other.born == 0)
+	unknown := min(id.born, other.born) == 0 && max(id.born, other.born) >= 0 // below is an orphan (see orphanedAs)
+	return id.inode == other.inode && (id.born == other.born || unknown)
 }
 
 // fileStat is what the source wants to know of a file.

@@ -54,6 +54,7 @@ func (s *Source) restart(ctx context.Context, g, copied *generation, missed []si
 	case !home:
 	case copied == nil && g.position > 0: // what came while this was found out may be the copy without the last lines
 		l.accounted = time.Now().UnixNano()
+		s.leave(ctx, g)
 	default:
 		l.accounted = looked
 	}
@@ -124,7 +125,6 @@ func (s *Source) takeOver(g, c *generation) {
 	s.mu.Unlock()
 	s.byInode[c.id.inode] = c
 	s.byName[c.name] = c
-	s.findTwins(c.name)
 }
 
 // replace puts a generation in the place of one whose file is no more.

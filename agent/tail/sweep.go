@@ -16,6 +16,7 @@ func (s *Source) sweep(ctx context.Context) {
 	s.mu.Lock()
 	saw := s.saw.at
 	s.mu.Unlock()
+	s.sweepUncovered(ctx)
 	beside := map[string]siblingsByInode{} // by path; of one path there may be thousands of generations
 	for _, g := range s.byInode {
 		s.closeUncovered(g)
@@ -35,6 +36,18 @@ func (s *Source) sweep(ctx context.Context) {
 			s.forget(ctx, g)
 		}
 	}
+}
+
+// sweepUncovered forgets the orphans of paths that no section covers when they are old.
+func (s *Source) sweepUncovered(ctx context.Context) {
+	old := time.Now().Add(-s.cfg.ForgetAfter).UnixNano()
+	s.uncovered = slices.DeleteFunc(s.uncovered, func(g *generation) bool {
+		if g.mtime > old {
+			return false
+		}
+		s.erase(ctx, g)
+		return true
+	})
 }
 
 // stillThere looks for a sleeping generation under all names that it may have. It keeps what it finds beside a path.
@@ -101,6 +114,9 @@ func (s *Source) drop(g *generation) {
 	s.releaseLocked(g, func(*waiter) bool { return true })
 	if l != nil {
 		l.generations = slices.DeleteFunc(l.generations, func(o *generation) bool { return o == g })
+		if !slices.ContainsFunc(l.generations, func(o *generation) bool { return o.ordinal > 0 }) {
+			l.floor = floor{s.saw.stamp, s.saw.stamp} // what it was compressed to was there by then
+		}
 	}
 	s.mu.Unlock()
 }

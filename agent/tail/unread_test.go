@@ -3,7 +3,6 @@ package tail
 import (
 	"fmt"
 	"os"
-	"slices"
 	"testing"
 	"time"
 )
@@ -75,10 +74,8 @@ func TestUnreadFileIsNotFoundInAForgottenOne(t *testing.T) {
 		f.write("app.log", lines("b", 0, 30))
 		want := lines("a", 0, 50) + lines("b", 0, 30)
 		f.wants("app", want)
-		if !f.eventually(func() bool {
-			return !slices.ContainsFunc(f.checkpoints(), func(c checkpoint) bool { return c.id == a.identity })
-		}) {
-			t.Fatal("it is not forgotten")
+		if !f.eventually(func() bool { return f.spool.checkpoints[orphanKey(a.identity)] != nil }) {
+			t.Fatal("it is not let go")
 		}
 		f.rename("app.log", "app.log.0")
 		f.write("app.log", lines("c", 0, 30))

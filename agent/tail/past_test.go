@@ -1,0 +1,140 @@
+package tail
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+// readAndPacked has a source that runs read a file, which is compressed and deleted while it is open, and let it go. The next
+// file is at its path then, and read.
+func (f *fixture) readAndPacked() (want string) {
+	f.t.Helper()
+	f.cfg.Grace = 10 * time.Millisecond
+	f.write("app.log", lines("a", 0, 50))
+	f.up()
+	f.wants("app", lines("a", 0, 50))
+	f.pack("app.log", "app.log.1.gz")
+	time.Sleep(clockTick)
+	f.write("app.log", lines("b", 0, 30))
+	want = lines("a", 0, 50) + lines("b", 0, 30)
+	f.wants("app", want)
+	if !f.eventually(func() bool { return f.deletedDescriptors() == 0 }) {
+		f.t.Fatal("the deleted file is not let go")
+	}
+	return want
+}
+
+// rotatedAgain rotates once more, when what is in the compressed file must not be read again.
+func (f *fixture) rotatedAgain(want string) {
+	f.t.Helper()
+	f.rename("app.log", "app.log.0")
+	f.write("app.log", lines("c", 0, 30))
+	f.wantsOnly(want + lines("c", 0, 30))
+}
+
+// TestPastFileIsKnownOn across restarts and where the file system does not know when files were born.
+func TestPastFileIsKnownOn(t *testing.T) {
+	t.Parallel()
+	for name, births := range map[string]bool{"births": true, "no births": false} {
+		t.Run(name, func(t *testing.T) {
+			everyGlob(t, func(t *testing.T, f *fixture) {
+				if !births {
+					f.cfg.stat = func(path string) (fileStat, error) { st, err := statPath(path); st.born = 0; return st, err }
+					f.cfg.fstat = func(file *os.File) (fileStat, error) { st, err := statFile(file); st.born = 0; return st, err }
+				}
+				want := f.readAndPacked()
+				f.down()
+				f.up()
+				f.rotatedAgain(want)
+				f.down()
+			})
+		})
+	}
+}
+
+// TestPastFileIsKnownWhenItsPathIsCoveredAgain has the sections change meanwhile.
+func TestPastFileIsKnownWhenItsPathIsCoveredAgain(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, "app.log")
+	want := f.readAndPacked()
+	f.reconfigure(f.section("other", "other.log"))
+	f.scans(2)
+	f.reconfigure(f.section("app", "app.log"))
+	f.scans(2)
+	f.rotatedAgain(want)
+	f.down()
+}
+
+// TestPastFilesAreForgotten in their order, once what they were compressed to is older than all that is known.
+func TestPastFilesAreForgotten(t *testing.T) {
+	const second = int64(time.Second)
+	for _, c := range []struct {
+		name      string
+		past      []int64 // when they were last written to
+		born      int64   // of the one after them
+		forgotten int
+	}{
+		{"none", nil, 10 * second, 0},
+		{"within one second", []int64{10*second + 1}, 10*second + 2, 0},
+		{"in the second before", []int64{10*second - 1}, 10 * second, 1},
+		{"not before an older one", []int64{10*second + 1, 10*second + 2, 10*second + 3}, 10*second + 4, 0},
+		{"an older one alone", []int64{8 * second, 10*second + 1, 10*second + 2}, 10*second + 4, 1},
+		{"the clock was set back", []int64{10 * second}, 5 * second, 0},
+		{"no other is left", []int64{10*second + 1, 10*second + 2}, 0, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t, "app.log")
+			s, _ := f.scanned()
+			l := s.lineageOf(f.path("app.log"))
+			add := func(g *generation) {
+				g.ordinal, g.path, g.dueIndex = l.nextOrdinalLocked(), l.path, -1
+				s.joinLocked(g, l)
+				if g.past {
+					checkpoint := g.checkpointLocked()
+					f.spool.checkpoints[orphanKey(g.id)] = checkpoint.encode()
+				}
+			}
+			for i, mtime := range c.past {
+				add(&generation{id: identity{inode{ino: uint64(i)}, 1}, mtime: mtime, past: true, orphaned: true})
+			}
+			if c.born != 0 {
+				add(&generation{id: identity{inode{ino: 99}, c.born}, mtime: c.born + 5*second})
+			}
+			s.forgetPast(t.Context(), l)
+			s.sawAll(t.Context()) // of the scan that has found that no other is left
+			s.scan(t.Context())
+			s.commits.Wait()
+			if left := len(c.past) - c.forgotten; len(f.checkpoints()) != left {
+				t.Errorf("%d are known yet, want %d", len(f.checkpoints()), left)
+			}
+		})
+	}
+}
+
+// TestUnreadFileIsCompressedBeforeAnotherIsForgotten: of two files nothing was read, and the later one was compressed before it
+// shows that the earlier one is gone for good, whose inode is another file's.
+func TestUnreadFileIsCompressedBeforeAnotherIsForgotten(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", lines("a", 0, 50))
+	h := f.inHand(t)
+	l := h.lineages[f.path("app.log")]
+	first := l.current
+	f.remove("app.log")
+	time.Sleep(clockTick)
+	f.write("app.log", lines("b", 0, 30))
+	h.scan(t.Context())
+	h.commits.Wait()
+	f.pack("app.log", "app.log.1.gz")
+	time.Sleep(clockTick)
+	f.write("app.log", lines("c", 0, 30))
+	other := identity{inode: first.id.inode, born: fileClock()}
+	if first.id.born == 0 {
+		other.born = 0
+	}
+	h.identify(t.Context(), f.path("other.log"), fileStat{identity: other})
+	h.scan(t.Context())
+	f.up()
+	f.wantsOnly(lines("b", 0, 30) + lines("c", 0, 30))
+	f.down()
+}
