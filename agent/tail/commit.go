@@ -91,10 +91,10 @@ func (s *Source) append(ctx context.Context, b spool.Batch) bool {
 func (s *Source) letGo(ctx context.Context, g *generation) {
 	s.mu.Lock()
 	switch {
-	case s.leaving && g.links == 0:
+	case s.leaving && !g.linked:
 		s.mu.Unlock()
 		return
-	case g.links > 0 && !packed(g.name):
+	case g.linked && !packed(g.name):
 		s.mu.Unlock()
 		s.close(g)
 		return
@@ -104,7 +104,7 @@ func (s *Source) letGo(ctx context.Context, g *generation) {
 	end := spool.Checkpoint{Key: checkpointKey(g.id.inode)}
 	r := registration{ending: g}
 	switch {
-	case g.links > 0:
+	case g.linked:
 		c.ordinal = 0
 		end.Value = c.encode()
 	case g.lineage.hasOthersLocked(g):
@@ -130,7 +130,7 @@ func (s *Source) close(g *generation) {
 	s.mu.Lock()
 	g.closing, g.inflight = false, false
 	s.ended = append(s.ended, g)
-	if g.links == 0 && !g.past {
+	if !g.linked && !g.past {
 		g.dead = true
 	} else {
 		g.dormant, g.proven = true, !g.givenUp

@@ -81,7 +81,7 @@ func TestCompressedCopyIsLetGo(t *testing.T) {
 	time.Sleep(clockTick)
 	f.pack("app.log.1", "app.log.1.gz")
 	h.mu.Lock()
-	copied.links = 0
+	copied.linked = false
 	h.mu.Unlock()
 	h.letGo(t.Context(), copied)
 	h.run(nil)
@@ -191,7 +191,7 @@ func TestCompressedCopyAfterAnotherOneWasGone(t *testing.T) {
 				h.identify(t.Context(), f.path("other.log"), fileStat{identity: other})
 			} else {
 				h.mu.Lock()
-				copied.links = 0
+				copied.linked = false
 				h.mu.Unlock()
 				h.letGo(t.Context(), copied)
 				h.commits.Wait()

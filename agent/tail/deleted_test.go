@@ -142,7 +142,7 @@ func TestClosingFileThatGrewIsReadOn(t *testing.T) {
 		t.Fatalf("%d deleted files have lines", len(left))
 	}
 	s.mu.Lock()
-	g.links, g.closing = 0, true
+	g.linked, g.closing = false, true
 	s.mu.Unlock()
 	if again := r.settle(t.Context(), g, true); !again || g.file == nil {
 		t.Error("it was let go with a line that was not read")

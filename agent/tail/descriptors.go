@@ -77,7 +77,7 @@ func (s *Source) adopt(ctx context.Context, g *generation, f *os.File, name stri
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g.file, g.links = &descriptor{handle: h, generation: g}, st.links
+	g.file, g.linked = &descriptor{handle: h, generation: g}, st.links > 0
 	g.file.lru = s.opened.PushFront(g.file)
 	s.foundLocked(g)
 	return h, nil
@@ -106,7 +106,7 @@ func (s *Source) closeSurplus() {
 	for e, tries := s.opened.Back(), maxTries; e != nil && surplus > 0 && tries > 0; tries-- {
 		g := e.Value.(*descriptor).generation
 		e = e.Prev()
-		if g.quietLocked() && g.name != "" && g.links > 0 && !g.closing {
+		if g.quietLocked() && g.name != "" && g.linked && !g.closing {
 			files = append(files, s.dropLocked(g))
 			surplus--
 		} else {

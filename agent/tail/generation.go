@@ -38,7 +38,7 @@ type generation struct {
 	head, tail probe   // of the bytes before position
 
 	// All small fields stand here, together, so that they take little room.
-	links   uint32
+	linked  bool       // it has a name
 	dormant bool       // away, read to its end and closed; it is looked at again only if a scan finds it changed
 	dead    bool       // it is no more, and its checkpoint is removed
 	within  line.State // what position leaves open
@@ -108,7 +108,7 @@ func fromCheckpoint(c checkpoint) *generation {
 	return &generation{
 		id: c.id, path: c.path, log: c.log, ordinal: c.ordinal, mtime: c.mtime, checked: c.checked,
 		position: c.position, committed: c.position, seen: c.position, cleared: c.position,
-		head: c.head, tail: c.tail, grown: c.grown, unmet: true, dormant: true, stored: true, links: 1, dueIndex: -1,
+		head: c.head, tail: c.tail, grown: c.grown, unmet: true, dormant: true, stored: true, linked: true, dueIndex: -1,
 	}
 }
 

@@ -60,7 +60,7 @@ func (s *Source) saveLocked(ctx context.Context, g *generation, b *batch) {
 // savedLocked submits the checkpoint of a held generation that is overdue, or that closes, and of which no batch is in
 // flight. It is looked at again after that.
 func (s *Source) savedLocked(ctx context.Context, g *generation, closing bool) bool {
-	deleted := closing && g.links == 0 // its checkpoint is about to go
+	deleted := closing && !g.linked // its checkpoint is about to go
 	if g.inflight || g.unsaved.IsZero() || deleted || !closing && !g.overdueLocked(now()) {
 		return false
 	}

@@ -330,7 +330,7 @@ func (s *Source) named(g *generation, name string, st fileStat) {
 	s.rename(g, name)
 	delete(s.missing, g)
 	s.mu.Lock()
-	g.links = st.links
+	g.linked = st.links > 0
 	if g.inside == nil && !g.truncated {
 		g.lookedInside = false // whoever looked for it was wrong, and it may be compressed yet
 	}
@@ -406,7 +406,7 @@ func (s *Source) rename(g *generation, name string) {
 
 // add makes a new generation of the lineage, its newest.
 func (s *Source) add(l *lineage, name string, st fileStat) *generation {
-	g := &generation{id: st.identity, path: l.path, log: l.log, mtime: st.mtime, links: st.links, begun: telling(st.mtime), dueIndex: -1}
+	g := &generation{id: st.identity, path: l.path, log: l.log, mtime: st.mtime, linked: st.links > 0, begun: telling(st.mtime), dueIndex: -1}
 	if name != l.path {
 		g.away = now()
 	}
@@ -442,7 +442,7 @@ func (s *Source) discover(ctx context.Context, l *lineage, st fileStat, siblings
 			}
 		}
 		g := &generation{
-			id: sib.stat.identity, path: l.path, log: l.log, mtime: sib.stat.mtime, links: sib.stat.links,
+			id: sib.stat.identity, path: l.path, log: l.log, mtime: sib.stat.mtime, linked: sib.stat.links > 0,
 			position: size, committed: size, seen: size, dormant: true, dueIndex: -1,
 		}
 		s.mu.Lock()

@@ -154,7 +154,7 @@ func (s *Source) pollAway(ctx context.Context, g *generation, now instant) {
 
 // takeLookLocked acts on how an away file is now. The caller closes what is returned.
 func (s *Source) takeLookLocked(g *generation, st fileStat, now instant) handle {
-	if g.links = st.links; g.links == 0 && g.deleted.IsZero() {
+	if g.linked = st.links > 0; !g.linked && g.deleted.IsZero() {
 		g.deleted = now
 	}
 	if file := s.giveUpLocked(g, st.size, now); file != nil {

@@ -121,7 +121,7 @@ func (s *Source) mayRead(g *generation) bool {
 // note records what the holder has seen of the file.
 func (s *Source) note(g *generation, st fileStat) {
 	s.mu.Lock()
-	g.links, g.checked = st.links, telling(st.mtime)
+	g.linked, g.checked = st.links > 0, telling(st.mtime)
 	if g.failing {
 		g.failing = false
 		delete(s.failures, g)

@@ -23,7 +23,7 @@ func (s *Source) farewell() (left []*generation) {
 	for left = s.deletedUnread(); len(left) > 0 || s.registering(); left = s.deletedUnread() {
 		s.mu.Lock()
 		for _, g := range left {
-			g.links, g.closing = 0, true
+			g.linked, g.closing = false, true
 			if g.state == idle {
 				s.enqueueLocked(g)
 			}

@@ -18,7 +18,7 @@ func (s *Source) successor(g *generation, sib sibling) *generation {
 	}
 	return &generation{
 		id: sib.stat.identity, path: g.path, log: g.log, section: g.section, ordinal: g.ordinal, lineage: g.lineage,
-		name: sib.path, away: now, active: now, mtime: g.mtime, links: sib.stat.links, grown: grown,
+		name: sib.path, away: now, active: now, mtime: g.mtime, linked: sib.stat.links > 0, grown: grown,
 		position: g.position, committed: g.position, seen: g.position, head: g.head, tail: g.tail, stored: g.stored, dueIndex: -1,
 	}
 }

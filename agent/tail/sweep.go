@@ -82,7 +82,7 @@ func mounted(g *generation) bool {
 func (s *Source) forget(ctx context.Context, g *generation) {
 	s.mu.Lock()
 	s.unreadLocked(g)
-	g.links, g.closing = 0, true
+	g.linked, g.closing = false, true
 	s.mu.Unlock()
 	s.letGo(ctx, g)
 }
