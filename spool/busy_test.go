@@ -58,3 +58,18 @@ func TestBusyIsOneTransaction(t *testing.T) {
 		}
 	})
 }
+
+// TestBusyFromTheFirstMoment: who asks before the writer has run does not hear that it hangs.
+func TestBusyFromTheFirstMoment(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool.db")
+	synctest.Test(t, func(t *testing.T) {
+		s, err := openOn(slowDisk{}, path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if busy := s.Busy(); busy > time.Second { // the writer waits for this goroutine, or runs for the first time beside it
+			t.Errorf("the writer seems to be at one thing for %v", busy)
+		}
+	})
+}

@@ -42,6 +42,7 @@ func openOn(d writable, path string, o Options) (*Spool, error) {
 	}
 	w.tellEarlierDrops()
 	w.signal()
+	w.beat.rest() // before anybody asks
 	go w.run()
 	return w.Spool, nil
 }
