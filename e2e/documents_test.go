@@ -76,6 +76,8 @@ var documents = []documented{
 	{page: "docs/operations.md", first: "scribe-agent spool inspect spool.db",
 		before:  waitFor + `; seq 1000 | bin/scribe-agent -mediator ADDR1 -log a -spool spool.db -drain-timeout 1ms || true; bin/scribe -path logs -host 127.0.0.1 -port ${A1##*:} &`,
 		replace: []string{"127.0.0.1:8000", "ADDR1"}, after: `cmp logs/a.log <(seq 1000)`},
+	{page: "docs/operations.md", first: "packaging/build", checked: "it takes minutes; .ci/packages builds and installs packages"},
+	{page: "docs/operations.md", first: "docker build -f packaging/Dockerfile --build-arg VERSION=v1.2.3 -t logscribe .", checked: "it needs a container engine; .ci/packages uses one that is there"},
 	{page: "docs/operations.md", first: "systemctl edit scribe-agent", checked: "it needs systemd"},
 	{page: "docs/operations.md", first: "systemctl enable --now scribe-agent@web-access.socket", checked: "it needs systemd"},
 	{page: "docs/performance.md", first: "go run ./internal/bench", checked: "it takes minutes"},
@@ -240,7 +242,7 @@ func checkCommand(t *testing.T, command string) {
 	case strings.HasPrefix(command, "go run ./"), strings.HasPrefix(command, "go generate ./"):
 		checkFlags(t, command, filepath.Join("..", words[2]), words[3:])
 	case strings.HasPrefix(command, "go tool "), strings.HasPrefix(command, "go doc "):
-	case strings.HasPrefix(name, ".ci/"):
+	case strings.HasPrefix(name, ".ci/"), strings.HasPrefix(name, "packaging/"):
 		if _, err := os.Stat(filepath.Join("..", name)); err != nil {
 			t.Errorf("%s: %v", command, err)
 		}

@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -187,4 +189,45 @@ func TestStopAtOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCleanStopWithBacklog: SIGTERM ends an agent soon, though its spool holds very much and its mediator accepts connections and says
+// nothing. The long form has a gigabyte. Nothing of it is lost.
+func TestCleanStopWithBacklog(t *testing.T) {
+	t.Parallel()
+	lines := 50_000
+	if *long {
+		lines = 1_100_000
+	}
+	c := newCluster(t, &normal)
+	silent, err := listen(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	file := c.path("app.log")
+	var text bytes.Buffer
+	for n := range lines {
+		fmt.Fprintf(&text, "%d %s\n", n, strings.Repeat("x", 990))
+	}
+	if err := os.WriteFile(file, text.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	agent := c.newAgent(silent.Addr().String(), []tailed{{paths: []string{file}, log: "big/app"}})
+	address := freeAddr(t)
+	agent.args = append(agent.args, "-max-size", "3GB", "-compression", "none", "-ops", address)
+	agent.start()
+	within(t, 5*time.Minute, "the backlog", func() bool {
+		code, body := fetch(t, address, "/metrics")
+		return code == 200 && strings.Contains(body, fmt.Sprintf("\nlogscribe_agent_backlog_lines %s\n", strconv.FormatFloat(float64(lines), 'g', -1, 64)))
+	})
+	agent.terminate(stopLimit)
+	if want := fmt.Sprintf("lines=%d", lines); !agent.saw(want) {
+		t.Errorf("it does not say %s\n%s", want, agent.tail())
+	}
+	scribe, _ := c.addScribe("", "-size", "-1B")
+	agent.args = append(agent.args, "-mediator", scribe)
+	agent.start()
+	c.await([]expectation{fileExpectation(t, "big/app", file)}, 2*time.Minute)
+	agent.terminate(stopLimit)
 }
