@@ -77,7 +77,7 @@ func (m *Mediator) Summary() string {
 	return fmt.Sprintf("%s; %d logs have an owner", text, st.Logs)
 }
 
-// summaryNames is how many Scribes that are down a summary names.
+// summaryNames is how many Scribes that are down a summary names, and readiness.
 const summaryNames = 5
 
 // Live returns which of the mediator's main loops have stopped doing their work, a reason each.
@@ -100,11 +100,16 @@ func (m *Mediator) Ready() []string {
 		return []string{"no Scribe has registered"}
 	}
 	wrong := []string{"no Scribe is up"}
-	for _, s := range all {
+	for i, s := range all {
 		if s.Up {
 			return nil
 		}
-		wrong = append(wrong, fmt.Sprintf("Scribe %q at %s: %s", s.ID, s.Address, s.Trouble))
+		if i < summaryNames {
+			wrong = append(wrong, fmt.Sprintf("Scribe %q at %s: %s", s.ID, s.Address, s.Trouble))
+		}
+	}
+	if more := len(all) - summaryNames; more > 0 {
+		wrong = append(wrong, fmt.Sprintf("and %d more", more))
 	}
 	return wrong
 }

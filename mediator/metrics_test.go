@@ -62,6 +62,23 @@ func TestMetricsAndReadiness(t *testing.T) {
 	}
 }
 
+// TestReadinessIsShort: it stands in one line of the service manager's.
+func TestReadinessIsShort(t *testing.T) {
+	h := startMediator(t, Config{})
+	var all []*fakeScribe
+	for i := range summaryNames + 2 {
+		all = append(all, startScribe(t, fmt.Sprint("scribe", i)))
+	}
+	h.register(all...)
+	for _, s := range all {
+		s.kill()
+		h.waitUp(s.id, false)
+	}
+	if got := h.Ready(); len(got) != summaryNames+2 || got[summaryNames+1] != "and 2 more" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestLive(t *testing.T) {
 	h := startMediator(t, Config{})
 	if got := h.Live(); len(got) > 0 {

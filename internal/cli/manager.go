@@ -38,6 +38,7 @@ type manager struct {
 	since   time.Time     // when it had started, or began to wait; zero before
 	waiting string        // for what it waits, before it has started
 	ready   bool          // was said
+	owed    bool          // the end of a reload is still to be said
 	stops   bool          // was said
 	failed  string        // why the last reload did
 	said    string        // the last status
@@ -106,7 +107,7 @@ func (m *manager) look() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case !m.ready:
+	case !m.ready && !m.lateLocked(): // else the manager could not be told
 		return readyEvery
 	case m.watchdog > 0:
 		return min(statusEvery, m.watchdog/feedings)
@@ -130,7 +131,8 @@ func (m *manager) feed(wrong []string) {
 	m.starved = len(wrong) > 0
 }
 
-// tell says that the program is ready, once, and what it does, when that has changed.
+// tell says that the program is ready, once, and what it does, when that has changed. What the manager could not be told is
+// said again at the next look: it would wait for READY for ever.
 func (m *manager) tell(shown bool, wrong []string, does string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -141,17 +143,21 @@ func (m *manager) tell(shown bool, wrong []string, does string) {
 		m.since = time.Now()
 	}
 	var lines []string
-	late := !m.since.IsZero() && time.Since(m.since) >= readyPatience
-	if !m.ready && (len(wrong) == 0 || late) {
-		m.ready = true
+	ready := m.ready || len(wrong) == 0 || m.lateLocked()
+	if ready && !m.ready || m.owed {
 		lines = append(lines, systemd.Ready)
 	}
-	if status := m.statusLocked(shown, wrong, does); status != m.said {
-		m.said = status
+	status := m.statusLocked(shown, wrong, does)
+	if status != m.said {
 		lines = append(lines, systemd.Status(status))
 	}
-	m.sendLocked(lines...)
+	if m.sendLocked(lines...) {
+		m.ready, m.owed, m.said = ready, false, status
+	}
 }
+
+// lateLocked says whether nobody should wait any longer for the program to be ready.
+func (m *manager) lateLocked() bool { return !m.since.IsZero() && time.Since(m.since) >= readyPatience }
 
 // statusLocked returns what the service manager shows.
 func (m *manager) statusLocked(shown bool, wrong []string, does string) string {
@@ -173,10 +179,13 @@ func (m *manager) statusLocked(shown bool, wrong []string, does string) string {
 	return strings.Join(parts, "; ")
 }
 
-func (m *manager) sendLocked(lines ...string) {
-	if err := m.to.Send(lines...); err != nil {
+// sendLocked says whether the manager has been told.
+func (m *manager) sendLocked(lines ...string) bool {
+	err := m.to.Send(lines...)
+	if err != nil {
 		m.logger.Debug("the service manager can't be told", "error", err)
 	}
+	return err == nil
 }
 
 // waits notes for what the program waits, before it has started.
@@ -192,6 +201,7 @@ func (m *manager) reloading() {
 	defer m.mu.Unlock()
 	if m.ready && !m.stops {
 		m.sendLocked(systemd.Reloading())
+		m.owed = false // until this one has ended
 	}
 }
 
@@ -204,7 +214,7 @@ func (m *manager) reloaded(err error) {
 		m.failed = flat(err.Error())
 	}
 	if m.ready && !m.stops {
-		m.sendLocked(systemd.Ready)
+		m.owed = !m.sendLocked(systemd.Ready)
 	}
 }
 

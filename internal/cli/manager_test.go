@@ -127,9 +127,11 @@ func TestReadyIsSaidWhenReady(t *testing.T) {
 func TestNobodyWaitsForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, _, server, _ := managed(t, 0)
+		b.expect("STATUS=starting")
 		p, why := &shown{}, "the disk is full"
 		p.unready.Store(&why)
 		server.Show(p.target())
+		time.Sleep(readyEvery)
 		b.expect("STATUS=not ready: the disk is full; 3 lines wait")
 		time.Sleep(readyPatience - time.Second)
 		b.expect("")
@@ -147,6 +149,64 @@ func TestNobodyWaitsForEver(t *testing.T) {
 		server.Show((&shown{}).target())
 		time.Sleep(statusEvery)
 		b.expect("STATUS=3 lines wait")
+	})
+}
+
+// TestLostMessagesAreSaidAgain: who waits for READY would wait for ever.
+func TestLostMessagesAreSaidAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, m, server, _ := managed(t, 0)
+		b.expect("STATUS=starting")
+		lose := func(while func()) {
+			t.Helper()
+			if err := os.Rename(b.name, b.name+".away"); err != nil {
+				t.Fatal(err)
+			}
+			while()
+			synctest.Wait()
+			if err := os.Rename(b.name+".away", b.name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lose(func() {
+			server.Show((&shown{}).target())
+			time.Sleep(readyEvery)
+		})
+		b.expect("")
+		time.Sleep(readyEvery)
+		b.expect("READY=1 STATUS=3 lines wait")
+		m.reloading()
+		lose(func() { m.reloaded(errors.New("no such file")) })
+		b.expect("RELOADING=1 MONOTONIC_USEC")
+		lose(func() { time.Sleep(statusEvery) })
+		time.Sleep(statusEvery)
+		b.expect("READY=1 STATUS=the last reload failed: no such file; 3 lines wait")
+		lose(func() { m.reloaded(nil) })
+		m.reloading()
+		time.Sleep(statusEvery)
+		b.expect("RELOADING=1 MONOTONIC_USEC|STATUS=3 lines wait")
+		m.reloaded(nil)
+		b.expect("READY=1")
+	})
+}
+
+// TestSlowSummaryStarvesNoWatchdog: a disk that is slow to say what waits is no main loop that hangs.
+func TestSlowSummaryStarvesNoWatchdog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const watchdog = 30 * time.Second
+		b, _, server, _ := managed(t, watchdog)
+		slow := make(chan struct{})
+		defer close(slow)
+		target := (&shown{}).target()
+		target.Summary = func() string { <-slow; return "" }
+		server.Show(target)
+		for range 4 {
+			time.Sleep(watchdog)
+			synctest.Wait()
+			if got := b.got(); !strings.Contains(got, "WATCHDOG=1") {
+				t.Errorf("not fed within its time: %q", got)
+			}
+		}
 	})
 }
 
@@ -198,9 +258,11 @@ func TestReloadAndStopAreSaid(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			b.expect("STATUS=starting")
 			p, why := &shown{}, "no Scribe is up"
 			p.unready.Store(&why)
 			server.Show(p.target())
+			time.Sleep(readyEvery)
 			proc.OnReload(func() (*Program, func() error) {
 				return newSample().Program, func() error { return refuse }
 			})

@@ -30,7 +30,8 @@ type Process struct {
 	Host
 	Logger *slog.Logger
 
-	program *Program // with the settings in use
+	program *Program // with the settings in use; a reload changes it
+	tool    bool     // it runs for a person, and SIGHUP ends it
 	level   *slog.LevelVar
 	reload  atomic.Pointer[Reloader]
 	ready   chan struct{} // capacity 1: reload was set
@@ -44,9 +45,8 @@ type Process struct {
 func (p *Process) Status() *StatusLine { return p.status }
 
 // OnReload sets what reads the settings again at SIGHUP, once at a time: signals that come meanwhile have it done once
-// more. What has changed is logged, or why all stays as it was. OnReload may be called until Main returns, and so even
-// while run does. Before OnReload
-// SIGHUP waits for it: the settings may have changed since they were read.
+// more. What has changed is logged, or why all stays as it was. OnReload may be called until Main returns, and so even while
+// run does. Before OnReload SIGHUP waits for it: the settings may have changed since they were read.
 func (p *Process) OnReload(reload Reloader) {
 	p.reload.Store(&reload)
 	select {
@@ -73,15 +73,15 @@ func (p *Process) ServeOps(ctx context.Context) (*ops.Server, error) {
 // Waits tells the service manager that the program waits, before it has started, for what may take any time.
 func (p *Process) Waits(reason error) { p.manager.waits(reason) }
 
-// Main reads the settings, calls run, and returns the exit code. The context of run ends at the first SIGTERM or
-// SIGINT; at the second one, unless it follows at once, Main returns without waiting for run. What run returns because its context has
+// Main reads the settings, calls run, and returns the exit code. The context of run ends at the first SIGTERM or SIGINT; at
+// the second one, unless it follows at once, Main returns without waiting for run. What run returns because its context has
 // ended is a clean stop; any other error is printed.
 func (p *Program) Main(host Host, run func(context.Context, *Process) error) int {
 	done, err := p.Parse(host)
 	if err != nil || done {
 		return p.exit(host.Stderr, err)
 	}
-	proc := &Process{Host: host, program: p, level: &slog.LevelVar{}, ready: make(chan struct{}, 1)}
+	proc := &Process{Host: host, program: p, tool: p.tool, level: &slog.LevelVar{}, ready: make(chan struct{}, 1)}
 	proc.reloads.Store(&ops.Reloads{Since: time.Now()})
 	proc.level.Set(p.level())
 	if term, _ := host.LookupEnv("TERM"); term != "dumb" && p.logFormat == "text" && IsTerminal(host.Stderr) {
@@ -107,7 +107,6 @@ func (p *Program) Main(host Host, run func(context.Context, *Process) error) int
 func (p *Process) supervise(run func(context.Context, *Process) error) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	reloads := !p.program.tool // p.program is that of reloads from here on
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, p) }()
 	hangups, reloaded := make(chan struct{}, 1), make(chan struct{})
@@ -124,7 +123,7 @@ func (p *Process) supervise(run func(context.Context, *Process) error) error {
 			return err
 		case sig := <-p.Signals:
 			switch {
-			case sig == syscall.SIGHUP && reloads:
+			case sig == syscall.SIGHUP && !p.tool:
 				select {
 				case hangups <- struct{}{}:
 				default: // one is waiting, and will do for both
@@ -135,9 +134,9 @@ func (p *Process) supervise(run func(context.Context, *Process) error) error {
 				return fmt.Errorf("%v again: ended at once", sig)
 			default:
 				p.Logger.Info("stopping; a second signal ends at once", "signal", sig)
-				p.manager.stopping()
 				asked = time.Now()
 				cancel()
+				p.manager.stopping() // after that: a manager that hangs holds it up
 			}
 		}
 	}

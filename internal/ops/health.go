@@ -16,7 +16,7 @@ type Target struct {
 	// Live returns which of the main loops have stopped doing their work, a reason each, nil if none has. Ready returns
 	// why the program is not able to do its job. Both are for people; neither is called by two at once.
 	Live, Ready func() []string
-	// Summary returns what the program does, in a few words for people.
+	// Summary returns what the program does, in a few words for people. It is not called by two at once either.
 	Summary func() string
 }
 
@@ -32,16 +32,14 @@ func StuckAfter() time.Duration { return stuckAfter }
 
 // checks are the answers of one program.
 type checks struct {
-	live, ready *Probe
-	summary     func() string
+	live, ready, summary *Probe
 }
 
 func newChecks(t Target) *checks {
 	return &checks{
-		live:  NewProbe("the program hangs", 0, hangs, t.Live),
-		ready: NewProbe("the program hangs", 0, hangs, t.Ready),
-
-		summary: t.Summary,
+		live:    NewProbe("the program hangs", 0, hangs, t.Live),
+		ready:   NewProbe("the program hangs", 0, hangs, t.Ready),
+		summary: NewProbe("what it does is not known", 0, hangs, func() []string { return []string{t.Summary()} }),
 	}
 }
 
@@ -64,8 +62,8 @@ func (s *Server) Ready() []string {
 
 // Summary returns what the program does; "" until Show.
 func (s *Server) Summary() string {
-	if c := s.checks.Load(); c != nil && c.summary != nil {
-		return c.summary()
+	if c := s.checks.Load(); c != nil {
+		return strings.Join(c.summary.Check(), "; ")
 	}
 	return ""
 }

@@ -16,12 +16,20 @@ const (
 	Alive    = "WATCHDOG=1" // the watchdog's time begins anew
 )
 
+// longestStatus bounds a status, in bytes: systemd drops a message of more than 4096, with all that stands in it.
+const longestStatus = 1000
+
 // sendPatience bounds a message: the socket's queue may be full, and its reader hang.
 const sendPatience = time.Second
 
-// Status is a line of the message: what the program does, for people, as systemctl status shows it. Newlines become spaces.
+// Status is a line of the message: what the program does, for people, as systemctl status shows it. Newlines become spaces,
+// and of a long text only the beginning is told.
 func Status(text string) string {
-	return "STATUS=" + strings.ToValidUTF8(strings.Join(strings.Fields(text), " "), "?") // other bytes would be refused
+	text = strings.ToValidUTF8(strings.Join(strings.Fields(text), " "), "?") // other bytes would be refused
+	if len(text) > longestStatus {
+		text = strings.ToValidUTF8(text[:longestStatus], "") + "…"
+	}
+	return "STATUS=" + text
 }
 
 // Reloading are the lines of the message that a reload begins. Ready ends it, whatever became of it.

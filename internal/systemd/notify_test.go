@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"go.uber.org/goleak"
 )
@@ -45,6 +46,15 @@ func TestMessages(t *testing.T) {
 				t.Errorf("got %q, %v", got[:size], err)
 			}
 		})
+	}
+}
+
+func TestLongStatusIsCut(t *testing.T) {
+	for _, text := range []string{strings.Repeat("a", 5000), "a" + strings.Repeat("é", 3000)} {
+		got := Status(text)
+		if len(got) > 1100 || !utf8.ValidString(got) || !strings.HasPrefix(got, "STATUS=a") || !strings.HasSuffix(got, "…") {
+			t.Errorf("%d bytes: %.20q", len(got), got)
+		}
 	}
 }
 
