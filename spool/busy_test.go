@@ -73,3 +73,38 @@ func TestBusyFromTheFirstMoment(t *testing.T) {
 		}
 	})
 }
+
+// busyDisk is slow, and notes how long the writer has seemed to be at one thing.
+type busyDisk struct {
+	slowDisk
+	w    *writer
+	most time.Duration
+}
+
+func (d *busyDisk) update(f *boltfile.Sized, limit int64, fn func(*bolt.Tx) error) error {
+	err := d.slowDisk.update(f, limit, fn)
+	if d.w != nil {
+		d.most = max(d.most, d.w.Busy())
+	}
+	return err
+}
+
+// TestBusyWhereTheDiskIsFull: each log that is settled alone is one thing, and so are some blocks whose pages are looked at.
+func TestBusyWhereTheDiskIsFull(t *testing.T) {
+	path, o := longList(t)
+	synctest.Test(t, func(t *testing.T) {
+		d := &busyDisk{slowDisk: slowDisk{takes: 45 * time.Second}}
+		d.w = openWriter(t, d, path, o)
+		d.w.beat.rest()
+		for _, log := range []string{"a", "b", "c"} {
+			d.w.apply(task{settled: map[string]uint64{log: 21}})
+		}
+		if d.most != d.takes {
+			t.Errorf("the writer seems to be at one thing for %v", d.most)
+		}
+		time.Sleep(time.Hour)
+		if err := d.w.mendSome(); err != nil || d.w.Busy() > d.takes {
+			t.Errorf("the writer seems to be at one thing for %v, %v", d.w.Busy(), err)
+		}
+	})
+}

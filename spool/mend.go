@@ -33,6 +33,7 @@ func (w *writer) mendRest() error {
 
 // mendSome looks at the pages of some blocks.
 func (w *writer) mendSome() error {
+	w.beat.rest() // all of them may take longer than one thing should
 	mended, err := w.file.MendSome(mendStep)
 	w.noteFailure()
 	w.touched(mendStep * w.file.PageSize() / inlineShare)

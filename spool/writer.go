@@ -204,7 +204,6 @@ type task struct {
 // store stores the group, and lets what is settled leave, and the oldest blocks, of so many bytes at least.
 func (w *writer) store(group []*request, drop int64) {
 	w.settling = nil
-	w.beat.rest() // a transaction is one thing, a stream of them is not
 	c := task{group: group, drop: drop}
 	w.mu.Lock()
 	c.settled, c.orders, c.arrived, c.told = maps.Clone(w.settled), w.orders.clone(), maps.Clone(w.arrived), maps.Clone(w.told)
@@ -276,6 +275,7 @@ func (w *writer) transact(c task) (*transaction, error) {
 }
 
 func (w *writer) try(c task, limit int64) (*transaction, error) {
+	w.beat.rest() // a transaction is one thing, a stream of them is not
 	t := w.transaction(c)
 	begin := time.Now()
 	err := w.disk.update(w.file, limit, t.run)
