@@ -94,19 +94,33 @@ func TestStopCountsWhatItCantStore(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- s.Run(ctx) }()
-		if _, err := io.WriteString(w, "one\ntwo\nthr"); err != nil {
-			t.Fatal(err)
+		write := func(text string) {
+			if _, err := io.WriteString(w, text); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
 		}
-		synctest.Wait()
+		write("one\ntwo\nthr") // Append waits with this
+		write("ee\nfour\nfi")  // what was read meanwhile
 		stop()
+		time.Sleep(stopGrace + stopGrace/2)
+		write("ve\nsix\n") // in the last moments
+		left := make(chan error)
+		go func() {
+			_, err := io.WriteString(w, "seven\n")
+			left <- err
+		}()
 		if err := <-ended; err == nil {
 			t.Error("no error")
 		}
-		want := spool.Loss{Log: "a", File: Name, Reason: spool.Stopped, Lines: 3, Bytes: 11}
+		want := spool.Loss{Log: "a", File: Name, Reason: spool.Stopped, Lines: 6, Bytes: 28}
 		if len(f.losses) != 1 || f.losses[0] != want {
 			t.Errorf("%+v", f.losses)
 		}
-		w.Close()
+		r.Close()
+		if err := <-left; err == nil {
+			t.Error("the pipe was read on")
+		}
 	})
 }
 

@@ -84,6 +84,7 @@ type Source struct {
 	mu       sync.Mutex // guards what follows
 	pending  []byte
 	ended    error // why the reader stopped: io.EOF at the end of the stream
+	stopping bool  // the reader ends with the read that it is in
 	filtered line.Counts
 }
 
@@ -164,15 +165,31 @@ func (s *Source) wait(ctx context.Context) line.Ending {
 	return line.More
 }
 
-// last spools what was read before the grace period ended, in time of its own.
+// last spools what was read before the grace period ended, in time of its own, and what the reader brings in that time.
 func (s *Source) last(ctx context.Context, work []byte) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
 	defer cancel()
-	rest, err := s.spool(ctx, work, line.Last)
-	if err != nil && !errors.Is(err, spool.ErrUncertain) {
-		s.lose(rest)
+	for work = s.stop(work); len(work) > 0; work = s.stop(work) {
+		var err error
+		if work, err = s.spool(ctx, work, line.Last); errors.Is(err, spool.ErrUncertain) {
+			return err
+		}
+		if err != nil {
+			s.lose(s.stop(work))
+			return err
+		}
 	}
-	return err
+	return nil
+}
+
+// stop lets the reader end, so that what is not read stays in the pipe, and appends what it has read to work.
+func (s *Source) stop(work []byte) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping = true
+	work = append(work, s.pending...)
+	s.pending = nil
+	return work
 }
 
 func readError(err error) error {
@@ -191,10 +208,10 @@ func (s *Source) read() {
 		s.mu.Lock()
 		s.pending = append(s.pending, chunk[:n]...)
 		s.ended = err
-		full := len(s.pending) >= maxPending
+		full, stopping := len(s.pending) >= maxPending, s.stopping
 		s.mu.Unlock()
 		signal(s.more)
-		if err != nil {
+		if err != nil || stopping {
 			return
 		}
 		if full {
