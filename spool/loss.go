@@ -256,14 +256,11 @@ func (w *writer) adoptLossesLocked(t *transaction) {
 	w.lossFiles = t.lossFiles
 }
 
-// loadLosses reads the list. One is begun with what the logs' records of an earlier layout have counted.
-func (s *Spool) loadLosses(meta, records *bolt.Bucket, begin bool) error {
+// loadLosses reads the list. Where it does not say since when it is kept, it is begun: the spool is new, or of an earlier
+// layout, or a repair has not found that.
+func (s *Spool) loadLosses(meta, records *bolt.Bucket) error {
 	s.losses, s.lossFiles = losses{}, 0
-	if begin {
-		return s.beginLosses(meta, records)
-	}
-	s.since = decodeSince(meta.Get(keySince))
-	return records.ForEach(func(key, value []byte) error {
+	err := records.ForEach(func(key, value []byte) error {
 		k, l, err := decodeLoss(key, value)
 		if err != nil {
 			return err
@@ -274,26 +271,48 @@ func (s *Spool) loadLosses(meta, records *bolt.Bucket, begin bool) error {
 		}
 		return nil
 	})
-}
-
-func (s *Spool) beginLosses(meta, records *bolt.Bucket) error {
-	s.since = time.Now().UTC()
-	if err := meta.Put(keySince, encodeSince(s.since)); err != nil {
+	if err != nil {
 		return err
 	}
+	if s.since = decodeSince(meta.Get(keySince)); s.since.IsZero() {
+		return s.beginLosses(meta, records)
+	}
+	return nil
+}
+
+// beginLosses begins the list with what is in it already, and with what the logs' records have counted.
+func (s *Spool) beginLosses(meta, records *bolt.Bucket) error {
+	now := time.Now().UTC()
 	for log, q := range s.queues {
-		for reason, lines := range map[Reason]uint64{SpoolFull: q.dropped, Refused: q.aside.refused, Damaged: q.aside.lines - q.aside.refused} {
-			if lines > 0 {
-				s.losses[lossKey{log: log, reason: reason}] = loss{lines: lines, times: 1, last: s.since}
+		s.losses.raise(log, &q, now)
+	}
+	s.since = now
+	for key, l := range s.losses {
+		for _, at := range []time.Time{l.first, l.last} {
+			if !at.IsZero() && at.Before(s.since) {
+				s.since = at
 			}
 		}
-	}
-	for key, l := range s.losses {
 		if err := putLoss(records, key, l); err != nil {
 			return err
 		}
 	}
-	return nil
+	return meta.Put(keySince, encodeSince(s.since))
+}
+
+// raise makes the list say no less than what a log's record has counted.
+func (all losses) raise(log string, q *queue, now time.Time) {
+	for reason, lines := range map[Reason]uint64{SpoolFull: q.dropped, Refused: q.aside.refused, Damaged: q.aside.lines - q.aside.refused} {
+		key := lossKey{log: log, reason: reason}
+		l := all[key]
+		if l.lines >= lines {
+			continue
+		}
+		if l.lines = lines; l.times == 0 {
+			l.times, l.last = 1, now
+		}
+		all[key] = l
+	}
 }
 
 func encodeSince(t time.Time) []byte { return binary.BigEndian.AppendUint64(nil, nanoseconds(t)) }

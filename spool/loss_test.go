@@ -218,25 +218,33 @@ func TestAFileThatIsLostWholeIsALoss(t *testing.T) {
 	}
 }
 
-// TestListOfLossesIsBegun: a spool of the layout before begins it with what its logs have counted.
-func TestListOfLossesIsBegun(t *testing.T) {
-	path := filepath.Join(damagetest.Dir(t), "spool.db")
+// earlierLayout makes a spool of the layout before the list of losses, whose log "a" has dropped lines.
+func earlierLayout(t *testing.T) (path string, dropped uint64) {
+	t.Helper()
+	path = filepath.Join(damagetest.Dir(t), "spool.db")
 	s := open(t, path, spool.Options{MaxSize: spool.MinSize, WhenFull: spool.DropOldest})
 	for range 100 {
 		put(t, s, spool.Batch{Drafts: []block.Draft{block.NewDraft(nil, "a", bytes.Repeat([]byte("0123456789\n"), 2000), block.None)}})
 	}
-	dropped := s.Queue("a").Dropped
+	dropped = s.Queue("a").Dropped
 	s.Close()
 	db, err := bolt.Open(path, 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
-		return errors.Join(tx.DeleteBucket([]byte("losses")), tx.Bucket([]byte("meta")).Put([]byte("version"), []byte{3}))
+		meta := tx.Bucket([]byte("meta"))
+		return errors.Join(tx.DeleteBucket([]byte("losses")), meta.Delete([]byte("since")), meta.Put([]byte("version"), []byte{3}))
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
+	return path, dropped
+}
+
+// TestListOfLossesIsBegun: a spool of the layout before begins it with what its logs have counted.
+func TestListOfLossesIsBegun(t *testing.T) {
+	path, dropped := earlierLayout(t)
 	report, err := spool.Inspect(path)
 	if err != nil || len(report.Problems) > 0 || len(report.Losses) > 0 || report.Layout != 3 {
 		t.Errorf("before: %+v, %v", report, err)
@@ -245,6 +253,64 @@ func TestListOfLossesIsBegun(t *testing.T) {
 		s := open(t, path, spool.Options{})
 		wantLosses(t, "after", losses(t, s), spool.Loss{Log: "a", Reason: spool.SpoolFull, Lines: dropped, Times: 1})
 		s.Close()
+	}
+}
+
+// TestListOfLossesIsBegunAfterARepair: as it is without one.
+func TestListOfLossesIsBegunAfterARepair(t *testing.T) {
+	path, dropped := earlierLayout(t)
+	damageBlock(t, path)
+	if report, err := spool.Repair(path); err != nil || report.SetAside == "" {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	want := spool.Loss{Log: "a", Reason: spool.SpoolFull, Lines: dropped, Times: 1}
+	report, err := spool.Inspect(path)
+	if err != nil || !report.Since.IsZero() {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	wantLosses(t, "before it is used", timeless(t, report.Losses), want)
+	for range 2 {
+		s := open(t, path, spool.Options{})
+		wantLosses(t, "after", losses(t, s), want)
+		s.Close()
+	}
+}
+
+// damageBlock changes a byte of a block.
+func damageBlock(t *testing.T, path string) {
+	t.Helper()
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.LastIndex(file, []byte("0123456789\n012"))
+	if at < 0 {
+		t.Fatal("there is no block")
+	}
+	file[at] ^= 1
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestListOfLossesIsBegunAnew: where the moment is lost at which it was begun, with the entries that there are.
+func TestListOfLossesIsBegunAnew(t *testing.T) {
+	path := filepath.Join(damagetest.Dir(t), "spool.db")
+	s := open(t, path, spool.Options{})
+	put(t, s, spool.Batch{Losses: []spool.Loss{{Log: "a", File: "/a.log", Reason: spool.Truncated, Bytes: 7}}})
+	before, _ := s.Losses()
+	s.Close()
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("since")) })
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path, spool.Options{})
+	if list, since := s.Losses(); !since.Equal(before[0].First) || cmp.Diff(before, list) != "" {
+		t.Errorf("%+v since %v, was %+v", list, since, before)
 	}
 }
 

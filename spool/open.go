@@ -114,15 +114,13 @@ func (w *writer) load(h *holdings) error {
 		if err := boltfile.MakeBuckets(tx, bucketMeta, bucketQueues, bucketBlocks, bucketCheckpoints, bucketLosses); err != nil {
 			return err
 		}
-		version := tx.Bucket(bucketMeta).Get(keyVersion)
-		begin := len(version) == 0 || version[0] < lossesLayout
 		if err := w.loadMeta(tx.Bucket(bucketMeta)); err != nil {
 			return err
 		}
 		if err := w.loadQueues(tx.Bucket(bucketQueues)); err != nil {
 			return err
 		}
-		if err := w.loadLosses(tx.Bucket(bucketMeta), tx.Bucket(bucketLosses), begin); err != nil {
+		if err := w.loadLosses(tx.Bucket(bucketMeta), tx.Bucket(bucketLosses)); err != nil {
 			return err
 		}
 		if err := w.checkQueues(h, blocksOf(w.file, tx)); err != nil {

@@ -96,6 +96,7 @@ func (s *survey) writeRecords(db *boltfile.DB) error {
 		queues := map[string][]byte{}
 		for log, l := range s.logs {
 			l.recount(log, s.losses)
+			s.losses.raise(log, &l.queue, time.Now().UTC()) // the page of its entries may be the damaged one
 			queues[log] = encodeQueue(log, l.queue)
 		}
 		for key, l := range s.losses {

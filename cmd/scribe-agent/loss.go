@@ -109,14 +109,17 @@ func (r *lossReport) text() string {
 	var b strings.Builder
 	lost := slices.DeleteFunc(slices.Clone(r.Losses), func(l spool.Loss) bool { return !l.Reason.Lost() })
 	rest := slices.DeleteFunc(slices.Clone(r.Losses), func(l spool.Loss) bool { return l.Reason.Lost() })
-	switch {
-	case r.Since.IsZero():
+	since := " since " + r.Since.Format(time.RFC3339)
+	if r.Since.IsZero() {
+		since = ""
 		b.WriteString("losses are not counted yet: no agent of this release has used the spool\n")
-	case len(lost) == 0:
-		fmt.Fprintf(&b, "nothing was lost since %s\n", r.Since.Format(time.RFC3339))
-	default:
+	}
+	switch {
+	case len(lost) > 0:
 		writeLosses(&b, lost)
-		fmt.Fprintf(&b, "\nlost: %s since %s, as far as it could be counted\n", r.Lost, r.Since.Format(time.RFC3339))
+		fmt.Fprintf(&b, "\nlost: %s%s, as far as it could be counted\n", r.Lost, since)
+	case since != "":
+		fmt.Fprintf(&b, "nothing was lost%s\n", since)
 	}
 	if len(rest) > 0 {
 		b.WriteString("\nnot lost, but delivered in another form, or not known:\n")

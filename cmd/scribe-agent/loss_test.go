@@ -98,3 +98,15 @@ func TestLossMistakes(t *testing.T) {
 		}
 	}
 }
+
+// TestLossBeforeCounting: what a repair has found is told, also where no agent has begun to count.
+func TestLossBeforeCounting(t *testing.T) {
+	r := lossReport{Losses: []spool.Loss{{Log: "web/a", Reason: spool.SpoolFull, Lines: 7, Times: 1}}}
+	r.Lost = lostOf(r.Losses)
+	got := r.text()
+	for _, want := range []string{"losses are not counted yet: no agent of this release has used the spool\n", "spool_full", "\nlost: 7 lines, 0B, 1 times, as far"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in %s", want, got)
+		}
+	}
+}

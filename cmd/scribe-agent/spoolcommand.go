@@ -113,7 +113,11 @@ func writeReport(b *strings.Builder, r *spool.Report) {
 	fmt.Fprintf(b, "checkpoints  %d\n", r.Checkpoints)
 	fmt.Fprintf(b, "lines        %d of %d logs\n", waiting(r), len(r.Logs))
 	if sum := lostOf(r.Losses); sum.Times > 0 {
-		fmt.Fprintf(b, "lost         %s since %s; scribe-agent loss %s lists them\n", sum, r.Since.Format(time.RFC3339), r.Path)
+		since := ""
+		if !r.Since.IsZero() {
+			since = " since " + r.Since.Format(time.RFC3339)
+		}
+		fmt.Fprintf(b, "lost         %s%s; scribe-agent loss %s lists them\n", sum, since, r.Path)
 	}
 	writeLogs(b, r)
 }
