@@ -45,13 +45,13 @@ func (d *describer) status() *logscribev1.ScribeStatus {
 		Id: s.id, Address: s.advertised(), Software: s.cfg.Software, Health: logscribev1.ScribeStatus_HEALTH_UP,
 		UptimeMs: d.uptime(), Root: s.root,
 		Streams: uint64(r.streams.Load()), StreamsOpen: uint64(max(0, r.open.Load())), Calls: uint64(r.calls.Load()), Blocks: uint64(r.blocks.Load()),
-		Lines: uint64(st.CommittedLines), Bytes: uint64(st.CommittedBytes), ReloadError: d.reloadError(),
+		Logs: uint64(s.store.Known()), Lines: uint64(st.CommittedLines), Bytes: uint64(st.CommittedBytes), ReloadError: d.reloadError(),
 	}
 	if wrong := append(s.Ready(), s.Live()...); len(wrong) > 0 {
 		self.Health, self.Trouble = logscribev1.ScribeStatus_HEALTH_FAILING, strings.Join(wrong, "; ")
 	}
 	if disk := s.diskSeen.Load(); disk != nil {
-		self.VolumeFree, self.VolumeTotal, self.Logs = uint64(disk.free), uint64(disk.total), uint64(disk.logs)
+		self.VolumeFree, self.VolumeTotal = uint64(disk.free), uint64(disk.total)
 	}
 	return self
 }

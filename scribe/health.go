@@ -16,16 +16,12 @@ const (
 // diskSeen is what the last look at the disk has seen.
 type diskSeen struct {
 	free, total int64 // of the root's volume, in bytes
-	logs        int   // in the ledger
 }
 
 func (s *Scribe) tryDisk() []string {
 	var seen diskSeen
 	var err error
 	if seen.free, seen.total, err = s.store.Space(); err == nil {
-		seen.logs, err = s.store.Known()
-	}
-	if err == nil {
 		s.diskSeen.Store(&seen)
 		err = s.store.Try()
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,6 +29,8 @@ import (
 type ledger struct {
 	db   *boltfile.DB
 	root uuid.UUID
+
+	known atomic.Int64 // the number of logs; what reads them all begins it
 }
 
 const layoutVersion = 1
@@ -241,10 +244,10 @@ func (l *ledger) log(name string) (e entry, marks map[block.Producer]uint64, ok 
 // change rewrites the entry of one log, in a transaction that concurrent callers share. change must depend on nothing
 // but the entry it is given: it may run more than once. A log that the ledger does not know has the zero entry.
 func (l *ledger) change(name string, change func(*entry)) error {
-	return l.db.Batch(func(tx *bolt.Tx) error { return changeEntry(tx, name, change) })
+	return l.db.Batch(func(tx *bolt.Tx) error { return l.changeEntry(tx, name, change) })
 }
 
-func changeEntry(tx *bolt.Tx, name string, change func(*entry)) error {
+func (l *ledger) changeEntry(tx *bolt.Tx, name string, change func(*entry)) error {
 	var e entry
 	bucket := tx.Bucket(bucketLogs)
 	if value := bucket.Get([]byte(name)); value != nil {
@@ -252,6 +255,8 @@ func changeEntry(tx *bolt.Tx, name string, change func(*entry)) error {
 		if e, err = decodeEntry([]byte(name), value); err != nil {
 			return err
 		}
+	} else {
+		tx.OnCommit(func() { l.known.Add(1) })
 	}
 	change(&e)
 	return bucket.Put([]byte(name), encodeEntry(e))
@@ -265,7 +270,7 @@ func (l *ledger) commit(snapshots []*snapshot, now time.Time) error {
 	err := l.db.Update(func(tx *bolt.Tx) error {
 		producers := tx.Bucket(bucketProducers)
 		for _, s := range snapshots {
-			err := changeEntry(tx, s.log.name, func(e *entry) {
+			err := l.changeEntry(tx, s.log.name, func(e *entry) {
 				e.size, e.sum, e.begun = s.size, s.sum, s.begun
 				e.rotated = max(e.rotated, s.rotated) // a reservation since the snapshot may have set it
 			})

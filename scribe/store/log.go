@@ -49,6 +49,7 @@ type logFile struct {
 	roundOver *sync.Cond                  // on mu: inRound became false
 	opened    bool                        // it was open before
 	unclean   bool                        // its files may hold what is to be cut back: it failed, and was not opened since
+	unopened  bool                        // the last attempt to open it failed
 	resets    uint64                      // how often uncommitted bytes were cut back
 	lastErr   error                       // why they were, the last time
 	tampered  bool                        // others have changed the active file
@@ -195,7 +196,12 @@ func (l *logFile) ready() error {
 	}
 	if err := l.open(); err != nil {
 		l.told.failed(err)
+		l.unopened = true
 		return fmt.Errorf("open log %q: %w", l.name, err)
+	}
+	if l.unopened { // what kept it from being written then does so no more, even if no line follows
+		l.unopened = false
+		l.told.trouble.Store(nil)
 	}
 	return nil
 }

@@ -70,7 +70,7 @@ func (l *logFile) enterNew(filled []filledFile) error {
 	l.entry.form, l.entry.size, l.entry.begun, l.entry.rotated = l.form, 0, 0, l.lastStamp
 	l.entry.sum, l.sum = emptySum, emptySum
 	err := l.store.ledger.db.Batch(func(tx *bolt.Tx) error {
-		err := changeEntry(tx, l.name, func(e *entry) { e.form, e.size, e.sum, e.begun, e.rotated = l.form, 0, emptySum, 0, l.lastStamp })
+		err := l.store.ledger.changeEntry(tx, l.name, func(e *entry) { e.form, e.size, e.sum, e.begun, e.rotated = l.form, 0, emptySum, 0, l.lastStamp })
 		return errors.Join(err, putFiles(tx, l.name, filled))
 	})
 	if err != nil {

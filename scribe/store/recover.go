@@ -28,6 +28,7 @@ func (s *Store) recoverAll() error {
 	if err != nil {
 		return err
 	}
+	s.ledger.known.Store(int64(len(entries)))
 	folders := map[string][]string{} // names of logs
 	for name := range entries {
 		dir := logname.Dir(name)

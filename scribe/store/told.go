@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -18,9 +19,11 @@ type told struct {
 }
 
 func (t *told) committed(v volume, now time.Time) {
-	t.lines.Add(v.lines)
-	t.bytes.Add(v.bytes)
-	t.written.Store(now.UnixNano())
+	if v.lines > 0 { // else a rotation or an epoch was all
+		t.lines.Add(v.lines)
+		t.bytes.Add(v.bytes)
+		t.written.Store(now.UnixNano())
+	}
 	if t.trouble.Load() != nil {
 		t.trouble.Store(nil)
 	}
@@ -49,33 +52,26 @@ const toldAtOnce = 1000
 // meanwhile. visit's error ends it and is returned.
 func (s *Store) EachLog(match func(name string) bool, visit func([]LogStats) error) error {
 	for after, more := []byte(nil), true; more; {
-		var part []LogStats
-		err := s.ledger.db.View(func(tx *bolt.Tx) error {
-			c := tx.Bucket(bucketLogs).Cursor()
+		part, err := s.read(func(logs *bolt.Bucket) (part []LogStats, err error) {
+			c := logs.Cursor()
 			k, v := c.Seek(after)
 			if bytes.Equal(k, after) && after != nil {
 				k, v = c.Next()
 			}
-			for seen := 0; k != nil && seen < toldAtOnce; k, v = c.Next() {
+			for seen := 0; k != nil && seen < toldAtOnce && err == nil; k, v = c.Next() {
 				seen++
 				after = bytes.Clone(k)
-				if !match(string(k)) {
-					continue
+				if match(string(k)) {
+					part, err = appendStats(part, k, v)
 				}
-				e, err := decodeEntry(k, v)
-				if err != nil {
-					return err
-				}
-				part = append(part, LogStats{Name: string(k), Size: e.size, Epoch: e.epoch})
 			}
 			more = k != nil
-			return nil
+			return part, err
 		})
-		if err != nil {
-			return fmt.Errorf("read the ledger: %w", err)
+		if err == nil {
+			err = visit(part)
 		}
-		s.tell(part)
-		if err := visit(part); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -93,30 +89,42 @@ func (s *Store) EachActive(since time.Time, match func(name string) bool, visit 
 			active = append(active, l.name)
 		}
 	}
-	for len(active) > 0 {
-		names := active[:min(toldAtOnce, len(active))]
-		active = active[len(names):]
-		part := make([]LogStats, 0, len(names))
-		err := s.ledger.db.View(func(tx *bolt.Tx) error {
-			bucket := tx.Bucket(bucketLogs)
-			for _, name := range names {
-				e, err := decodeEntry([]byte(name), bucket.Get([]byte(name)))
-				if err != nil {
-					return err
-				}
-				part = append(part, LogStats{Name: name, Size: e.size, Epoch: e.epoch})
+	for names := range slices.Chunk(active, toldAtOnce) {
+		part, err := s.read(func(logs *bolt.Bucket) (part []LogStats, err error) {
+			for i := 0; i < len(names) && err == nil; i++ {
+				part, err = appendStats(part, []byte(names[i]), logs.Get([]byte(names[i])))
 			}
-			return nil
+			return part, err
 		})
-		if err != nil {
-			return fmt.Errorf("read the ledger: %w", err)
+		if err == nil {
+			err = visit(part)
 		}
-		s.tell(part)
-		if err := visit(part); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// read has logs read in one transaction of the ledger, and adds what is known of them beside it.
+func (s *Store) read(part func(logs *bolt.Bucket) ([]LogStats, error)) (logs []LogStats, err error) {
+	err = s.ledger.db.View(func(tx *bolt.Tx) error {
+		logs, err = part(tx.Bucket(bucketLogs))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	s.tell(logs)
+	return logs, nil
+}
+
+func appendStats(to []LogStats, name, record []byte) ([]LogStats, error) {
+	e, err := decodeEntry(name, record)
+	if err != nil {
+		return to, err
+	}
+	return append(to, LogStats{Name: string(name), Size: e.size, Epoch: e.epoch}), nil
 }
 
 // tell adds what is known of the logs beside the ledger.
@@ -141,11 +149,5 @@ func (s *Store) tell(logs []LogStats) {
 	}
 }
 
-// Known returns the number of logs in the ledger.
-func (s *Store) Known() (logs int, err error) {
-	err = s.ledger.db.View(func(tx *bolt.Tx) error {
-		logs = tx.Bucket(bucketLogs).Stats().KeyN
-		return nil
-	})
-	return logs, err
-}
+// Known returns the number of logs in the ledger, as they were counted: to walk over them takes too long.
+func (s *Store) Known() int { return int(s.ledger.known.Load()) }

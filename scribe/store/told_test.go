@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -27,7 +28,7 @@ func eachLog(t *testing.T, s *Store, match func(string) bool) (all []LogStats, p
 func TestLogsAreTold(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	dir := t.TempDir()
-	s := open(t, dir, Options{Now: func() time.Time { return now }})
+	s := open(t, dir, Options{Now: func() time.Time { return now }, manual: true})
 	if err := s.Claim("b", 7); err != nil {
 		t.Fatal(err)
 	}
@@ -58,12 +59,12 @@ func TestLogsAreTold(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s = open(t, dir, Options{Now: func() time.Time { return now }})
+	s = open(t, dir, Options{Now: func() time.Time { return now }, manual: true})
 	if got, want := first(eachLog(t, s, every)), []LogStats{{Name: "a", Size: 8}, {Name: "b", Size: 16, Epoch: 7}}; !cmp.Equal(got, want) {
 		t.Error(cmp.Diff(want, got))
 	}
-	if n, err := s.Known(); n != 2 || err != nil {
-		t.Errorf("%d logs are known, %v", n, err)
+	if n := s.Known(); n != 2 {
+		t.Errorf("%d logs are known", n)
 	}
 	now = now.Add(time.Hour)
 	if _, err := s.AppendLines("a", 0, []byte("three\n")); err != nil {
@@ -71,6 +72,14 @@ func TestLogsAreTold(t *testing.T) {
 	}
 	if err := s.Commit(context.Background()); err != nil {
 		t.Fatal(err)
+	}
+	for range 2 { // a new log counts once, and before it has lines
+		if err := s.Claim("c", 1); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.Known(); n != 3 {
+			t.Errorf("%d logs are known, with a new one", n)
+		}
 	}
 	for since, want := range map[time.Duration][]LogStats{
 		-time.Second: {{Name: "a", Size: 14, Lines: 1, Bytes: 6, Written: now}},
@@ -111,6 +120,40 @@ func TestTroubleIsTold(t *testing.T) {
 	}
 }
 
+// TestOpeningMendsTrouble: a log that could not be opened and has no lines since is in order.
+func TestOpeningMendsTrouble(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	inTheWay := filepath.Join(dir, "a")
+	if err := os.WriteFile(inTheWay, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Claim("a/b", 1); err == nil {
+		t.Error("a log is opened below a file")
+	}
+	if l := s.log("a/b"); l.told.trouble.Load() == nil {
+		t.Error("it tells of no trouble")
+	}
+	if err := os.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Claim("a/b", 1); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := eachLog(t, s, every); len(got) != 1 || got[0].Trouble != "" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestRotationWritesNothing: a log is active if it has lines.
+func TestRotationWritesNothing(t *testing.T) {
+	var log told
+	log.committed(volume{}, time.Now())
+	if log.written.Load() != 0 {
+		t.Error("written by a round without lines")
+	}
+}
+
 // TestManyLogsAreToldInParts: a part is as large as one transaction, also where few match.
 func TestManyLogsAreToldInParts(t *testing.T) {
 	s := open(t, t.TempDir(), Options{Durability: ProcessCrash})
@@ -119,7 +162,7 @@ func TestManyLogsAreToldInParts(t *testing.T) {
 		for n := range logs {
 			name := fmt.Sprintf("x/%05d", n)
 			s.log(name).told.committed(volume{lines: 1, bytes: 5}, time.Now())
-			if err := changeEntry(tx, name, func(e *entry) { e.size = 5 }); err != nil {
+			if err := s.ledger.changeEntry(tx, name, func(e *entry) { e.size = 5 }); err != nil {
 				return err
 			}
 		}
