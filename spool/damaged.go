@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/logscribe/logscribe/internal/boltfile"
@@ -40,7 +41,6 @@ func openDamaged(d writable, path string, o Options, damage error) (*writer, err
 			return nil, openError(path, err)
 		}
 	}
-	aside := ""
 	switch o.WhenDamaged {
 	case RepairDamaged:
 		report, err := Repair(path)
@@ -58,21 +58,15 @@ func openDamaged(d writable, path string, o Options, damage error) (*writer, err
 			}
 		}
 	case SetAsideDamaged:
-		var err error
-		if aside, err = setAsideFile(path); err != nil {
+		aside, err := setAsideFile(d, path, o)
+		if err != nil {
 			return nil, fmt.Errorf("%w; set it aside: %w", damage, err)
 		}
 		o.Logger.Error("the spool is damaged: it was set aside, and an empty one takes its place", "error", damage, "damaged_file", aside)
 	default:
 		return nil, remedied(path, damage)
 	}
-	w, err := openSound(d, path, o)
-	if err == nil && aside != "" {
-		if err = w.loseSpool(aside); err != nil {
-			return nil, errors.Join(err, w.file.Close())
-		}
-	}
-	return w, err
+	return openSound(d, path, o, "")
 }
 
 // remedied adds to an error about a damaged spool what to do about it.
@@ -81,14 +75,31 @@ func remedied(path string, damage error) error {
 		"to begin with an empty one: mv %[2]s %[2]s.damaged", damage, path)
 }
 
-// setAsideFile gives the file at path another name, which it returns.
-func setAsideFile(path string) (string, error) {
+// setAsideFile gives the file at path another name, which it returns, and puts an empty spool in its place. That has
+// counted the loss before it gets there: whatever ends this on the way, the loss is counted, and once.
+func setAsideFile(d writable, path string, o Options) (aside string, err error) {
 	file, err := boltfile.Lock(path, false)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close() // nothing was written
-	return replace(path, "")
+	fresh := path + repairSuffix
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	aside = asideName(path)
+	w, err := openSound(d, fresh, o, aside)
+	if err == nil {
+		err = w.file.Close()
+	}
+	if err == nil {
+		err = replace(path, fresh, aside)
+	}
+	if err != nil {
+		_ = os.Remove(fresh) // or the next one does
+		return "", err
+	}
+	return aside, nil
 }
 
 func (r *Report) lost() (lines uint64) {

@@ -324,17 +324,11 @@ func decodeSince(value []byte) time.Time {
 	return timeOf(binary.BigEndian.Uint64(value))
 }
 
-// loseSpool counts that a file was lost whole; what was in it is not known.
-func (w *writer) loseSpool(file string) error {
-	t := w.transaction(task{})
-	err := w.disk.update(w.file, w.file.End(), func(tx *bolt.Tx) error {
-		t.begin(tx)
-		return t.lose(lossKey{reason: SpoolLost, file: file}, 0, 0)
-	})
-	if err == nil {
-		w.mu.Lock()
-		w.adoptLossesLocked(t)
-		w.mu.Unlock()
-	}
-	return err
+// loseSpool counts that a file was lost whole, in whose place this one begins; what was in it is not known.
+func (s *Spool) loseSpool(records *bolt.Bucket, file string) error {
+	now := time.Now().UTC()
+	key, l := lossKey{reason: SpoolLost, file: file}, loss{times: 1, first: now, last: now}
+	s.losses[key] = l
+	s.lossFiles++
+	return putLoss(records, key, l)
 }

@@ -57,7 +57,7 @@ func longList(t *testing.T) (path string, o Options) {
 // openWriter opens a spool whose blocks' pages must be looked at, without its goroutine.
 func openWriter(t *testing.T, d writable, path string, o Options) *writer {
 	t.Helper()
-	w, err := openSound(d, path, o)
+	w, err := openSound(d, path, o, "")
 	if err != nil {
 		t.Fatal(err)
 	}

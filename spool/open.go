@@ -30,7 +30,7 @@ func openOn(d writable, path string, o Options) (*Spool, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, fmt.Errorf("make the spool's folder: %w", err)
 	}
-	w, err := openSound(d, path, o)
+	w, err := openSound(d, path, o, "")
 	if errors.Is(err, ErrDamaged) {
 		w, err = openDamaged(d, path, o, err)
 	}
@@ -47,20 +47,25 @@ func openOn(d writable, path string, o Options) (*Spool, error) {
 	return w.Spool, nil
 }
 
-// openSound opens a spool that is sound.
-func openSound(d writable, path string, o Options) (*writer, error) {
+// openSound opens a spool that is sound. A new one begins with the loss of the file that is named, if one is.
+func openSound(d writable, path string, o Options, lost string) (*writer, error) {
 	info, err := os.Stat(path)
 	empty, missing := err == nil && info.Size() == 0, errors.Is(err, fs.ErrNotExist)
 	h := holdings{logs: map[uint32]*held{}}
 	file, err := openFile(path, pageSize(ownBound(o.MaxSize)), h.visit)
-	if err != nil && missing && boltfile.IsFull(err) {
-		return nil, errors.Join(err, os.Remove(path)) // or it would be taken for one that was emptied
+	if err != nil && boltfile.IsFull(err) {
+		switch { // what has come into it must not make it look like another file
+		case missing:
+			err = errors.Join(err, os.Remove(path))
+		case empty:
+			err = errors.Join(err, os.Truncate(path, 0))
+		}
 	}
 	if err != nil {
 		return nil, err
 	}
 	if empty {
-		o.Logger.Warn("the spool's file was empty: a new spool begins in it, and what it may have held is lost", "path", path)
+		lost = path
 	}
 	s := &Spool{
 		path: path, maxSize: ownBound(o.MaxSize), whenFull: o.WhenFull, logger: o.Logger, file: file,
@@ -83,13 +88,15 @@ func openSound(d writable, path string, o Options) (*writer, error) {
 	if o.Eager {
 		w.pace.Gap = 0
 	}
-	if err := w.load(&h); err != nil {
-		return nil, errors.Join(fmt.Errorf("open spool %s: %w", path, err), file.Close())
+	if err := w.load(&h, lost); err != nil {
+		err = fmt.Errorf("open spool %s: %w", path, err)
+		if empty { // the next attempt must find it so
+			err = errors.Join(err, os.Truncate(path, 0))
+		}
+		return nil, errors.Join(err, file.Close())
 	}
 	if empty {
-		if err := w.loseSpool(path); err != nil {
-			return nil, errors.Join(fmt.Errorf("open spool %s: %w", path, err), file.Close())
-		}
+		o.Logger.Warn("the spool's file was empty: a new spool begins in it, and what it may have held is lost", "path", path)
 	}
 	return w, nil
 }
@@ -106,8 +113,9 @@ func openFile(path string, page int, visit boltfile.Visitor) (*boltfile.Sized, e
 	return file, nil
 }
 
-// load reads the state of all queues, and makes the buckets and the producer of a new spool.
-func (w *writer) load(h *holdings) error {
+// load reads the state of all queues, and makes the buckets and the producer of a new spool, with the loss of the file that is
+// named, if one is.
+func (w *writer) load(h *holdings, lost string) error {
 	w.extend(w.file.PageSize()*basePages + 2*w.recordsSize())
 	load := func(tx *bolt.Tx) error {
 		w.current = current{} // it may run twice
@@ -122,6 +130,11 @@ func (w *writer) load(h *holdings) error {
 		}
 		if err := w.loadLosses(tx.Bucket(bucketMeta), tx.Bucket(bucketLosses)); err != nil {
 			return err
+		}
+		if lost != "" {
+			if err := w.loseSpool(tx.Bucket(bucketLosses), lost); err != nil {
+				return err
+			}
 		}
 		if err := w.checkQueues(h, blocksOf(w.file, tx)); err != nil {
 			return err

@@ -32,32 +32,37 @@ func Repair(path string) (*Report, error) {
 	if s.sound() {
 		return report, nil
 	}
-	if err := s.rewrite(path + ".repair"); err != nil {
-		return nil, errors.Join(fmt.Errorf("repair spool %s: %w", path, err), os.Remove(path+".repair"))
+	if err := s.rewrite(path + repairSuffix); err != nil {
+		return nil, errors.Join(fmt.Errorf("repair spool %s: %w", path, err), os.Remove(path+repairSuffix))
 	}
-	report.SetAside, err = replace(path, path+".repair")
-	if err != nil {
+	aside := asideName(path)
+	if err := replace(path, path+repairSuffix, aside); err != nil {
 		return nil, fmt.Errorf("repair spool %s: %w", path, err)
 	}
+	report.SetAside = aside
 	return report, nil
 }
 
-// replace gives the file at path another name, which it returns, and puts the replacement in its place; if that is
-// "" nothing. Where the file system has links there is no moment without a file at path: an agent that starts in it would
-// begin with an empty spool.
-func replace(path, replacement string) (string, error) {
-	aside := path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000Z")
-	var err error
-	if replacement == "" || os.Link(path, aside) != nil { // not every file system has links
-		err = os.Rename(path, aside)
+// repairSuffix names the file that is to take a damaged one's place.
+const repairSuffix = ".repair"
+
+// asideName returns a name for a damaged file that is set aside now.
+func asideName(path string) string {
+	return path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000Z")
+}
+
+// replace gives the file at path the name aside, and puts the replacement in its place. Where the file system has links
+// there is no moment without a file at path: an agent that starts in it would begin with an empty spool.
+func replace(path, replacement, aside string) error {
+	if os.Link(path, aside) != nil { // not every file system has links
+		if err := os.Rename(path, aside); err != nil {
+			return err
+		}
 	}
-	if replacement != "" && err == nil {
-		err = os.Rename(replacement, path)
+	if err := os.Rename(replacement, path); err != nil {
+		return err
 	}
-	if err != nil {
-		return "", err
-	}
-	return aside, boltfile.SyncFolder(path)
+	return boltfile.SyncFolder(path)
 }
 
 // rewrite makes a spool of what was found, at path.
