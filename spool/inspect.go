@@ -1,7 +1,9 @@
 package spool
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -63,7 +65,13 @@ func Inspect(path string) (*Report, error) {
 
 func inspect(file *os.File, inUse bool) (*survey, error) {
 	if inUse {
-		return inspectInUse(file)
+		return inspectInUse(file, func() (int64, error) {
+			info, err := file.Stat()
+			if err != nil {
+				return 0, err
+			}
+			return info.Size(), nil
+		})
 	}
 	info, err := file.Stat()
 	if err != nil {
@@ -77,22 +85,40 @@ func inspect(file *os.File, inUse bool) (*survey, error) {
 	return s, nil
 }
 
+// attempts is how often a file is read that an agent writes to, and betweenAttempts how long to wait before the next one.
+const (
+	attempts        = 20
+	betweenAttempts = 10 * time.Millisecond
+)
+
 // inspectInUse reads a file that an agent writes to. The agent may use pages again while they are read here, but not
-// often those of the newest tree: what was not readable once is tried again.
-func inspectInUse(file *os.File) (s *survey, err error) {
-	for range 20 {
-		var info os.FileInfo
-		if info, err = file.Stat(); err != nil {
+// often those of the newest tree: what was not readable once is tried again. What is not whole is not returned: it would say
+// of a sound spool that it is damaged, or that there is nothing where there is something.
+func inspectInUse(file io.ReaderAt, size func() (int64, error)) (*survey, error) {
+	var wrong error
+	for range attempts {
+		n, err := size()
+		if err != nil {
 			return nil, err
 		}
-		s, err = surveyRecords(file, info.Size(), false)
-		if err == nil && len(s.problems) == 0 && len(s.gaps) == 0 {
+		s, err := surveyRecords(file, n, false)
+		switch {
+		case errors.Is(err, ErrVersion):
+			return nil, err
+		case err != nil:
+			wrong = err
+		case len(s.problems) > 0:
+			wrong = s.problems[0]
+		case len(s.gaps) > 0:
+			wrong = errors.New("pages of it were used again meanwhile")
+		default:
 			s.readHeads()
 			return s, nil
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(betweenAttempts)
 	}
-	return s, err
+	return nil, fmt.Errorf("it is in use, and could not be read beside the agent in %d attempts: %w; "+
+		"try again, or ask the agent's /metrics; if that lasts, it is damaged: stop the agent and try again", attempts, wrong)
 }
 
 // readHeads reads the head of each log's oldest block, for the time at which it was stored.

@@ -134,7 +134,8 @@ func surveyFile(file *os.File, salvage bool) (*survey, error) {
 	return s, nil
 }
 
-// surveyRecords reads all but the blocks. Unless check is set it looks at no more pages than it must.
+// surveyRecords reads all but the blocks. Unless check is set it looks at no more pages than it must, and does not look
+// elsewhere for what is missing.
 func surveyRecords(r io.ReaderAt, size int64, check bool) (*survey, error) {
 	s := &survey{
 		r: r, size: size, meta: map[string][]byte{}, checkpoints: map[string][]byte{},
@@ -152,7 +153,7 @@ func surveyRecords(r io.ReaderAt, size int64, check bool) (*survey, error) {
 	default:
 		return nil, err
 	}
-	if s.doubt = s.tree == nil || s.tree.MetaProblem() != nil; s.doubt {
+	if s.doubt = s.tree == nil || s.tree.MetaProblem() != nil; s.doubt && check {
 		s.chooseTree()
 	}
 	if s.tree == nil {
@@ -163,7 +164,7 @@ func surveyRecords(r io.ReaderAt, size int64, check bool) (*survey, error) {
 			s.tree.Walk(s.record, s.gap, string(bucketLosses))
 		}
 	}
-	if s.doubt || len(s.gaps) > 0 {
+	if check && (s.doubt || len(s.gaps) > 0) {
 		s.salvageRecords()
 	}
 	if s.later != nil {
