@@ -6,9 +6,9 @@ import (
 )
 
 // isCopy says whether a new file with a rotated name holds nothing but the beginning of the file that bears the name
-// without the rotation. Such a file is not read: either the file that it was copied from will be truncated, and resolve
-// decides, or it has all these lines.
-func (s *Source) isCopy(path string, st fileStat) bool {
+// without the rotation, or may, and somebody is about to decide that. Such a file is not read: either the file that it was
+// copied from will be truncated, and resolve decides, or it has all these lines. The copy lasts if that may never happen.
+func (s *Source) isCopy(path string, st fileStat) (copied, lasts bool) {
 	for _, l := range s.lineagesRotatedTo(path) {
 		suffix, _ := rotationSuffix(filepath.Base(l.path), filepath.Base(path))
 		if counted(suffix, path) || s.nearerThan(l, path) {
@@ -23,29 +23,29 @@ func (s *Source) isCopy(path string, st fileStat) bool {
 			continue
 		}
 		if truncated {
-			return true // resolve decides
+			return true, false // resolve decides
 		}
 		sib := sibling{path: path, suffix: suffix, stat: st}
 		switch same, whole, err := s.compare(g, sib, st.size); {
 		case hasMoved(err):
-			return true // the next scan decides
+			return true, false // the next scan decides
 		case !whole:
 			s.enqueue(g) // it is being truncated, and whoever reads it will see
-			return true
+			return true, false
 		case same && st.size == 0:
-			return true // nothing to read, and nothing to tell
+			return true, true // nothing to read, and nothing to tell
 		case same:
 			s.copies[st.identity] = g
-			return true
+			return true, true
 		case unread && s.follows(g, sib):
 			s.mu.Lock()
 			g.begun, g.vetted = 0, false
 			s.mu.Unlock()
 			s.enqueue(g)
-			return true // begin decides
+			return true, false // begin decides
 		}
 	}
-	return false
+	return false, false
 }
 
 // independent says whether a sibling may just as well be a file of its own, and will be read as one.

@@ -474,7 +474,10 @@ func (f *fixture) lookedForBesideItsInode() (s *Source, deleted, grown *generati
 	})
 	s.scan(context.Background())
 	s.commits.Wait()
-	s.enqueue(s.byName[f.path("app.log.2")]) // as if it had been read when the other one was found to be gone
+	grown = s.byName[f.path("app.log.2")]
+	grown.dormant = false // as if it had been read when the other one was found to be gone
+	s.enqueue(grown)
+	grown = nil
 	for len(s.ready) > 0 {
 		if g := s.next(); g.inside != nil {
 			deleted = g

@@ -124,6 +124,9 @@ func (g *generation) settledLocked() int64 {
 	return g.seen
 }
 
+// asleepLocked says whether the generation must sleep on, as older ones may be asleep and must wake first.
+func (g *generation) asleepLocked() bool { return g.dormant && g.lineage != nil && g.lineage.waiting }
+
 // underwayLocked says whether a batch behind its first checkpoint is on the way to the spool.
 func (g *generation) underwayLocked() bool { return g.inflight && !g.unregistered }
 
@@ -138,7 +141,6 @@ type lineage struct {
 	section *section
 	log     string
 	scan    uint32 // the last scan that found a file at the path
-	waiting bool   // it can't be settled before something is known about an older generation
 
 	settled    instant // when its files were last accounted for
 	folderTime int64   // the folder's modification time before that; 0 if that tells nothing
@@ -147,7 +149,8 @@ type lineage struct {
 	glimpse   *glimpse // what those hold that were looked into; nil if there are none
 	accounted int64    // when all copies of the file at the path were known, nanoseconds since 1970
 
-	// Guarded by Source.mu.
+	// Guarded by Source.mu, and changed by the conductor alone.
+	waiting     bool          // it can't be settled before something is known about an older generation
 	generations []*generation // oldest first, without those that are dead
 	floor       floor         // the last of floorOf that was not zero
 	last        uint64        // the highest ordinal that was given

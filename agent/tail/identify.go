@@ -78,7 +78,9 @@ func (s *Source) occupierOf(at *fileStat, siblings []sibling) *generation {
 
 // postpone has a lineage settled when that generation occupies no inode any more.
 func (s *Source) postpone(l *lineage, occupier *generation) {
+	s.mu.Lock()
 	l.waiting = true
+	s.mu.Unlock()
 	s.postponed[l] = occupier
 }
 

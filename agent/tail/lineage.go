@@ -78,28 +78,12 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 		l.folderTime = telling(st.mtime)
 	}
 	at, siblings := s.collect(l)
-	if g := s.occupierOf(at, siblings); g != nil {
-		s.postpone(l, g)
-		return
-	}
 	beside := byInode(siblings)
-	l.waiting = s.lookingInside(ctx, l, at, siblings, beside)
-	if l.waiting {
-		return // it is settled when that is known
-	}
-	var home *generation
-	if at != nil {
-		if home, l.waiting = s.arrivalAt(ctx, l, *at); l.waiting {
-			return
-		}
-	}
-	l.waiting = s.waitingForCut(ctx, l, siblings, beside, home)
-	if l.waiting {
-		return
-	}
-	if home != nil && home == l.current {
-		s.endGlimpse(l, siblings) // nothing was rotated
-	} else if l.waiting = s.lookingForMissed(ctx, l, siblings, beside); l.waiting {
+	home, at, wait := s.arrived(ctx, l, at, siblings, beside)
+	s.mu.Lock()
+	l.waiting = wait
+	s.mu.Unlock()
+	if wait {
 		return
 	}
 	missed := s.sift(ctx, l, siblings)
@@ -107,7 +91,6 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 		missed = nil // nothing was rotated; these are copies
 	}
 	s.searchOthers(l, beside, home)
-
 	var found []*generation
 	for _, m := range missed {
 		if s.byInode[m.stat.inode] == nil { // or it was found on the way
@@ -131,6 +114,38 @@ func (s *Source) settle(ctx context.Context, l *lineage) {
 	}
 }
 
+// arrived returns the generation that is at the lineage's path, nil if that is new or if none is there, and what is there to be
+// read, nil if nothing is. It says to wait as long as it can't be told what became of the lineage's files: it is settled when
+// that is known.
+func (s *Source) arrived(ctx context.Context, l *lineage, at *fileStat, siblings []sibling, beside siblingsByInode) (
+	home *generation, file *fileStat, wait bool,
+) {
+	if g := s.occupierOf(at, siblings); g != nil {
+		s.postponed[l] = g
+		return nil, nil, true
+	}
+	if s.lookingInside(ctx, l, at, siblings, beside) {
+		return nil, nil, true
+	}
+	if at != nil {
+		copied := false
+		if home, copied, wait = s.arrivalAt(ctx, l, *at); wait {
+			return nil, nil, true
+		}
+		if copied {
+			at = nil
+		}
+	}
+	if s.waitingForCut(ctx, l, siblings, beside, home) {
+		return nil, nil, true
+	}
+	if home != nil && home == l.current { // nothing was rotated
+		s.endGlimpse(l, siblings)
+		return home, at, false
+	}
+	return home, at, s.lookingForMissed(ctx, l, siblings, beside)
+}
+
 // settledIn returns the lineage's generations that took others' places, and that may be read from now on.
 func (s *Source) settledIn(l *lineage) (placed []*generation) {
 	s.mu.Lock()
@@ -144,17 +159,20 @@ func (s *Source) settledIn(l *lineage) (placed []*generation) {
 	return placed
 }
 
-// arrivalAt returns the generation that is at the lineage's path now, nil if it is new. Where the path is a rotated name of
-// another one, a file that nobody has seen was rotated away from there, mostly: so that is accounted for before. It says to
-// wait as long as it can't tell.
-func (s *Source) arrivalAt(ctx context.Context, l *lineage, at fileStat) (home *generation, wait bool) {
+// arrivalAt returns the generation that is at the lineage's path now, nil if it is new, or a copy, which may be there for good.
+// Where the path is a rotated name of another one, a file that nobody has seen was rotated away from there, mostly: so that is
+// accounted for before. It says to wait as long as it can't tell.
+func (s *Source) arrivalAt(ctx context.Context, l *lineage, at fileStat) (home *generation, copied, wait bool) {
 	home = s.identify(ctx, l.path, at)
 	if home != nil || len(s.lineagesRotatedTo(l.path)) == 0 {
-		return home, false
+		return home, false, false
 	}
-	st, isNew := s.isNew(ctx, l.path)
-	home = s.identify(ctx, l.path, at)
-	return home, home == nil && (!isNew || st.identity != at.identity)
+	st, isNew, isCopy := s.isNew(ctx, l.path)
+	if home = s.identify(ctx, l.path, at); home != nil {
+		return home, false, false
+	}
+	told := (isNew || isCopy) && st.identity == at.identity
+	return nil, isCopy, !told
 }
 
 // collect returns what is at the lineage's path, nil if no regular file is, and its rotated siblings. It looks until two
@@ -334,9 +352,9 @@ func (s *Source) named(g *generation, name string, st fileStat) {
 	if g.inside == nil && !g.truncated {
 		g.lookedInside = false // whoever looked for it was wrong, and it may be compressed yet
 	}
-	if g.ordinal == 0 || g.lineage == nil || g.dormant && g.lineage.waiting {
+	if g.ordinal == 0 || g.lineage == nil || g.asleepLocked() {
 		s.mu.Unlock()
-		return // an older one may be looked for, and must wake first; then the path is settled anew
+		return
 	}
 	changed := s.changedLocked(g, st, now())
 	if name == g.path {

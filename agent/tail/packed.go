@@ -258,8 +258,9 @@ func (s *Source) lookedInto(ctx context.Context, g *generation) {
 	case g.orphaned:
 		s.layToRest(ctx, g)
 	default:
-		l.waiting = false
-		s.vanished(g)
+		s.mu.Lock()
+		s.sleepLocked(g)
+		s.mu.Unlock()
 	}
 	s.settle(ctx, l)
 }

@@ -188,6 +188,11 @@ func (s *Source) vanished(g *generation) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.sleepLocked(g)
+}
+
+// sleepLocked has a generation sleep that nobody found, if nobody can read it.
+func (s *Source) sleepLocked(g *generation) {
 	if g.file != nil || g.state == held || g.inside != nil || g.givenUp {
 		return
 	}

@@ -5,10 +5,12 @@ import "context"
 // The ready queue is first in, first out, and a generation leaves it for one chunk at a time: a file that grows without
 // end costs the others one chunk's time each round.
 
-// enqueueLocked has a worker look at the generation as soon as there is one.
+// enqueueLocked has a worker look at the generation as soon as there is one. One that sleeps while its path waits is woken when
+// that is settled, after those that are older.
 func (s *Source) enqueueLocked(g *generation) {
 	switch {
 	case g.dead || g.ending || g.ordinal == 0 || g.lineage == nil || g.file == nil && g.name == "" && g.inside == nil:
+	case g.asleepLocked():
 	case g.state == held:
 		g.again = true
 	case g.state == idle:

@@ -61,3 +61,28 @@ func TestRotatedNameThatWasAPathOfItsOwn(t *testing.T) {
 		})
 	}
 }
+
+// TestCopyAtAPathThatIsKnown has a file be copied to a rotated name that is a path of its own, and never be truncated. What had
+// stood at that path is read all the same.
+func TestCopyAtAPathThatIsKnown(t *testing.T) {
+	for _, text := range []string{"one\n", ""} {
+		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
+			f := newFixture(t, "app.log*")
+			f.cfg.Sections[0].Log = "app"
+			f.write("app.log.1", "old\n")
+			time.Sleep(clockTick)
+			f.write("app.log", text)
+			f.up()
+			f.wants("app", "old\n"+text)
+			f.known(2)
+			f.down()
+			f.rename("app.log.1", "app.log.2")
+			f.write("app.log.2", "late\n")
+			f.copyFile("app.log", "app.log.1")
+			f.up()
+			f.wantsOnly("old\n" + text + "late\n")
+			f.write("app.log.1", "and more\n") // it is a file of its own
+			f.wantsOnly("old\n" + text + "late\n" + text + "and more\n")
+		})
+	}
+}

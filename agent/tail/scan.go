@@ -229,7 +229,7 @@ func (s *Source) onlyNew(ctx context.Context, matches []*match) []*match {
 	fresh := matches[:0]
 	logs := map[string]int32{} // numbered as they appear: of the names of one file the first one counts
 	for _, m := range matches {
-		st, ok := s.isNew(ctx, m.path)
+		st, ok, _ := s.isNew(ctx, m.path)
 		if !ok {
 			continue
 		}
@@ -250,15 +250,15 @@ func (s *Source) onlyNew(ctx context.Context, matches []*match) []*match {
 
 // isNew says whether a path without a lineage leads to a file that no one has seen. It makes sure that the file is not a
 // generation that was rotated away from a path with a lineage: after the look at the file it looks at that path, where
-// such a rotation must show.
-func (s *Source) isNew(ctx context.Context, path string) (fileStat, bool) {
+// such a rotation must show. A copy that lasts is said to be one; it is new when it is none any more.
+func (s *Source) isNew(ctx context.Context, path string) (st fileStat, isNew, isCopy bool) {
 	st, err := s.cfg.stat(path)
 	if err != nil || !st.regular {
-		return st, false
+		return st, false, false
 	}
 	if g := s.occupier(st); g != nil {
 		s.postponed[nil] = g
-		return st, false
+		return st, false, false
 	}
 	g := s.identify(ctx, path, st)
 	waiting := false
@@ -270,14 +270,17 @@ func (s *Source) isNew(ctx context.Context, path string) (fileStat, bool) {
 		}
 		g = s.identify(ctx, path, st)
 	}
-	if g == nil {
-		return st, !waiting && !s.isCopy(path, st)
-	}
-	if g.ordinal == 0 || g.lineage == nil {
-		return st, s.reconsider(g, path)
+	switch {
+	case g == nil && waiting:
+		return st, false, false
+	case g == nil:
+		copied, lasts := s.isCopy(path, st)
+		return st, !copied, lasts
+	case g.ordinal == 0 || g.lineage == nil:
+		return st, s.reconsider(g, path), false
 	}
 	s.named(g, path, st)
-	return st, false
+	return st, false, false
 }
 
 // reconsider handles a file that was known but not tailed, and that a section matches now: because the sections have

@@ -166,12 +166,10 @@ type writes struct {
 
 // written handles an event of a file that is at its path. A file that is written to line by line has an event for each;
 // those tell nothing new that come while it was just looked at, and will be again when the batch in flight is committed.
-// The kernel makes one of events that wait in a row and are the same, so none is taken for a while then. One that sleeps
-// while its path waits for an older one is woken when the path is settled, after those that are older.
+// The kernel makes one of events that wait in a row and are the same, so none is taken for a while then.
 func (s *Source) written(g *generation) {
 	w, at := &s.writes, now()
 	s.mu.Lock()
-	asleep := g.dormant && g.lineage != nil && g.lineage.waiting
 	gathers := g == w.last && at.Sub(w.at) < gatherTime && g.inflight && g.more
 	s.mu.Unlock()
 	if gathers {
@@ -179,9 +177,7 @@ func (s *Source) written(g *generation) {
 		return
 	}
 	w.last, w.at = g, at
-	if !asleep {
-		s.enqueue(g)
-	}
+	s.enqueue(g)
 }
 
 // watchEvents returns the channel of the watcher's events; nil while none are taken.
