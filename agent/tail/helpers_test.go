@@ -253,6 +253,16 @@ func (s *fakeSpool) log(name string) string {
 	return string(s.logs[name])
 }
 
+// fullSpool has the spool take checkpoints alone, as one that is full, until the function is called that it returns.
+func (f *fixture) fullSpool() (empty func()) {
+	full := make(chan struct{})
+	f.spool.do(func() { f.spool.blocked, f.spool.full = full, true })
+	return func() {
+		f.spool.do(func() { f.spool.blocked = nil })
+		close(full)
+	}
+}
+
 func (s *fakeSpool) do(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

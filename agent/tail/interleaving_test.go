@@ -25,7 +25,16 @@ func (f *fixture) byHand(t *testing.T) *byHand {
 
 // inHand returns a source that has done its first scan, and nothing else.
 func (f *fixture) inHand(t *testing.T) *byHand {
-	s, _ := f.scanned()
+	h := f.notScanned(t)
+	h.scan(t.Context())
+	h.commits.Wait()
+	return h
+}
+
+// notScanned returns a source that knows what the spool does.
+func (f *fixture) notScanned(t *testing.T) *byHand {
+	s, err := New(f.cfg)
+	f.check(err)
 	h := &byHand{Source: s, reader: reader{source: s}, t: t}
 	t.Cleanup(func() {
 		s.commits.Wait()
@@ -95,6 +104,22 @@ func (h *byHand) look() {
 		h.run(nil)
 		h.poll(h.t.Context(), now().Add(h.cfg.PollInterval))
 		h.run(nil)
+	}
+}
+
+// shut closes a file, as is done with those that are surplus.
+func (h *byHand) shut(g *generation) {
+	h.mu.Lock()
+	file := h.dropLocked(g)
+	h.mu.Unlock()
+	file.Close()
+}
+
+// hold takes the generation that is ready next, as a worker does, which must be this one.
+func (h *byHand) hold(g *generation) {
+	h.t.Helper()
+	if next := h.next(); next != g {
+		h.t.Fatalf("%s is ready, not %s", next.name, g.name)
 	}
 }
 
@@ -260,11 +285,8 @@ func TestInodeOfAFileWithABatchInFlight(t *testing.T) {
 			h := f.byHand(t)
 			h.wants(f, "one\nweb\n")
 			deleted := h.lineages[f.path("web.log")].current
-			h.mu.Lock()
 			deleted.inflight = true
-			file := h.dropLocked(deleted)
-			h.mu.Unlock()
-			file.Close()
+			h.shut(deleted)
 			f.rename("app.log", "app.log.2")
 			f.write("app.log.1", "two\n")
 			f.write("app.log", "three\n")
@@ -360,8 +382,7 @@ func TestUnreadableWithLinesUnderWay(t *testing.T) {
 	f.write("app.log", "one\n")
 	h := f.byHand(t)
 	older := h.lineages[f.path("app.log")].current
-	arrive := make(chan struct{})
-	f.spool.do(func() { f.spool.blocked, f.spool.full = arrive, true }) // checkpoints alone are taken
+	empty := f.fullSpool()
 	f.write("app.log", "two\n")
 	h.readNow(older)
 	f.rename("app.log", "app.log.1")
@@ -381,7 +402,7 @@ func TestUnreadableWithLinesUnderWay(t *testing.T) {
 	if newer.position > 0 {
 		t.Error("a newer file is read before the lines of the older one are in the spool")
 	}
-	close(arrive)
+	empty()
 	h.commits.Wait()
 	h.readFirst(newer)
 	h.commits.Wait()
@@ -403,9 +424,7 @@ func TestSecondLookIsTaken(t *testing.T) {
 	f.rename("app.log", "app.log.1")
 	f.write("app.log", "two\n")
 	h.enqueue(older)
-	if h.next() != older {
-		t.Fatal("another file is ready")
-	}
+	h.hold(older)
 	h.reader.read(t.Context(), older) // and it is held for a while
 	h.scan(t.Context())
 	newer := h.lineages[f.path("app.log")].current
@@ -464,10 +483,7 @@ func TestTruncatedFileThatWaitsForOneThatIsGone(t *testing.T) {
 	h.wants(f, "one\ntwo\nthree\n")
 	l := h.lineages[f.path("app.log")]
 	gone, cut := l.generations[0], l.generations[1]
-	h.mu.Lock()
-	file := h.dropLocked(gone)
-	h.mu.Unlock()
-	file.Close()
+	h.shut(gone)
 	f.rename("app.log.3", "elsewhere")
 	f.write("app.log.2", "late\n")
 	h.readNow(cut)
@@ -524,12 +540,9 @@ func TestTruncatedFileWaitsForLinesUnderWay(t *testing.T) {
 	h.wants(f, "one\ntwo\n")
 	l := h.lineages[f.path("app.log")]
 	older, newer := l.generations[0], l.generations[1]
-	h.mu.Lock()
 	older.inflight = true
-	file := h.dropLocked(older)
 	newer.active = now().Add(-24 * time.Hour)
-	h.mu.Unlock()
-	file.Close()
+	h.shut(older)
 	f.remove("app.log.1")
 	f.check(os.Truncate(f.path("app.log"), 0))
 	f.write("app.log", "3\n")
@@ -560,9 +573,7 @@ func TestOpenThatHangs(t *testing.T) {
 	h.settle(t.Context(), l)
 	h.commits.Wait()
 	older := l.generations[0]
-	if h.next() != older {
-		t.Fatal("another file is ready")
-	}
+	h.hold(older)
 	f.pack("app.log.1", "app.log.1.gz")
 	h.settle(t.Context(), l)
 	h.run(nil)
@@ -584,13 +595,9 @@ func TestRenamedFileOfAPathThatWaits(t *testing.T) {
 	h.wants(f, "one\ntwo\n")
 	l := h.lineages[f.path("app.log")]
 	older, renamed := l.generations[0], l.generations[1]
-	h.mu.Lock()
 	older.inflight = true
-	files := []handle{h.dropLocked(older), h.dropLocked(renamed)}
-	h.mu.Unlock()
-	for _, file := range files {
-		file.Close()
-	}
+	h.shut(older)
+	h.shut(renamed)
 	f.remove("app.log.1")
 	f.write("app.log", "late\n")
 	f.rename("app.log", "app.log.1")

@@ -186,10 +186,7 @@ func TestInodeOfAFileThatWasJustCompressedIsAnothers(t *testing.T) {
 	f.write("app.log", "two\n")
 	h.wants(f, "one\ntwo\n")
 	g := h.lineages[f.path("app.log")].generations[0]
-	h.mu.Lock()
-	file := h.dropLocked(g)
-	h.mu.Unlock()
-	file.Close()
+	h.shut(g)
 	f.write("app.log.1", "late\n")
 	h.siblingsOf(g.path, 0)
 	f.pack("app.log.1", "app.log.1.gz")

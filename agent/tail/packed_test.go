@@ -83,8 +83,7 @@ func TestCompressedUnread(t *testing.T) {
 				f.write("app.log", lines("a", 0, 50))
 				f.up()
 				f.wants("app", lines("a", 0, 50))
-				full := make(chan struct{})
-				f.spool.do(func() { f.spool.blocked, f.spool.full = full, true })
+				empty := f.fullSpool()
 				f.write("app.log", lines("a", 50, 90))
 				f.rename("app.log", "app.log.2")
 				f.write("app.log", lines("b", 0, 30))
@@ -110,8 +109,7 @@ func TestCompressedUnread(t *testing.T) {
 				if !c.down {
 					f.scans(3)
 				}
-				f.spool.do(func() { f.spool.blocked = nil })
-				close(full)
+				empty()
 				if c.down {
 					f.up()
 				}
@@ -136,8 +134,7 @@ func TestUnreadFilesWaitForCompressedOnes(t *testing.T) {
 		f.write("app.log", lines("a", 0, 50))
 		f.up()
 		f.wants("app", lines("a", 0, 50))
-		full := make(chan struct{})
-		f.spool.do(func() { f.spool.blocked, f.spool.full = full, true })
+		empty := f.fullSpool()
 		f.write("app.log", lines("a", 50, 90))
 		want := lines("a", 0, 90)
 		for i, name := range []string{"b", "c", "d", "e"} {
@@ -151,8 +148,7 @@ func TestUnreadFilesWaitForCompressedOnes(t *testing.T) {
 		f.pack("app.log-20260100", "app.log-20260100.gz") // read in part
 		f.pack("app.log-20260101", "app.log-20260101.gz") // not read, as those behind it
 		f.pack("app.log-20260102", "app.log-20260102.gz")
-		f.spool.do(func() { f.spool.blocked = nil })
-		close(full)
+		empty()
 		f.up()
 		f.wantsOnly(want)
 	})
@@ -220,42 +216,18 @@ func testCompressedBetweenLooks(t *testing.T, rotated, packed int) {
 func TestTruncatedBesideAFileThatIsBeingOpened(t *testing.T) {
 	f := newFixture(t, "app.log")
 	f.write("app.log", "one\n")
-	s, _ := f.scanned()
-	t.Cleanup(func() {
-		for e := s.opened.Front(); e != nil; e = e.Next() {
-			e.Value.(*descriptor).Close()
-		}
-	})
-	l := s.lineages[f.path("app.log")]
+	h := f.inHand(t)
+	l := h.lineages[f.path("app.log")]
 	f.shift(0)
-	s.settle(t.Context(), l)
-	s.commits.Wait()
+	h.settle(t.Context(), l)
+	h.commits.Wait()
 	older, newer := l.generations[0], l.generations[1]
-	for range len(s.ready) {
-		s.next().state = idle
-	}
-	older.state = held
+	h.hold(older)
 	f.pack("app.log.1", "app.log.1.gz")
-	s.cutShort(newer, beginning{})
-	s.handleKick(t.Context())
-	s.release(older, false)
-	r := &reader{source: s}
-	want := "one\nnewer\n"
-	f.eventually(func() bool {
-		s.poll(t.Context(), now())
-		s.handleKick(t.Context())
-		for len(s.errands.queue) > 0 {
-			s.runErrand(t.Context())
-		}
-		for range len(s.ready) {
-			g := s.next()
-			again := r.read(t.Context(), g)
-			s.commits.Wait()
-			s.release(g, again)
-		}
-		return f.spool.log("app") == want
-	})
-	f.wants("app", want)
+	h.cutShort(newer, beginning{})
+	h.handleKick(t.Context())
+	h.release(older, false)
+	h.wants(f, "one\nnewer\n")
 }
 
 // TestCompressedAfterItWasLookedFor has a file of which a part was read be gone when it is looked for, come back, and be
@@ -270,22 +242,20 @@ func TestCompressedAfterItWasLookedFor(t *testing.T) {
 	f.wants("app", lines("a", 0, 50))
 	f.down()
 	f.write("app.log", lines("a", 50, 90))
-	s, _ := f.scanned()
-	l, g := s.lineages[f.path("app.log")], s.next()
+	h := f.inHand(t)
+	l, g := h.lineages[f.path("app.log")], h.next()
 	f.rename("app.log", "elsewhere")
 	f.write("app.log", lines("b", 0, 30))
-	s.settle(t.Context(), l)
-	(&reader{source: s}).read(t.Context(), g)
-	s.release(g, false)
-	s.handleKick(t.Context())
+	h.settle(t.Context(), l)
+	h.readNow(g)
+	h.handleKick(t.Context())
 	if g.inside != nil || !g.dormant {
 		t.Fatal("it was not looked for, or was found")
 	}
 	f.rename("elsewhere", "app.log.1")
-	s.settle(t.Context(), l)
+	h.settle(t.Context(), l)
 	f.pack("app.log.1", "app.log.1.gz")
-	s.settle(t.Context(), l)
-	s.commits.Wait()
+	h.settle(t.Context(), l)
 	if g.inside == nil {
 		t.Error("it is not looked for any more")
 	}
@@ -300,20 +270,17 @@ func TestOpenedWhileItIsLookedFor(t *testing.T) {
 	f.wants("app", lines("a", 0, 50))
 	f.down()
 	f.write("app.log", lines("a", 50, 90))
-	s, _ := f.scanned()
-	l, g := s.lineages[f.path("app.log")], s.next()
+	h := f.inHand(t)
+	l, g := h.lineages[f.path("app.log")], h.next()
 	file, err := os.Open(f.path("app.log"))
 	f.check(err)
-	t.Cleanup(func() { file.Close() })
 	f.pack("app.log", "app.log.1.gz")
 	f.write("app.log", lines("b", 0, 30))
-	s.settle(t.Context(), l)
-	_, err = s.adopt(t.Context(), g, file, f.path("app.log"))
+	h.settle(t.Context(), l)
+	_, err = h.adopt(t.Context(), g, file, f.path("app.log"))
 	f.check(err)
-	(&reader{source: s}).read(t.Context(), g)
-	s.release(g, false)
-	s.handleKick(t.Context())
-	s.commits.Wait()
+	h.readNow(g)
+	h.handleKick(t.Context())
 	if l.generations[0] != g || g.inside != nil || g.state != queued {
 		t.Error("it is not read on")
 	}
@@ -383,31 +350,27 @@ func TestNobodyWaitsForWhatIsLookedForNoMore(t *testing.T) {
 				f.wants("app", lines("a", 0, 50))
 				f.down()
 				f.write("app.log", lines("a", 50, 90))
-				s, _ := f.scanned()
-				l, g, r := s.lineages[f.path("app.log")], s.next(), &reader{source: s}
+				h := f.inHand(t)
+				l, g := h.lineages[f.path("app.log")], h.next()
 				f.pack("app.log", "app.log.1.gz")
-				s.settle(t.Context(), l)
+				h.settle(t.Context(), l)
 				asked := g.inside
-				if s.looking != 1 || asked == nil {
+				if h.looking != 1 || asked == nil {
 					t.Fatal("it is not looked for")
 				}
 				if reload {
-					s.sections = nil
-					s.redirect()
+					h.sections = nil
+					h.redirect()
 				} else {
-					s.drop(g)
+					h.drop(g)
 				}
 				if late {
-					r.lookInto(t.Context(), g, asked)
+					h.reader.lookInto(t.Context(), g, asked)
 				}
-				s.release(g, false)
-				for range len(s.ready) {
-					ready := s.next()
-					s.release(ready, r.read(t.Context(), ready))
-				}
-				s.handleKick(t.Context())
-				if s.looking != 0 {
-					t.Errorf("%d are looked for", s.looking)
+				h.release(g, false)
+				h.run(nil)
+				if h.looking != 0 {
+					t.Errorf("%d are looked for", h.looking)
 				}
 				if g.inside != nil || g.lookedInside {
 					t.Error("it will never be looked for again")
@@ -481,12 +444,11 @@ func TestCompressedAfterTheNextFileCame(t *testing.T) {
 		f.check(err)
 		time.Sleep(clockTick)
 		f.pack("app.log.2", "app.log.2.gz")
-		full := make(chan struct{})
-		f.spool.do(func() { f.spool.blocked, f.spool.full = full, true })
+		empty := f.fullSpool()
 		f.up()
 		f.known(2)
 		f.down()
-		f.spool.do(func() { f.spool.blocked = nil })
+		empty()
 		f.check(f.spool.Append(t.Context(), spool.Batch{Checkpoints: []spool.Checkpoint{{Key: checkpointKey(next.inode)}}}))
 		f.rename("app.log", "app.log.1")
 		f.write("app.log", lines("c", 0, 30))
@@ -599,8 +561,7 @@ func TestCompressedCopiesUnread(t *testing.T) {
 		f.wants("app", lines("a", 0, 50))
 		f.wants("other", "other\n")
 		f.scans(2)
-		full := make(chan struct{})
-		f.spool.do(func() { f.spool.blocked, f.spool.full = full, true })
+		empty := f.fullSpool()
 		f.write("app.log", lines("a", 50, 90))
 		f.scans(2)
 		f.copyTruncate("app.log", "app.log.2")
@@ -619,7 +580,7 @@ func TestCompressedCopiesUnread(t *testing.T) {
 		f.down()
 		f.pack("app.log.2", "app.log.2.gz")
 		f.pack("app.log.1", "app.log.1.gz")
-		f.spool.do(func() { f.spool.blocked = nil })
+		empty()
 		f.up()
 		f.wants("app", lines("a", 0, 90)+lines("b", 0, 30)+lines("c", 0, 30))
 		f.scans(3)

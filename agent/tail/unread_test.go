@@ -96,21 +96,13 @@ func TestUnreadFileIsNotFoundInOneThatIsRead(t *testing.T) {
 		t.Run(fmt.Sprintf("there=%v", there), func(t *testing.T) {
 			f := newFixture(t, "app.log")
 			f.write("app.log", lines("a", 0, 50))
-			s, _ := f.scanned()
-			t.Cleanup(func() {
-				for e := s.opened.Front(); e != nil; e = e.Next() {
-					e.Value.(*descriptor).Close()
-				}
-			})
-			l, g, r := s.lineages[f.path("app.log")], s.next(), &reader{source: s}
-			r.read(t.Context(), g)
-			s.commits.Wait()
-			s.release(g, false)
+			h := f.byHand(t)
+			l := h.lineages[f.path("app.log")]
 			time.Sleep(clockTick)
 			f.rename("app.log", "app.log.2")
 			f.write("app.log", "")
-			s.settle(t.Context(), l) // and nobody looks into the new one
-			s.commits.Wait()
+			h.settle(t.Context(), l) // and nobody looks into the new one
+			h.commits.Wait()
 			f.pack("app.log.2", "app.log.2.gz")
 			tick := time.Unix(0, l.current.mtime)
 			f.check(os.Chtimes(f.path("app.log.2.gz"), tick, tick))
@@ -124,22 +116,9 @@ func TestUnreadFileIsNotFoundInOneThatIsRead(t *testing.T) {
 			} else {
 				f.rename("app.log.1", "elsewhere")
 			}
-			s.settle(t.Context(), l)
-			f.eventually(func() bool {
-				s.commits.Wait()
-				s.handleKick(t.Context())
-				for len(s.errands.queue) > 0 {
-					s.runErrand(t.Context())
-				}
-				for range len(s.ready) {
-					g := s.next()
-					again := r.read(t.Context(), g)
-					s.commits.Wait()
-					s.release(g, again)
-				}
-				return len(f.spool.log("app")) >= len(want)
-			})
-			f.wants("app", want)
+			h.settle(t.Context(), l)
+			h.run(nil)
+			h.wants(f, want)
 		})
 	}
 }
@@ -159,37 +138,21 @@ func TestPlaceIsReadWhenItsPathIsSettled(t *testing.T) {
 	f.write("app.log", lines("b", 0, 30))
 	f.pack("app.log", "app.log.1.gz")
 	f.write("app.log", lines("c", 0, 30))
-	s, err := New(f.cfg)
-	f.check(err)
-	t.Cleanup(func() {
-		for e := s.opened.Front(); e != nil; e = e.Next() {
-			e.Value.(*descriptor).Close()
-		}
-	})
-	l, r := s.lineages[f.path("app.log")], &reader{source: s}
-	read := func() {
-		s.commits.Wait()
-		s.handleKick(t.Context())
-		for range len(s.ready) {
-			g := s.next()
-			again := r.read(t.Context(), g)
-			s.commits.Wait()
-			s.release(g, again)
-		}
-	}
-	_, siblings := s.collect(l)
+	h := f.notScanned(t)
+	l := h.lineages[f.path("app.log")]
+	_, siblings := h.collect(l)
 	unread := l.generations[1]
 	for _, sib := range siblings {
 		if sib.packed() {
-			s.replace(t.Context(), unread, s.successor(unread, sib))
+			h.replace(t.Context(), unread, h.successor(unread, sib))
 		}
 	}
-	read()
-	f.wants("app", lines("a", 0, 50))
-	s.settle(t.Context(), l)
-	want := lines("a", 0, 90) + lines("b", 0, 30) + lines("c", 0, 30)
-	f.eventually(func() bool { read(); return len(f.spool.log("app")) >= len(want) })
-	f.wants("app", want)
+	h.commits.Wait()
+	h.readFirst(l.generations[1])
+	if got := f.spool.log("app"); got != lines("a", 0, 50) {
+		t.Errorf("log is %q before the path is settled", got)
+	}
+	h.wants(f, lines("a", 0, 90)+lines("b", 0, 30)+lines("c", 0, 30))
 }
 
 // TestUnreadFileIsWrittenToBehindTheNext: the next file is made before the writer is told to go on there, as by logrotate's
@@ -208,8 +171,7 @@ func writtenToBehindTheNext(t *testing.T, next string) {
 	f.write("app.log", lines("a", 0, 50))
 	f.up()
 	f.wants("app", lines("a", 0, 50))
-	full := make(chan struct{})
-	f.spool.do(func() { f.spool.blocked, f.spool.full = full, true })
+	empty := f.fullSpool()
 	f.write("app.log", lines("a", 50, 90))
 	f.rename("app.log", "app.log.2")
 	f.write("app.log", lines("b", 0, 30))
@@ -228,8 +190,7 @@ func writtenToBehindTheNext(t *testing.T, next string) {
 		f.write("app.log", lines("d", 0, 30))
 		next += lines("d", 0, 30)
 	}
-	f.spool.do(func() { f.spool.blocked = nil })
-	close(full)
+	empty()
 	f.up()
 	f.wants("app", lines("a", 0, 90)+lines("b", 0, 40)+next)
 }
@@ -242,8 +203,7 @@ func TestUnreadFileIsCompressedByACoarseClock(t *testing.T) {
 		t.Run(unit.String(), func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, "app.log")
-			full := make(chan struct{})
-			f.spool.do(func() { f.spool.blocked, f.spool.full = full, true })
+			empty := f.fullSpool()
 			f.write("app.log", lines("a", 0, 50))
 			f.up()
 			f.known(1)
@@ -256,8 +216,7 @@ func TestUnreadFileIsCompressedByACoarseClock(t *testing.T) {
 			f.check(os.Chtimes(f.path("app.log.1.gz"), coarse, coarse))
 			time.Sleep(time.Until(coarse.Add(time.Second + clockTick))) // the next file is of the next second
 			f.write("app.log", lines("b", 0, 30))
-			f.spool.do(func() { f.spool.blocked = nil })
-			close(full)
+			empty()
 			f.up()
 			f.wants("app", lines("a", 0, 50)+lines("b", 0, 30))
 		})
