@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/race"
 )
 
 // run makes blocks of the whole text at once, and returns what their lines are and how many bytes are left.
@@ -183,7 +184,7 @@ func TestMistakes(t *testing.T) {
 
 // TestNothingIsAllocated: neither for a line nor for a block, once the buffers are there.
 func TestNothingIsAllocated(t *testing.T) {
-	if raceDetector {
+	if race.Enabled {
 		t.Skip("with the race detector pools of memory forget things at random")
 	}
 	text := []byte(strings.Repeat("2026-01-01 INFO GET /index.html\r\n at x\n2026-01-01 INFO GET /healthz\n", 500))

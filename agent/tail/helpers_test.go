@@ -24,6 +24,7 @@ import (
 
 	"github.com/logscribe/logscribe/agent/line"
 	"github.com/logscribe/logscribe/internal/block"
+	"github.com/logscribe/logscribe/internal/race"
 	"github.com/logscribe/logscribe/spool"
 )
 
@@ -318,7 +319,10 @@ func newFixtureIn(t tb, dir string, globs ...string) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, dir: dir, spool: newSpool(), logged: &syncBuffer{}, patience: raced * 20 * time.Second}
+	f := &fixture{t: t, dir: dir, spool: newSpool(), logged: &syncBuffer{}, patience: 20 * time.Second}
+	if race.Enabled {
+		f.patience *= 4
+	}
 	for i, g := range globs {
 		globs[i] = filepath.Join(dir, g)
 	}
