@@ -218,17 +218,6 @@ func (s *Source) writtenLater(g *generation, sib sibling) bool {
 	return !s.independent(sib) && sib.stat.mtime >= written
 }
 
-// unknownOf returns the siblings that are no generations and that belong to no nearer lineage, oldest first.
-func (s *Source) unknownOf(ctx context.Context, l *lineage, siblings []sibling) (unknown []sibling) {
-	for _, sib := range siblings {
-		if !s.nearerThan(l, sib.path) && s.identify(ctx, sib.path, sib.stat) == nil {
-			unknown = append(unknown, sib)
-		}
-	}
-	slices.SortStableFunc(unknown, oldestFirst)
-	return unknown
-}
-
 // continuation returns the generation that sib would be as the copy of what g has lost, nil if it is no copy of that.
 func (s *Source) continuation(g *generation, sib sibling) (*generation, error) {
 	f, err := s.openSibling(sib)

@@ -67,8 +67,10 @@
 //	walk.go, scan.go                     the globs, and what follows from their evaluation
 //	errand.go                            looking through a folder, once for all who ask
 //	watch.go, poll.go, sweep.go          events, regular looks at known files, forgetting those that are gone
-//	lineage.go, identify.go, rotation.go which file at which name is which generation
+//	lineage.go, identify.go              which file at which name is which generation
+//	siblings.go, rotation.go             what is beside a path, by its names
 //	copies.go, packed.go, active.go      copies, compressed files, and which files are old
+//	packedfile.go                        reading what is in a compressed file
 //	compare.go, succession.go            is it a copy, and what takes whose place
 //	missed.go                            compressed files that hold what nobody has read
 //	past.go                              files that are gone, and known on

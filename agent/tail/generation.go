@@ -3,6 +3,7 @@ package tail
 import (
 	"math"
 	"path/filepath"
+	"slices"
 
 	"github.com/logscribe/logscribe/agent/line"
 )
@@ -124,6 +125,13 @@ func (g *generation) settledLocked() int64 {
 	return g.seen
 }
 
+// beginAnewLocked has nothing be known of what is in the file.
+func (g *generation) beginAnewLocked() {
+	g.truncated, g.lookedInside, g.begun, g.vetted = false, false, 0, false
+	g.position, g.committed, g.seen, g.cleared, g.grown = 0, 0, 0, 0, 0
+	g.head, g.tail, g.within, g.held, g.unsaved = probe{}, probe{}, line.State{}, false, 0
+}
+
 // asleepLocked says whether the generation must sleep on, as older ones may be asleep and must wake first.
 func (g *generation) asleepLocked() bool { return g.dormant && g.lineage != nil && g.lineage.waiting }
 
@@ -175,6 +183,14 @@ func (l *lineage) endLocked(g *generation) int64 {
 		}
 	}
 	return end
+}
+
+// moveLastLocked makes one of the generations the newest.
+func (l *lineage) moveLastLocked(g *generation) {
+	l.generations = slices.DeleteFunc(l.generations, func(o *generation) bool { return o == g })
+	g.ordinal = l.nextOrdinalLocked()
+	l.generations = append(l.generations, g)
+	l.current = g
 }
 
 // folder returns where the path's rotated files are.

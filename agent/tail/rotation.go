@@ -51,32 +51,6 @@ func rotationBases(name string) []string {
 	return bases
 }
 
-// sibling is a file beside a path that bears a rotated name of it.
-type sibling struct {
-	path   string
-	suffix string
-	stat   fileStat
-}
-
-// siblingsByInode finds a file among many siblings.
-type siblingsByInode map[inode]sibling
-
-func byInode(siblings []sibling) siblingsByInode {
-	index := make(siblingsByInode, len(siblings))
-	for _, sib := range siblings {
-		if _, twice := index[sib.stat.inode]; !twice {
-			index[sib.stat.inode] = sib
-		}
-	}
-	return index
-}
-
-// of returns the sibling that is the file of that identity.
-func (x siblingsByInode) of(id identity) (sib sibling, found bool) {
-	sib, found = x[id.inode]
-	return sib, found && sib.stat.identity.same(id)
-}
-
 // oldestFirst orders siblings as they were written. The clock of modification times is coarse, so that files that were
 // rotated in quick succession may share one: then the name decides. A compressed file has the time of what is in it, but was
 // born when it was compressed.

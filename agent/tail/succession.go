@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/logscribe/logscribe/agent/line"
 	"github.com/logscribe/logscribe/spool"
 )
 
@@ -45,19 +44,18 @@ func (s *Source) restartBehind(ctx context.Context, g, copied *generation, unkno
 // by the time at which these were looked for are accounted for.
 func (s *Source) restart(ctx context.Context, g, copied *generation, missed []sibling, looked int64) {
 	l := g.lineage
-	s.stats.truncations.Add(1)
-	var found []*generation
 	s.mu.Lock()
 	home := g.away.IsZero()
 	s.mu.Unlock()
-	switch {
-	case !home:
-	case copied == nil && g.position > 0: // what came while this was found out may be the copy without the last lines
-		l.accounted = time.Now().UnixNano()
-		s.leave(ctx, g)
-	default:
+	if home {
 		l.accounted = looked
+		if copied == nil && g.position > 0 { // what came while this was found out may be the copy without the last lines
+			l.accounted = time.Now().UnixNano()
+			s.leave(ctx, g)
+		}
 	}
+	s.stats.truncations.Add(1)
+	var found []*generation
 	if copied != nil {
 		s.takeOver(g, copied)
 		found = append(found, copied)
@@ -67,15 +65,10 @@ func (s *Source) restart(ctx context.Context, g, copied *generation, missed []si
 	}
 	s.mu.Lock()
 	s.sayRestartLocked(g, copied, len(missed))
-	g.truncated, g.lookedInside, g.begun, g.vetted = false, false, 0, false
+	g.beginAnewLocked()
 	delete(s.begins, g)
-	g.position, g.committed, g.seen, g.cleared, g.grown = 0, 0, 0, 0, 0
-	g.head, g.tail, g.within, g.held, g.unsaved = probe{}, probe{}, line.State{}, false, 0
 	if last := l.generations[len(l.generations)-1]; len(found) > 0 && (last == g || len(missed) > 0) {
-		l.generations = slices.DeleteFunc(l.generations, func(o *generation) bool { return o == g })
-		g.ordinal = l.nextOrdinalLocked()
-		l.generations = append(l.generations, g)
-		l.current = g
+		l.moveLastLocked(g)
 	}
 	found = append(found, g)
 	for _, f := range found {
