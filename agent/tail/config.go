@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,13 +116,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxOpen <= 0 {
 		c.MaxOpen = 512
 	}
-	if c.scanFactor == 0 {
-		c.scanFactor = defaultScanFactor
-	}
-	if c.chunk == 0 {
-		c.chunk = defaultChunk
-	}
-	c.chunk = max(c.chunk, c.MaxLine+1) // a line must fit, or it would never be read
+	c.scanFactor = cmp.Or(c.scanFactor, defaultScanFactor)
+	c.chunk = max(cmp.Or(c.chunk, defaultChunk), c.MaxLine+1) // a line must fit, or it would never be read
 	if c.open == nil {
 		c.open = openFile
 	}
