@@ -127,6 +127,7 @@ func TestKilledWhileAFileIsLookedInto(t *testing.T) {
 	f := newFixture(t, "app.log", "other.log")
 	f.write("other.log", "")
 	f.write("app.log", lines("a", 0, 10))
+	time.Sleep(clockTick) // a scan must be younger than what is forgotten
 	f.up()
 	f.wants("app", lines("a", 0, 10))
 	f.down()
@@ -174,6 +175,7 @@ func TestSightsAreStoredInTheirOrder(t *testing.T) {
 	f := newFixture(t, "*.log")
 	f.write("one.log", "")
 	f.write("two.log", "")
+	time.Sleep(clockTick)
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := f.scanned()
 		one, two := s.byName[f.path("one.log")], s.byName[f.path("two.log")]

@@ -107,7 +107,7 @@ func (s *Source) letGo(ctx context.Context, g *generation) {
 	case g.linked:
 		c.ordinal = 0
 		end.Value = c.encode()
-	case g.lineage.hasOthersLocked(g):
+	case s.staysKnownLocked(g):
 		g.past = true
 		g.mtime, g.grown = max(g.mtime, g.checked), 0 // what is lost of it is counted
 		c.id, c.mtime, c.grown = orphanedAs(c.id, c.ordinal), g.mtime, 0

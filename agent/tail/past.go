@@ -18,9 +18,12 @@ import (
 // The oldest one is forgotten when the next was last written to, or born, in a later second: what was made of the oldest is
 // older than all that is known by then, also where the tool that compressed it has kept mere seconds of its time.
 
-// hasOthersLocked says whether other generations of the lineage are known.
-func (l *lineage) hasOthersLocked(g *generation) bool {
-	return l != nil && g.ordinal > 0 && slices.ContainsFunc(l.generations, func(o *generation) bool { return o != g && o.ordinal > 0 })
+// staysKnownLocked says whether a generation that was read and deleted must stay known: beside others of its lineage, and if no
+// scan has begun since it was written to, as what it was compressed to passes for old by the time of that.
+func (s *Source) staysKnownLocked(g *generation) bool {
+	l := g.lineage
+	return l != nil && g.ordinal > 0 && (max(g.mtime, g.checked) >= s.saw.stamp ||
+		slices.ContainsFunc(l.generations, func(o *generation) bool { return o != g && o.ordinal > 0 }))
 }
 
 // orphanedAs returns the identity of an orphan. Where the file system knows no times of birth it gets one that no file has,

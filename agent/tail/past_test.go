@@ -12,6 +12,7 @@ func (f *fixture) readAndPacked() (want string) {
 	f.t.Helper()
 	f.cfg.Grace = 10 * time.Millisecond
 	f.write("app.log", lines("a", 0, 50))
+	time.Sleep(clockTick) // or it would count as written since the last run, where nobody knows when files were born
 	f.up()
 	f.wants("app", lines("a", 0, 50))
 	f.pack("app.log", "app.log.1.gz")
@@ -137,4 +138,35 @@ func TestUnreadFileIsCompressedBeforeAnotherIsForgotten(t *testing.T) {
 	f.up()
 	f.wantsOnly(lines("b", 0, 30) + lines("c", 0, 30))
 	f.down()
+}
+
+// TestPastFileIsKnownUntilAScan has the only file of a path be written to, compressed, and let go between two scans: it stays
+// known until the next one, or the compressed file would be newer than all that is known.
+func TestPastFileIsKnownUntilAScan(t *testing.T) {
+	t.Parallel()
+	for name, restart := range map[string]bool{"in one run": false, "across a restart": true} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, "app.log")
+			f.write("app.log", "one\n")
+			h := f.byHand(t)
+			time.Sleep(clockTick)
+			f.write("app.log", "two\n")
+			g := h.byName[f.path("app.log")]
+			h.enqueue(g)
+			h.run(nil)
+			f.pack("app.log", "app.log.1.gz")
+			g.linked = false // as is noticed
+			h.letGo(t.Context(), g)
+			h.run(nil)
+			time.Sleep(clockTick)
+			f.write("app.log", "three\n")
+			if restart {
+				f.up()
+				f.wantsOnly("one\ntwo\nthree\n")
+				f.down()
+			} else {
+				h.wants(f, "one\ntwo\nthree\n")
+			}
+		})
+	}
 }
