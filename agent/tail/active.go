@@ -19,7 +19,7 @@ import (
 //
 // Whether an unknown file is old can't be one question, as what it is compared with differs: for a path with known
 // generations the oldest of them (floor), where there is none the last run (unseen), for what was lost of one generation
-// that one (writtenBefore), whose copies may be older than the last run, and compressed since (madeWhileDown).
+// that one (writtenBefore).
 
 // unseen says whether a sibling that is not known came to be after the last run with this spool had seen all there was.
 // One that is compressed must be older than this run: later ones are made of files that were read.
@@ -29,16 +29,6 @@ func (s *Source) unseen(sib sibling) bool {
 		return false
 	}
 	return !sib.packed() || s.madeBefore(st)
-}
-
-// madeWhileDown says whether a compressed file was made since the last run with this spool had seen all there was, and
-// before this one, whatever it was made of.
-func (s *Source) madeWhileDown(sib sibling) bool {
-	made := sib.stat.mtime
-	if sib.stat.born != 0 {
-		made = sib.stat.born
-	}
-	return !s.first && made >= s.since && s.madeBefore(sib.stat)
 }
 
 // madeBefore says whether a compressed file was complete when this run began. One that was made in the same tick of the clock

@@ -175,9 +175,9 @@ func (s *Source) begin(ctx context.Context, g *generation, at *fileStat, unknown
 // later returns those of the siblings, oldest first, that hold what was in g later than what was read: those behind the
 // copy that has that inode, if they were last written no earlier than what was read, and if g is at its path still. Of
 // compressed ones it returns only those of which a glimpse has found that they hold what nobody has read; and of those that
-// were made in this run none as long as one may be the copy that was not found, without the last lines that were read. A file that may just as well be independent is not among them, nor is a
-// copy of what is in g now: g will be truncated next, or has all these lines. The error says with hasMoved that there was a
-// rename meanwhile.
+// were made in this run none as long as one may be the copy that was not found, without the last lines that were read. A file
+// that may just as well be independent is not among them, nor is a copy of what is in g now: g will be truncated next, or has
+// all these lines. The error says with hasMoved that there was a rename meanwhile.
 func (s *Source) later(g *generation, siblings []sibling, behind inode) (later []sibling, err error) {
 	i := slices.IndexFunc(siblings, func(sib sibling) bool { return sib.stat.inode == behind })
 	found := i >= 0 || g.position == 0
@@ -198,7 +198,7 @@ func (s *Source) later(g *generation, siblings []sibling, behind inode) (later [
 
 // follows says whether sib, which nobody has seen, may hold what was in g later than what was read.
 func (s *Source) follows(g *generation, sib sibling) bool {
-	return s.writtenLater(g, sib) && (!sib.packed() || s.madeWhileDown(sib) && s.isNews(g.lineage, sib))
+	return s.writtenLater(g, sib) && (!sib.packed() || s.madeBefore(sib.stat) && s.isNews(g.lineage, sib))
 }
 
 // writtenLater says whether what is in sib may have been written to g since what was read of that.
@@ -209,11 +209,11 @@ func (s *Source) writtenLater(g *generation, sib sibling) bool {
 	if !home {
 		return false // settle finds it
 	}
+	if sib.packed() { // one of those that are forgotten, if it is older
+		return !s.independent(sib) && !writtenBefore(sib, written)
+	}
 	if time.Now().UnixNano() < written {
 		written = 0 // the clock was set back
-	}
-	if sib.packed() {
-		return !s.independent(sib) && !writtenBefore(sib, written)
 	}
 	return !s.independent(sib) && sib.stat.mtime >= written
 }

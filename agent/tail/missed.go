@@ -54,14 +54,14 @@ func (s *Source) lookingForMissed(ctx context.Context, l *lineage, siblings []si
 }
 
 // mayBeMissedCopy says whether a compressed sibling that is not known may have been made of a copy of what was in g later than
-// what was read: it must have been made while nothing was running, or in this run since the last look for such copies.
+// what was read: it must have been made before this run, or in it since the last look for such copies.
 func (s *Source) mayBeMissedCopy(g *generation, sib sibling) bool {
 	l := g.lineage
 	if l == nil {
 		return false // its inode was given to one of them
 	}
 	since := max(l.accounted, s.started)
-	return sib.packed() && (sib.stat.born > since || s.madeWhileDown(sib)) && s.writtenLater(g, sib)
+	return sib.packed() && (sib.stat.born > since || s.madeBefore(sib.stat)) && s.writtenLater(g, sib)
 }
 
 // isMissedCopy says whether a glimpse has found that it was.

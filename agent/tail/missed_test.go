@@ -196,3 +196,57 @@ func TestInodeOfAFileThatWasJustCompressedIsAnothers(t *testing.T) {
 	}
 	h.wants(f, "one\ntwo\nlate\n")
 }
+
+// TestTruncatedWhileAllIsSeen: while all that there is is seen, and the time of that is stored, a file has been copied and truncated,
+// and the copies compressed, and nobody has decided about that, or even looked into the file. Killed then, the source must read
+// what is in the copies.
+func TestTruncatedWhileAllIsSeen(t *testing.T) {
+	for _, noticed := range []bool{false, true} {
+		written := 10
+		if noticed {
+			written = 200 // it is longer than what was read before
+		}
+		t.Run(fmt.Sprintf("noticed=%v", noticed), func(t *testing.T) {
+			everyGlob(t, func(t *testing.T, f *fixture) {
+				f.write("app.log", lines("a", 0, 50))
+				h := f.byHand(t)
+				time.Sleep(clockTick)
+				f.write("app.log", lines("a", 50, 60))
+				f.rotateCopy("app.log", "app.log.2")
+				f.write("app.log", lines("b", 0, 20))
+				f.rotateCopy("app.log", "app.log.1")
+				f.write("app.log", lines("c", 0, written))
+				time.Sleep(clockTick)
+				if noticed {
+					h.cutShort(h.byName[f.path("app.log")], beginning{})
+				}
+				h.dropped = true // or the time would be stored later
+				h.scan(t.Context())
+				h.commits.Wait()
+				f.up()
+				f.wantsOnly(lines("a", 0, 60) + lines("b", 0, 20) + lines("c", 0, written))
+				f.down()
+			})
+		})
+	}
+}
+
+// TestOldCompressedFileIsNoMissedCopy where the clock was set back since the last line was read.
+func TestOldCompressedFileIsNoMissedCopy(t *testing.T) {
+	everyGlob(t, func(t *testing.T, f *fixture) {
+		f.write("old", "old\n")
+		f.check(os.Chtimes(f.path("old"), time.Now().Add(-time.Hour), time.Now().Add(-time.Hour)))
+		f.pack("old", "app.log.7.gz")
+		f.write("app.log", lines("a", 0, 50))
+		f.check(os.Chtimes(f.path("app.log"), time.Now().Add(time.Hour), time.Now().Add(time.Hour)))
+		f.up()
+		f.wants("app", lines("a", 0, 50))
+		f.down()
+		f.copyFile("app.log", "app.log.1")
+		f.check(os.Truncate(f.path("app.log"), 0))
+		f.write("app.log", lines("b", 0, 10))
+		f.up()
+		f.wantsOnly(lines("a", 0, 50) + lines("b", 0, 10))
+		f.down()
+	})
+}
