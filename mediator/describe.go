@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -23,6 +24,7 @@ type describer struct {
 	logscribev1.UnimplementedStatusServer
 	mediator *Mediator
 	reports  reports.Reports
+	listings atomic.Int64 // of all logs, that are being sent
 }
 
 // Report remembers how an agent does.
@@ -71,7 +73,7 @@ func (d *describer) status() *logscribev1.MediatorStatus {
 		st.Logs += uint64(n)
 	}
 	if m.cfg.ReloadError != nil {
-		st.ReloadError = m.cfg.ReloadError()
+		st.ReloadError = reports.Text(m.cfg.ReloadError())
 	}
 	return st
 }
@@ -83,9 +85,9 @@ func (s *scribe) describe(ctx context.Context, owned int, send func(*logscribev1
 	up, down, trouble := s.state()
 	switch {
 	case !up:
-		self = &logscribev1.ScribeStatus{Health: logscribev1.ScribeStatus_HEALTH_DOWN, DownMs: uint64(max(0, down.Milliseconds())), Trouble: trouble.Error()}
+		self = &logscribev1.ScribeStatus{Health: logscribev1.ScribeStatus_HEALTH_DOWN, DownMs: uint64(max(0, down.Milliseconds())), Trouble: reports.Text(trouble.Error())}
 	case err != nil:
-		self = &logscribev1.ScribeStatus{Health: logscribev1.ScribeStatus_HEALTH_SILENT, Trouble: err.Error()}
+		self = &logscribev1.ScribeStatus{Health: logscribev1.ScribeStatus_HEALTH_SILENT, Trouble: reports.Text(err.Error())}
 	}
 	self.Id, self.Address, self.OwnedLogs = s.id, s.address, uint64(owned)
 	if self.Software == "" {

@@ -73,7 +73,7 @@ func (h *harness) described() (m *logscribev1.MediatorStatus, scribes map[string
 
 // TestDescribe: whoever does not answer is told of all the same, and holds nobody up for long.
 func TestDescribe(t *testing.T) {
-	h := startMediator(t, Config{Software: "v9", HealthInterval: time.Hour, ReloadError: func() string { return "bad key" }})
+	h := startMediator(t, Config{Software: "v9", HealthInterval: time.Hour, ReloadError: func() string { return "bad key\xfc" }})
 	up, hung, old, dead := startScribe(t, "up"), startScribe(t, "hung"), startOldScribe(t, "old"), startScribe(t, "dead")
 	h.register(up, hung, old, dead)
 	for _, id := range []string{"up", "hung", "old", "dead"} {
@@ -95,7 +95,7 @@ func TestDescribe(t *testing.T) {
 	if took := time.Since(began); took > 2*askTimeout {
 		t.Errorf("it took %v", took)
 	}
-	if m.Software != "v9" || m.Calls != 1 || m.Logs != uint64(h.Stats().Logs) || m.Logs == 0 || m.ReloadError != "bad key" {
+	if m.Software != "v9" || m.Calls != 1 || m.Logs != uint64(h.Stats().Logs) || m.Logs == 0 || m.ReloadError != "bad key?" {
 		t.Errorf("mediator: %v", m)
 	}
 	if s := scribes["up"]; s.Health != logscribev1.ScribeStatus_HEALTH_UP || s.Lines != 7 || s.Address != up.addr || s.OwnedLogs == 0 || s.Software != "test" {
@@ -152,6 +152,33 @@ func (h *harness) listed(request *logscribev1.LogsRequest) map[string]*logscribe
 	return all
 }
 
+// TestFewListAllLogsAtOnce: each list takes memory for all of them.
+func TestFewListAllLogsAtOnce(t *testing.T) {
+	h := startMediator(t, Config{HealthInterval: time.Hour})
+	a := startScribe(t, "a")
+	h.register(a)
+	h.waitUp("a", true)
+	log := h.logOf("a")
+	a.set(func() { a.listed = []string{log} })
+	h.Mediator.describer.listings.Store(maxListings)
+	stream, err := logscribev1.NewStatusClient(h.conn).Logs(t.Context(), &logscribev1.LogsRequest{})
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	if status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("got %v", err)
+	}
+	if some := h.listed(&logscribev1.LogsRequest{ActiveWithinMs: 1000}); len(some) != 1 {
+		t.Errorf("got %v", some)
+	}
+	h.Mediator.describer.listings.Store(maxListings - 1)
+	for range 2 {
+		if all := h.listed(&logscribev1.LogsRequest{}); all[log] == nil {
+			t.Errorf("got %v", all)
+		}
+	}
+}
+
 // TestLogsHaveOneOwner: each log is told of once, by its owner, or by the mediator if that one does not answer.
 func TestLogsHaveOneOwner(t *testing.T) {
 	h := startMediator(t, Config{HealthInterval: time.Hour})
@@ -160,7 +187,7 @@ func TestLogsHaveOneOwner(t *testing.T) {
 	h.waitUp("a", true)
 	h.waitUp("b", true)
 	ofA, ofB := h.logOf("a"), h.logOf("b")
-	a.set(func() { a.listed = []string{ofA, ofB, "nobody/knows"} }) // it was the owner of ofB once
+	a.set(func() { a.listed = []string{ofA, ofB, "nobody/knows", ofA} }) // it was the owner of ofB once
 	b.set(func() { b.listed = []string{ofB} })
 	all := h.listed(&logscribev1.LogsRequest{})
 	if l := all[ofA]; l == nil || l.Owner != "a" || l.Size != 10 || l.Epoch != 1 {

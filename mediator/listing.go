@@ -14,8 +14,12 @@ import (
 	logscribev1 "github.com/logscribe/logscribe/proto/logscribe/v1"
 )
 
-// listedAtOnce is how many logs one message tells of.
-const listedAtOnce = 1000
+const (
+	// listedAtOnce is how many logs one message tells of.
+	listedAtOnce = 1000
+	// maxListings is how many may list all logs at once: each list takes memory for all of them.
+	maxListings = 8
+)
 
 // Logs tells of all logs that have an owner: what the owner says of it, or if it does not answer, or has no line of it yet,
 // what is known here.
@@ -26,15 +30,22 @@ func (d *describer) Logs(request *logscribev1.LogsRequest, stream logscribev1.St
 	}
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
-	l := &listing{stream: stream, left: d.mediator.owners.all(match), fail: cancel}
+	l := &listing{stream: stream, fail: cancel, owners: d.mediator.owners}
+	if request.ActiveWithinMs > 0 {
+		l.told = map[string]struct{}{}
+	} else {
+		defer d.listings.Add(-1)
+		if d.listings.Add(1) > maxListings {
+			return status.Errorf(codes.ResourceExhausted, "%d others list all logs just now; try again", maxListings)
+		}
+		l.left = l.owners.all(match)
+	}
 	var asking sync.WaitGroup
 	for _, s := range d.mediator.registry.all() {
 		asking.Go(func() { s.list(ctx, request, l) })
 	}
 	asking.Wait()
-	if request.ActiveWithinMs == 0 {
-		l.sendLeft()
-	}
+	l.sendLeft()
 	return l.err
 }
 
@@ -42,9 +53,11 @@ func (d *describer) Logs(request *logscribev1.LogsRequest, stream logscribev1.St
 type listing struct {
 	stream logscribev1.Status_LogsServer
 	fail   func()
+	owners *owners
 
 	mu   sync.Mutex           // guards what follows; held while a part is sent, so that a slow reader holds up the Scribes' answers
-	left map[string]ownership // logs that were not told of yet
+	left map[string]ownership // logs that were not told of yet; nil in a list of active logs, for which a copy of all is too much
+	told map[string]struct{}  // logs that were, in such a list
 	err  error                // of the first part that could not be sent
 }
 
@@ -54,8 +67,7 @@ func (l *listing) take(from *scribe, part *logscribev1.LogsResponse) {
 	defer l.mu.Unlock()
 	owned := part.Logs[:0]
 	for _, told := range part.Logs {
-		if own, ok := l.left[told.Log]; ok && own.owner == from.id {
-			delete(l.left, told.Log)
+		if own, ok := l.takeLocked(told.Log, from.id); ok {
 			told.Owner, told.Epoch = own.owner, own.epoch
 			owned = append(owned, told)
 		}
@@ -63,6 +75,24 @@ func (l *listing) take(from *scribe, part *logscribev1.LogsResponse) {
 	if part.Logs = owned; len(owned) > 0 {
 		l.sendLocked(part)
 	}
+}
+
+// takeLocked returns the owner of a log that was not told of yet, if that is the Scribe. From then on it was.
+func (l *listing) takeLocked(log, scribe string) (own ownership, ok bool) {
+	if l.left != nil {
+		own, ok = l.left[log]
+	} else if _, told := l.told[log]; !told {
+		own, ok = l.owners.get(log)
+	}
+	switch {
+	case !ok || own.owner != scribe:
+		return own, false
+	case l.left != nil:
+		delete(l.left, log)
+	default:
+		l.told[log] = struct{}{}
+	}
+	return own, true
 }
 
 func (l *listing) sendLocked(part *logscribev1.LogsResponse) {

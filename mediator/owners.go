@@ -61,9 +61,7 @@ var settledAlready = func() chan struct{} { c := make(chan struct{}); close(c); 
 // find begins to find the log's owner, and chooses one if it has none or has lost it for too long. The decision is
 // done already where nothing needs to be chosen. find blocks only while more than a batch is waiting.
 func (o *owners) find(ctx context.Context, log string) *decision {
-	o.mu.RLock()
-	own, ok := o.known[log]
-	o.mu.RUnlock()
+	own, ok := o.get(log)
 	if ok && !o.lost(own) {
 		return &decision{log: log, own: own, done: settledAlready}
 	}
@@ -243,6 +241,14 @@ func (o *owners) announce(log string, before, after ownership) {
 		o.cfg.Logger.Warn("epoch raised to what the owner has seen: this mediator's memory is not the latest",
 			"log", log, "owner", after.owner, "before", before.epoch, "epoch", after.epoch)
 	}
+}
+
+// get returns the log's owner, if it has one, up or not.
+func (o *owners) get(log string) (own ownership, ok bool) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	own, ok = o.known[log]
+	return own, ok
 }
 
 // all returns the owners of the logs whose names match.

@@ -43,12 +43,12 @@ func (d *describer) status() *logscribev1.ScribeStatus {
 	st := s.store.Stats()
 	self := &logscribev1.ScribeStatus{
 		Id: s.id, Address: s.advertised(), Software: s.cfg.Software, Health: logscribev1.ScribeStatus_HEALTH_UP,
-		UptimeMs: d.uptime(), Root: s.root,
+		UptimeMs: d.uptime(), Root: reports.Text(s.root),
 		Streams: uint64(r.streams.Load()), StreamsOpen: uint64(max(0, r.open.Load())), Calls: uint64(r.calls.Load()), Blocks: uint64(r.blocks.Load()),
 		Logs: uint64(s.store.Known()), Lines: uint64(st.CommittedLines), Bytes: uint64(st.CommittedBytes), ReloadError: d.reloadError(),
 	}
 	if wrong := append(s.Ready(), s.Live()...); len(wrong) > 0 {
-		self.Health, self.Trouble = logscribev1.ScribeStatus_HEALTH_FAILING, strings.Join(wrong, "; ")
+		self.Health, self.Trouble = logscribev1.ScribeStatus_HEALTH_FAILING, reports.Text(strings.Join(wrong, "; "))
 	}
 	if disk := s.diskSeen.Load(); disk != nil {
 		self.VolumeFree, self.VolumeTotal = uint64(disk.free), uint64(disk.total)
@@ -60,7 +60,7 @@ func (d *describer) reloadError() string {
 	if d.scribe.cfg.ReloadError == nil {
 		return ""
 	}
-	return d.scribe.cfg.ReloadError()
+	return reports.Text(d.scribe.cfg.ReloadError())
 }
 
 func (d *describer) uptime() uint64 { return uint64(time.Since(d.began).Milliseconds()) }
@@ -76,7 +76,7 @@ func (d *describer) Logs(request *logscribev1.LogsRequest, stream grpc.ServerStr
 		response := &logscribev1.LogsResponse{Scribe: d.scribe.id, UptimeMs: d.uptime()}
 		for _, l := range part {
 			told := &logscribev1.LogStatus{
-				Log: l.Name, Epoch: l.Epoch, Size: uint64(l.Size), Lines: uint64(l.Lines), Bytes: uint64(l.Bytes), Trouble: l.Trouble,
+				Log: l.Name, Epoch: l.Epoch, Size: uint64(l.Size), Lines: uint64(l.Lines), Bytes: uint64(l.Bytes), Trouble: reports.Name(l.Trouble),
 			}
 			if !l.Written.IsZero() {
 				told.WrittenMs = uint64(max(1, now.Sub(l.Written).Milliseconds())) // 0 is never

@@ -36,7 +36,7 @@ func described(t *testing.T, conn *grpc.ClientConn) (self *logscribev1.ScribeSta
 
 func TestDescribe(t *testing.T) {
 	root := t.TempDir()
-	s, conn := start(t, Config{Path: root, Software: "v3", ReloadError: func() string { return "bad" }})
+	s, conn := start(t, Config{Path: root, Software: "v3", ReloadError: func() string { return "bad\xfc" }})
 	if _, err := send(t, conn, hello(), open("web/a", 1, 4), blockOf("web/a", 1, "1\n2\n"), open("b", 1, 0), blockOf("b", 1, "1\n")); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestDescribe(t *testing.T) {
 	self, agents := described(t, conn)
 	if self.Id != "test" || self.Address != s.Addr().String() || self.Software != "v3" || self.Health != logscribev1.ScribeStatus_HEALTH_UP || self.Trouble != "" ||
 		self.Root != root || self.VolumeTotal < self.VolumeFree || self.VolumeFree == 0 || self.Streams != 1 || self.Calls != 1 || self.Blocks != 2 ||
-		self.Lines != 5 || self.Bytes != 10 || self.Logs != 3 || self.ReloadError != "bad" {
+		self.Lines != 5 || self.Bytes != 10 || self.Logs != 3 || self.ReloadError != "bad?" {
 		t.Errorf("got %v", self)
 	}
 	if len(agents) != 1 || agents[0].Report.Agent != "web-1" {

@@ -8,6 +8,7 @@ package reports
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -26,7 +27,7 @@ const (
 	Every = 5 * time.Second
 	// keep is how long an agent is remembered that has not reported again.
 	keep = 10 * time.Minute
-	// maxAgents bounds the agents that are remembered. Of more, those are forgotten that were heard of longest ago.
+	// maxAgents bounds the agents that are remembered. Of more, a tenth is forgotten, that which was heard of longest ago.
 	maxAgents = 4096
 	// maxSize bounds one report, in bytes.
 	maxSize = 16 << 10
@@ -90,14 +91,10 @@ func (r *Reports) sweepLocked(now time.Time) {
 	if len(r.agents) <= maxAgents {
 		return
 	}
-	var oldest block.Producer
-	found := false
-	for producer, a := range r.agents {
-		if !found || a.heard.Before(r.agents[oldest].heard) {
-			oldest, found = producer, true
-		}
+	oldest := slices.SortedFunc(maps.Keys(r.agents), func(a, b block.Producer) int { return r.agents[a].heard.Compare(r.agents[b].heard) })
+	for _, producer := range oldest[:maxAgents/10] { // not one alone, or each report of a new agent would look at all
+		delete(r.agents, producer)
 	}
-	delete(r.agents, oldest)
 }
 
 // All returns what is known of each agent, in the order of names. Its messages are shared, and must not be changed.
@@ -124,9 +121,16 @@ func (r *Reports) now() time.Time {
 	return time.Now()
 }
 
-// Name returns the text without what would make a report too long, for names that others choose freely.
-func Name(text string) string {
-	const longest = 200
+// Name returns the text as a report may have it, in which it is one of many: of a long one only the beginning.
+func Name(text string) string { return cut(text, 200) }
+
+// Text is Name for what is told once, as trouble is.
+func Text(text string) string { return cut(text, 2000) }
+
+// cut returns what gRPC can send, which refuses all of a message with a text that is no UTF-8. Names, folders and what is
+// quoted from files need not be.
+func cut(text string, longest int) string {
+	text = strings.ToValidUTF8(text, "?")
 	if len(text) <= longest {
 		return text
 	}

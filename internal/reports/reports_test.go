@@ -78,7 +78,7 @@ func TestOldestOfTooManyIsForgotten(t *testing.T) {
 		take(t, r, report(n, 0, 0))
 	}
 	all := r.All()
-	if len(all) != maxAgents || all[0].Report.Agent != "web-0010" {
+	if forgotten := maxAgents / 10; len(all) != maxAgents+10-forgotten || all[0].Report.Agent != fmt.Sprintf("web-%04d", forgotten) {
 		t.Errorf("%d agents are known, the first is %s", len(all), all[0].Report.Agent)
 	}
 }
@@ -94,6 +94,9 @@ func TestRefusedReports(t *testing.T) {
 	}
 	if all := r.All(); len(all) != 0 {
 		t.Errorf("got %v", all)
+	}
+	if got := Text("/srv/b\xfccher"); got != "/srv/b?cher" {
+		t.Errorf("got %q", got)
 	}
 	if name := Name("x" + strings.Repeat("ä", 300)); len(name) > 210 || !utf8.ValidString(name) {
 		t.Errorf("got %q", name)
