@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/bmatcuk/doublestar/v4"
 
+	"github.com/logscribe/logscribe/internal/logname"
 	"github.com/logscribe/logscribe/internal/size"
 	"github.com/logscribe/logscribe/spool"
 )
@@ -47,16 +49,28 @@ func (c *config) checkLossCommand() error {
 	case len(words) == 1:
 		c.spool = words[0]
 	case c.spool == "" && len(c.files)+len(c.stdins) == 0:
-		return errors.New("loss: of which spool? give its path, or the agent's settings with -config FILE")
+		if strings.ContainsAny(c.log, `*?[{\`) || logname.Check(c.log) != nil {
+			return errors.New("loss: of which spool? give its path, the agent's settings with -config FILE, or the -log of its standard input")
+		}
+		c.stdins = []*stdinTable{{log: c.log}}
 	}
+	c.spoolFound = c.spool == "" && c.local == ""
 	return c.findSpool()
+}
+
+// noSpool is the error where there is no file at the spool's path. Who asks has not the variables of a service.
+func (c *config) noSpool() error {
+	if !c.spoolFound {
+		return fmt.Errorf("there is no spool %s: no agent has run with it yet", c.spool)
+	}
+	return fmt.Errorf("there is no spool %s; that of a systemd service is %s: give its path", c.spool, filepath.Join("/var/lib/scribe-agent", filepath.Base(c.spool)))
 }
 
 // lossCommand does scribe-agent loss. The error says that something was lost only if the user has asked for that.
 func (c *config) lossCommand(out io.Writer) error {
 	r, err := spool.Inspect(c.spool)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no spool %s: no agent has run with it yet", c.spool)
+		return c.noSpool()
 	}
 	if err != nil {
 		return err

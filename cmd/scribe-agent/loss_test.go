@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/logscribe/logscribe/internal/cli"
 	"github.com/logscribe/logscribe/spool"
 )
 
@@ -87,7 +91,8 @@ func TestLoss(t *testing.T) {
 func TestLossMistakes(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for args, want := range map[string]string{
-		"loss":                        "loss: of which spool? give its path, or the agent's settings with -config FILE",
+		"loss":                        "loss: of which spool? give its path, the agent's settings with -config FILE, or the -log of its standard input",
+		"loss -log web/*":             "loss: of which spool? give its path, the agent's settings with -config FILE, or the -log of its standard input",
 		"loss a b":                    `loss: unexpected argument "b" after the spool`,
 		"loss -to d a":                "-to goes with spool export only",
 		"loss -log [ a":               `-log: bad glob "["`,
@@ -107,6 +112,32 @@ func TestLossBeforeCounting(t *testing.T) {
 	for _, want := range []string{"losses are not counted yet: no agent of this release has used the spool\n", "spool_full", "\nlost: 7 lines, 0B, 1 times, as far"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in %s", want, got)
+		}
+	}
+}
+
+// TestLossOfAService: the settings of the units that are shipped don't name the spool, and those of an instance no log.
+func TestLossOfAService(t *testing.T) {
+	examples, err := filepath.Abs("../../packaging/examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	lost(t, spool.Loss{Log: "web/access", Reason: spool.SpoolFull, Lines: 7})
+	for name, args := range map[string][]string{
+		"spool.db":              {"loss", "-config", filepath.Join(examples, "agent.toml")},
+		"stdin-web%2Faccess.db": {"loss", "-config", filepath.Join(examples, "stdin.toml"), "-log", "web/access"},
+	} {
+		if code, _, stderr := call(t, "", "", args...); code != 1 || !strings.HasSuffix(stderr, "; that of a systemd service is /var/lib/scribe-agent/"+name+": give its path\n") {
+			t.Errorf("%s: code %d: %s", name, code, stderr)
+		}
+		if err := os.Link("s.db", name); err != nil {
+			t.Fatal(err)
+		}
+		var stdout, stderr bytes.Buffer
+		h := cli.Host{Args: args, LookupEnv: lookup(map[string]string{"STATE_DIRECTORY": "."}), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr}
+		if code := run(h); code != 0 || !strings.Contains(stdout.String(), "lost: 7 lines") {
+			t.Errorf("%s: code %d: %s%s", name, code, &stdout, &stderr)
 		}
 	}
 }

@@ -42,6 +42,7 @@ type config struct {
 	quiet      bool
 	json       bool
 	failOnLoss bool
+	spoolFound bool // the user has not named the spool of which loss asks
 	to         string
 
 	cli  *cli.Program
