@@ -47,16 +47,22 @@ func (f floor) above(sib sibling) bool {
 	return writtenBefore(sib, f.written) || !sib.packed() && sib.stat.born != 0 && sib.stat.born < f.born
 }
 
+// floorOf returns the lineage's floor, which is the last one if no generation is left. A gap in the ordinals is where one is
+// forgotten, for it was read, and so was all before it.
 func (s *Source) floorOf(l *lineage) floor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, g := range l.generations {
-		if g.ordinal > 0 { // others were there before the path was first seen
-			l.floor = floor{written: g.mtime, born: g.id.born}
-			if g.id.born > g.mtime { // what is in a compressed file is older than the file
-				l.floor.born = 0
-			}
+	var oldest *generation
+	for _, g := range slices.Backward(l.generations) {
+		if g.ordinal == 0 || oldest != nil && g.ordinal+1 < oldest.ordinal { // 0: it was there before the path was first seen
 			break
+		}
+		oldest = g
+	}
+	if oldest != nil {
+		l.floor = floor{written: oldest.mtime, born: max(0, oldest.id.born)}
+		if oldest.id.born > oldest.mtime { // what is in a compressed file is older than the file
+			l.floor.born = 0
 		}
 	}
 	return l.floor

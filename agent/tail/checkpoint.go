@@ -23,11 +23,12 @@ const (
 //	0       1      version of this layout, 2
 //	1       8      device
 //	9       8      inode
-//	17      8      time of birth, nanoseconds since 1970, 0 if unknown; see orphanedAs
+//	17      8      time of birth, nanoseconds since 1970, 0 if unknown; of an orphan without one what orphanedAs says
 //	25      8      position: all bytes before it are in the spool; it is the end of a line
 //	33      8      time of the last modification that was seen while the file was at its path, nanoseconds since 1970
 //	41      8      time of the last modification before the file was last looked into, nanoseconds since 1970; 0 if that
-//	               was so short before that it tells nothing
+//	               was so short before that it tells nothing; for a past generation (see past.go) minus the time by which it
+//	               was gone
 //	49      8      ordinal of the generation at its path: a later one has a higher one; 0 for a file that is never read,
 //	               because it was rotated away before its path was first seen
 //	57      2      head: number of bytes at the beginning of the file ...
@@ -46,6 +47,7 @@ type checkpoint struct {
 	position   int64
 	mtime      int64
 	checked    int64
+	past       bool
 	ordinal    uint64
 	head, tail probe
 	grown      int64
@@ -70,9 +72,13 @@ func orphanKey(id identity) string { return fmt.Sprintf("%s-%x", checkpointKey(i
 
 func (c *checkpoint) encode() []byte {
 	be := binary.BigEndian
+	checked := c.checked
+	if c.past {
+		checked = -checked
+	}
 	buf := make([]byte, 0, checkpointFixed+len(c.path)+len(c.log))
 	buf = append(buf, checkpointVersion)
-	for _, v := range []uint64{c.id.dev, c.id.ino, uint64(c.id.born), uint64(c.position), uint64(c.mtime), uint64(c.checked), c.ordinal} {
+	for _, v := range []uint64{c.id.dev, c.id.ino, uint64(c.id.born), uint64(c.position), uint64(c.mtime), uint64(checked), c.ordinal} {
 		buf = be.AppendUint64(buf, v)
 	}
 	for _, p := range []probe{c.head, c.tail} {
@@ -101,7 +107,9 @@ func decodeCheckpoint(key string, buf []byte) (checkpoint, error) {
 	be := binary.BigEndian
 	c.id = identity{inode: inode{dev: be.Uint64(buf[1:]), ino: be.Uint64(buf[9:])}, born: int64(be.Uint64(buf[17:]))}
 	c.position, c.mtime, c.ordinal = int64(be.Uint64(buf[25:])), int64(be.Uint64(buf[33:])), be.Uint64(buf[49:])
-	c.checked = int64(be.Uint64(buf[41:]))
+	if c.checked = int64(be.Uint64(buf[41:])); c.checked < 0 {
+		c.past, c.checked = true, -c.checked
+	}
 	c.head = probe{size: be.Uint16(buf[57:]), sum: [16]byte(buf[59:75])}
 	c.tail = probe{size: be.Uint16(buf[75:]), sum: [16]byte(buf[77:93])}
 	if fixed == checkpointFixed {

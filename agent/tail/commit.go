@@ -100,17 +100,21 @@ func (s *Source) letGo(ctx context.Context, g *generation) {
 		return
 	}
 	defer s.mu.Unlock()
-	c := g.checkpointLocked()
 	end := spool.Checkpoint{Key: checkpointKey(g.id.inode)}
 	r := registration{ending: g}
 	switch {
 	case g.linked:
+		c := g.checkpointLocked()
 		c.ordinal = 0
 		end.Value = c.encode()
-	case s.staysKnownLocked(g):
+	case g.lineage != nil && g.ordinal > 0:
 		g.past = true
 		g.mtime, g.grown = max(g.mtime, g.checked), 0 // what is lost of it is counted
-		c.id, c.mtime, c.grown = orphanedAs(c.id, c.ordinal), g.mtime, 0
+		if g.checked = fileClock(); !g.deleted.IsZero() {
+			g.checked -= int64(now().Sub(g.deleted))
+		}
+		c := g.checkpointLocked()
+		c.id = orphanedAs(c)
 		r.more = append(r.more, spool.Checkpoint{Key: orphanKey(c.id), Value: c.encode()})
 	default:
 		r.stamp = true
@@ -133,7 +137,7 @@ func (s *Source) close(g *generation) {
 	if !g.linked && !g.past {
 		g.dead = true
 	} else {
-		g.dormant, g.proven = true, !g.givenUp
+		g.dormant, g.proven = true, g.proven || g.file != nil && !g.givenUp
 	}
 	file := s.dropLocked(g)
 	s.progressLocked(g)

@@ -33,7 +33,7 @@ type generation struct {
 	position   int64 // handed to the committer up to here; the end of a line
 	committed  int64 // durable up to here
 	seen       int64 // looked at up to here: position, or further by an unfinished line
-	checked    int64 // modification time of the file before it was last looked into; 0 if that tells nothing
+	checked    int64 // modification time of the file before it was last looked into; 0 if that tells nothing; see goneLocked
 	active     instant
 	unsaved    instant // since when position is beyond what was last submitted; zero if it isn't
 	head, tail probe   // of the bytes before position
@@ -101,13 +101,13 @@ const (
 func (g *generation) checkpointLocked() checkpoint {
 	return checkpoint{
 		id: g.id, position: g.position, mtime: g.mtime, checked: g.checked, ordinal: g.ordinal,
-		head: g.head, tail: g.tail, grown: g.grown, path: g.path, log: g.log,
+		head: g.head, tail: g.tail, grown: g.grown, past: g.past, path: g.path, log: g.log,
 	}
 }
 
 func fromCheckpoint(c checkpoint) *generation {
 	return &generation{
-		id: c.id, path: c.path, log: c.log, ordinal: c.ordinal, mtime: c.mtime, checked: c.checked,
+		id: c.id, path: c.path, log: c.log, ordinal: c.ordinal, mtime: c.mtime, checked: c.checked, past: c.past,
 		position: c.position, committed: c.position, seen: c.position, cleared: c.position,
 		head: c.head, tail: c.tail, grown: c.grown, unmet: true, dormant: true, stored: true, linked: true, dueIndex: -1,
 	}
@@ -175,7 +175,7 @@ func (l *lineage) endLocked(g *generation) int64 {
 	end := int64(math.MaxInt64)
 	for _, o := range l.generations {
 		born := o.id.born
-		if born == 0 || packed(o.name) { // which was born when it was compressed
+		if born <= 0 || packed(o.name) { // which was born when it was compressed
 			born = o.mtime
 		}
 		if o.ordinal > g.ordinal && born >= g.mtime { // or the clock was set back

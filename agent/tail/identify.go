@@ -16,12 +16,16 @@ func (s *Source) identify(ctx context.Context, path string, st fileStat) *genera
 	}
 	s.mu.Lock()
 	dead := g.dead
+	ended := g.past && g.file == nil && !g.inflight
 	// Its inode can't have been given to another file; or it is to be read, and may yet have to be opened.
 	pinned := g.file != nil || g.occupiesLocked() || g.state != idle && g.inside == nil && g.id.same(st.identity)
 	known := path == g.name || path == g.path
 	s.mu.Unlock()
 	switch {
 	case dead:
+	case ended: // a moment ago
+		s.retire(ctx, g)
+		return nil
 	case pinned:
 		return g
 	case !g.id.same(st.identity):

@@ -21,8 +21,18 @@ import (
 
 // glimpse finds out which compressed siblings of a lineage hold what nobody has read.
 type glimpse struct {
-	unread map[identity]bool // what is known of them; guarded by Source.mu
-	busy   bool              // the goroutine runs; guarded by Source.mu
+	unread map[content]bool // what is known of them; guarded by Source.mu
+	busy   bool             // the goroutine runs; guarded by Source.mu
+}
+
+// content names what is in a sibling: where the file system knows no times of birth, more than its identity is needed for that.
+type content struct {
+	identity
+	mtime, size int64
+}
+
+func (sib sibling) content() content {
+	return content{sib.stat.identity, sib.stat.mtime, sib.stat.size}
 }
 
 // trace is what tells whether a compressed file was made of a generation.
@@ -30,7 +40,7 @@ type trace struct {
 	position   int64
 	head, tail probe
 	end        int64    // when it was written to at the latest
-	whole      bool     // there was no more in it than what was read
+	whole      bool     // it was read to its end after it was deleted
 	file       *os.File // nil if it is closed; others may close it
 }
 
@@ -38,7 +48,7 @@ type trace struct {
 func (s *Source) isNews(l *lineage, sib sibling) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return l.glimpse != nil && l.glimpse.unread[sib.stat.identity]
+	return l.glimpse != nil && l.glimpse.unread[sib.content()]
 }
 
 // mayBeMissed says whether a compressed sibling that is not known may hold what nobody has read, by its time alone. Of a
@@ -76,13 +86,13 @@ func (s *Source) endGlimpse(l *lineage, siblings []sibling) {
 	if g == nil {
 		return
 	}
-	there := make(map[identity]bool, len(siblings))
+	there := make(map[content]bool, len(siblings))
 	for _, sib := range siblings {
-		there[sib.stat.identity] = true
+		there[sib.content()] = true
 	}
 	s.mu.Lock()
 	deciding := slices.ContainsFunc(l.generations, func(g *generation) bool { return g.truncated }) // with what was found out
-	maps.DeleteFunc(g.unread, func(id identity, unread bool) bool { return unread && !deciding || !there[id] })
+	maps.DeleteFunc(g.unread, func(c content, unread bool) bool { return unread && !deciding || !there[c] })
 	over := len(g.unread) == 0 && !g.busy
 	s.mu.Unlock()
 	if over {
@@ -110,7 +120,7 @@ func (s *Source) resolveAll(ctx context.Context, l *lineage) {
 func (s *Source) glimpsing(ctx context.Context, l *lineage, siblings []sibling, beside siblingsByInode, may func(sibling) bool) bool {
 	g := l.glimpse
 	if g == nil {
-		g = &glimpse{unread: map[identity]bool{}}
+		g = &glimpse{unread: map[content]bool{}}
 	}
 	s.mu.Lock()
 	busy := g.busy
@@ -123,7 +133,7 @@ func (s *Source) glimpsing(ctx context.Context, l *lineage, siblings []sibling, 
 	}
 	unknown := s.unknownOf(ctx, l, siblings)
 	files := slices.DeleteFunc(unknown, func(sib sibling) bool {
-		_, known := g.unread[sib.stat.identity]
+		_, known := g.unread[sib.content()]
 		return known || !may(sib)
 	})
 	if len(files) == 0 {
@@ -171,8 +181,11 @@ func (s *Source) isTruncated(g *generation) bool {
 func (s *Source) traceOf(g *generation) trace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := trace{position: g.position, head: g.head, tail: g.tail, end: math.MaxInt64, whole: g.past && g.proven}
-	if g.lineage != nil {
+	t := trace{position: g.position, head: g.head, tail: g.tail, end: math.MaxInt64, whole: g.past && g.proven && !g.deleted.IsZero()}
+	switch {
+	case g.past:
+		t.end = g.goneLocked()
+	case g.lineage != nil:
 		t.end = g.lineage.endLocked(g)
 	}
 	if g.file != nil && (!g.truncated || g.position == 0) {
@@ -183,7 +196,7 @@ func (s *Source) traceOf(g *generation) trace {
 
 // glimpse looks into the files, and has the lineage settled then. A file that bears another name by now is looked for anew.
 func (s *Source) glimpse(ctx context.Context, l *lineage, g *glimpse, files []sibling, traces []trace) {
-	found := make(map[identity]bool, len(files))
+	found := make(map[content]bool, len(files))
 	for _, sib := range files {
 		unread, err := s.isUnread(ctx, sib, traces)
 		switch {
@@ -197,7 +210,7 @@ func (s *Source) glimpse(ctx context.Context, l *lineage, g *glimpse, files []si
 		case unread:
 			s.log.Info("file was rotated and compressed before anybody could read it; reading what is in it", "path", l.path, "file", sib.path)
 		}
-		found[sib.stat.identity] = unread && err == nil
+		found[sib.content()] = unread && err == nil
 	}
 	s.mu.Lock()
 	maps.Copy(g.unread, found)

@@ -284,7 +284,7 @@ func (s *Source) sayRemoved(g *generation, name string) {
 func (s *Source) orphan(ctx context.Context, g *generation) {
 	delete(s.byInode, g.id.inode)
 	s.rename(g, "")
-	g.id, g.orphaned = orphanedAs(g.id, g.ordinal), true
+	s.becomeOrphan(g)
 	s.mu.Lock()
 	c, ended := g.checkpointLocked(), g.proven || g.lookedInside && g.inside == nil
 	s.mu.Unlock()

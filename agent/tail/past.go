@@ -3,7 +3,8 @@ package tail
 import (
 	"container/heap"
 	"context"
-	"slices"
+	"hash/crc32"
+	"math"
 	"time"
 
 	"github.com/logscribe/logscribe/spool"
@@ -12,39 +13,36 @@ import (
 // What was compressed beside a path is either older than all generations that are known, or made of one of them, or holds
 // what nobody has read. For this to be all there is, the generations that are known must be the newest without a gap. So one
 // that was read and deleted stays known as long as an older file could be what it was compressed to: by its time, and the
-// probes of its content (missed.go). It is past: it has neither name nor descriptor, holds up nobody, and the key of its
-// checkpoint is that of an orphan, as its inode is another file's soon.
+// probes of its content (missed.go). It is past: once its end is stored it has neither name nor descriptor, holds up nobody, and
+// the key of its checkpoint is that of an orphan, as its inode is another file's soon.
 //
-// The oldest one is forgotten when the next was last written to, or born, in a later second: what was made of the oldest is
-// older than all that is known by then, also where the tool that compressed it has kept mere seconds of its time.
+// The oldest ones are forgotten when the next was last written to, or born, in a later second than they were gone: what was
+// made of them is older than all that is known by then, also where the tool that compressed it has kept mere seconds of the time
+// of the last write, or has not kept it.
 
-// staysKnownLocked says whether a generation that was read and deleted must stay known: beside others of its lineage, and if no
-// scan has begun since it was written to, as what it was compressed to passes for old by the time of that.
-func (s *Source) staysKnownLocked(g *generation) bool {
-	l := g.lineage
-	return l != nil && g.ordinal > 0 && (max(g.mtime, g.checked) >= s.saw.stamp ||
-		slices.ContainsFunc(l.generations, func(o *generation) bool { return o != g && o.ordinal > 0 }))
-}
+// maxPast bounds the past generations of a lineage, whatever clocks do.
+const maxPast = 1000
 
-// orphanedAs returns the identity of an orphan. Where the file system knows no times of birth it gets one that no file has,
-// or it would pass for the file that has its inode.
-func orphanedAs(id identity, ordinal uint64) identity {
-	if id.born == 0 {
-		id.born = -int64(ordinal)
+// orphanedAs returns the identity of an orphan. Where the file system knows no times of birth it gets one that no file has, or
+// it would pass for the file that has its inode, or for an orphan of another path.
+func orphanedAs(c checkpoint) identity {
+	if c.id.born == 0 {
+		c.id.born = -int64(c.ordinal&math.MaxInt32<<32|uint64(crc32.ChecksumIEEE([]byte(c.path)))) - 1
 	}
-	return id
+	return c.id
 }
+
+// goneLocked returns by when what a past generation was compressed to was there, by the clock of file times.
+func (g *generation) goneLocked() int64 { return max(g.mtime, g.checked) }
 
 // layToRest makes an orphan past: what is compressed beside its path does not hold its rest, which is lost.
 func (s *Source) layToRest(ctx context.Context, g *generation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unreadLocked(g)
-	g.past, g.dormant, g.grown = true, true, 0
-	if losses := s.payLocked(g); len(losses) > 0 {
-		c := g.checkpointLocked()
-		s.registerLocked(ctx, registration{more: []spool.Checkpoint{{Key: g.key(), Value: c.encode()}}, losses: losses})
-	}
+	g.past, g.dormant, g.grown, g.checked = true, true, 0, fileClock()
+	c := g.checkpointLocked()
+	s.registerLocked(ctx, registration{more: []spool.Checkpoint{{Key: g.key(), Value: c.encode()}}, losses: s.payLocked(g)})
 	s.progressLocked(g)
 }
 
@@ -56,11 +54,13 @@ func (s *Source) leave(ctx context.Context, g *generation) {
 	if g.lineage.generations[len(g.lineage.generations)-1] != g {
 		return
 	}
+	now := fileClock()
 	p := &generation{
-		id: orphanedAs(identity{inode: g.id.inode}, g.ordinal), path: g.path, log: g.log, section: g.section, ordinal: g.ordinal, lineage: g.lineage,
-		mtime: fileClock(), position: g.position, committed: g.position, seen: g.position, head: g.head, tail: g.tail,
+		path: g.path, log: g.log, section: g.section, ordinal: g.ordinal, lineage: g.lineage, mtime: now, checked: now,
+		position: g.position, committed: g.position, seen: g.position, head: g.head, tail: g.tail,
 		dormant: true, orphaned: true, past: true, stored: true, dueIndex: -1,
 	}
+	p.id = orphanedAs(checkpoint{id: identity{inode: g.id.inode}, ordinal: g.ordinal, path: g.path})
 	l := g.lineage
 	g.ordinal = l.nextOrdinalLocked()
 	l.generations[len(l.generations)-1] = p
@@ -69,73 +69,94 @@ func (s *Source) leave(ctx context.Context, g *generation) {
 	s.registerLocked(ctx, registration{more: []spool.Checkpoint{{Key: orphanKey(c.id), Value: c.encode()}}})
 }
 
-// retire takes a deleted generation, which is past from now on, from all that leads to files.
+// retire takes a deleted generation that is past from all that leads to files.
 func (s *Source) retire(ctx context.Context, g *generation) {
 	if s.byInode[g.id.inode] == g {
 		delete(s.byInode, g.id.inode)
 	}
 	s.rename(g, "")
-	g.id, g.orphaned = orphanedAs(g.id, g.ordinal), true
+	s.becomeOrphan(g)
 	if g.dueIndex >= 0 {
 		heap.Remove(&s.polls, int(g.dueIndex))
 	}
-	if g.lineage != nil {
+	switch {
+	case g.lineage != nil:
 		s.forgetPast(ctx, g.lineage)
+	case !g.dead:
+		s.uncovered = append(s.uncovered, g)
 	}
 }
 
-// forgetPast forgets the oldest of a lineage's past generations, as long as nothing that is there can be made of them. If there
-// are no others, a later scan ends the lineage (endLineages).
+// becomeOrphan gives a generation the identity of an orphan.
+func (s *Source) becomeOrphan(g *generation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id := orphanedAs(g.checkpointLocked()); id != g.id {
+		g.id = id
+	}
+	g.orphaned = true
+}
+
+// forgetPast forgets the oldest of a lineage's past generations: those that were gone, with what they were compressed to, in an
+// earlier second than that of what follows them. If there are no others, a later scan ends the lineage (endLineages).
 func (s *Source) forgetPast(ctx context.Context, l *lineage) {
-	past, next := s.pastOf(l)
-	if next == nil && len(past) > 0 {
+	past, cut, alone := s.pastOf(l)
+	if alone && len(past) > 0 {
 		if _, noted := s.over[l]; !noted {
 			s.over[l] = s.scans.number
 		}
 		return
 	}
 	delete(s.over, l)
-	for i, g := range past {
-		if i+1 < len(past) && !past[i+1].begunAfter(g) || i+1 == len(past) && !next.begunAfter(g) {
-			return
-		}
+	for _, g := range past[:max(cut, len(past)-maxPast)] {
 		s.drop(g)
 		s.erase(ctx, g)
 	}
 }
 
-// pastOf returns the lineage's oldest generations, as far as they are past, and the one after them; nil if there is none.
-func (s *Source) pastOf(l *lineage) (past []*generation, next *generation) {
+// pastOf returns the lineage's past generations before the first that may be read yet, how many of them may be forgotten, and
+// whether there are no others.
+func (s *Source) pastOf(l *lineage) (past []*generation, cut int, alone bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	gone := int64(0)
 	for _, g := range l.generations {
+		if g.ordinal == 0 {
+			continue
+		}
+		if len(past) > 0 && g.begunAfterLocked(gone) {
+			cut = len(past)
+		}
+		asleep := !g.past && g.dormant && g.name != "" // its file is kept, maybe for ever
 		switch {
-		case g.ordinal == 0:
-		case !g.past:
-			return past, g
-		default:
+		case g.past && g.orphaned:
 			past = append(past, g)
+			gone = max(gone, g.goneLocked())
+		case asleep:
+			gone = max(gone, g.mtime, g.checked)
+		default:
+			return past, cut, false
 		}
 	}
-	return past, nil
+	return past, cut, true
 }
 
 // endLineages forgets all generations of the lineages that had none but past ones before the scan began that has seen all now.
 // What they were compressed to is older than that scan. It returns the checkpoints, to be removed when the time of the scan is
-// stored.
+// stored. A path that waits may have files that nobody knows yet.
 func (s *Source) endLineages() (gone []spool.Checkpoint) {
 	for l, noted := range s.over {
-		if noted == s.scans.number {
+		if noted == s.scans.number || l.waiting {
 			continue
 		}
 		delete(s.over, l)
-		past, next := s.pastOf(l)
-		if next != nil {
+		past, _, alone := s.pastOf(l)
+		if !alone {
 			continue
 		}
 		for _, g := range past {
 			s.drop(g)
-			gone = append(gone, spool.Checkpoint{Key: orphanKey(g.id)})
+			gone = append(gone, spool.Checkpoint{Key: g.key()})
 		}
 		s.mu.Lock()
 		l.floor = floor{s.scans.stamp, s.scans.stamp}
@@ -144,14 +165,13 @@ func (s *Source) endLineages() (gone []spool.Checkpoint) {
 	return gone
 }
 
-// begunAfter says whether the time of a generation, as its checkpoint has it at least, is in a later second than the last
-// write to a past one.
-func (g *generation) begunAfter(past *generation) bool {
+// begunAfterLocked says whether the time of a generation, as its checkpoint has it at least, is in a later second than that.
+func (g *generation) begunAfterLocked(gone int64) bool {
 	at := g.mtime
 	if !g.past && !packed(g.name) { // it grows, and may be stored later
 		if at = g.id.born; at > g.mtime {
 			return false
 		}
 	}
-	return at-at%int64(time.Second) > past.mtime
+	return at-at%int64(time.Second) > gone
 }

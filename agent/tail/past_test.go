@@ -81,6 +81,9 @@ func TestPastFilesAreForgotten(t *testing.T) {
 		{"in the second before", []int64{10*second - 1}, 10 * second, 1},
 		{"not before an older one", []int64{10*second + 1, 10*second + 2, 10*second + 3}, 10*second + 4, 0},
 		{"an older one alone", []int64{8 * second, 10*second + 1, 10*second + 2}, 10*second + 4, 1},
+		{"two within one second before", []int64{10*second + 1, 10*second + 2, 12 * second}, 13 * second, 3},
+		{"a file that is kept before them", []int64{-1, 10*second + 1, 11 * second}, 13 * second, 2},
+		{"a file that is kept between them", []int64{10*second + 1, -1, 11 * second}, 13 * second, 2},
 		{"the clock was set back", []int64{10 * second}, 5 * second, 0},
 		{"no other is left", []int64{10*second + 1, 10*second + 2}, 0, 2},
 	} {
@@ -96,8 +99,13 @@ func TestPastFilesAreForgotten(t *testing.T) {
 					f.spool.checkpoints[orphanKey(g.id)] = checkpoint.encode()
 				}
 			}
+			kept := 0
 			for i, mtime := range c.past {
-				add(&generation{id: identity{inode{ino: uint64(i)}, 1}, mtime: mtime, past: true, orphaned: true})
+				g := &generation{id: identity{inode{ino: uint64(i)}, 1}, mtime: mtime, past: true, orphaned: true}
+				if mtime < 0 { // it is asleep, and its file is there
+					g, kept = &generation{mtime: 10 * second, dormant: true, name: "app.log.1"}, 1
+				}
+				add(g)
 			}
 			if c.born != 0 {
 				add(&generation{id: identity{inode{ino: 99}, c.born}, mtime: c.born + 5*second})
@@ -106,7 +114,7 @@ func TestPastFilesAreForgotten(t *testing.T) {
 			s.sawAll(t.Context()) // of the scan that has found that no other is left
 			s.scan(t.Context())
 			s.commits.Wait()
-			if left := len(c.past) - c.forgotten; len(f.checkpoints()) != left {
+			if left := len(c.past) - kept - c.forgotten; len(f.checkpoints()) != left {
 				t.Errorf("%d are known yet, want %d", len(f.checkpoints()), left)
 			}
 		})

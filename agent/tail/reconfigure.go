@@ -115,7 +115,7 @@ func (s *Source) rejoin() {
 		s.joinLocked(g, l)
 		g.log = l.log
 		// Of those that may have unread lines a newer one waits for an older one, until that is found or missed.
-		g.dormant = g.ordinal == 0 || g.orphaned || g.dormant && g.proven
+		g.dormant = g.ordinal == 0 || g.past || g.orphaned || g.dormant && g.proven
 		dormant := g.dormant
 		s.mu.Unlock()
 		if !dormant {

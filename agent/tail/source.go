@@ -270,6 +270,9 @@ func (s *Source) handleKick(ctx context.Context) {
 			s.mu.Lock()
 			g.ordinal = 0 // as in its checkpoint
 			s.mu.Unlock()
+			if g.lineage != nil {
+				s.forgetPast(ctx, g.lineage)
+			}
 		}
 	}
 	for _, l := range glimpsed {

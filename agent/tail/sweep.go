@@ -45,6 +45,7 @@ func (s *Source) sweepUncovered(ctx context.Context) {
 		if g.mtime > old {
 			return false
 		}
+		s.drop(g)
 		s.erase(ctx, g)
 		return true
 	})
@@ -114,9 +115,6 @@ func (s *Source) drop(g *generation) {
 	s.releaseLocked(g, func(*waiter) bool { return true })
 	if l != nil {
 		l.generations = slices.DeleteFunc(l.generations, func(o *generation) bool { return o == g })
-		if !slices.ContainsFunc(l.generations, func(o *generation) bool { return o.ordinal > 0 }) {
-			l.floor = floor{s.saw.stamp, s.saw.stamp} // what it was compressed to was there by then
-		}
 	}
 	s.mu.Unlock()
 }
