@@ -23,26 +23,30 @@ func showProgress(proc *cli.Process, progress func() agent.Progress) (end func()
 	began := time.Now()
 	done := make(chan struct{})
 	var shows sync.WaitGroup
-	shows.Go(func() {
-		ticker := time.NewTicker(progressEvery)
-		defer ticker.Stop()
-		for last, then := (agent.Progress{}), began; ; {
-			now := progress()
-			proc.Status().Show(progressLine(now, last, time.Since(then)))
-			last, then = now, time.Now()
-			select {
-			case <-ticker.C:
-			case <-done:
-				return
-			}
-		}
-	})
+	shows.Go(func() { watchProgress(progress, proc.Status().Show, done) })
 	return func() {
 		close(done)
 		shows.Wait()
 		proc.Status().Show("")
 		p, took := progress(), time.Since(began)
 		fmt.Fprintf(proc.Stderr, "scribe-agent: read %d lines in %v, delivered %d, %d wait\n", p.Read, took.Round(100*time.Millisecond), p.Delivered, p.Waiting)
+	}
+}
+
+// watchProgress shows how far the agent is until done is closed.
+func watchProgress(progress func() agent.Progress, show func(string), done <-chan struct{}) {
+	ticker := time.NewTicker(progressEvery)
+	defer ticker.Stop()
+	last, then := agent.Progress{}, time.Time{}
+	for took := time.Duration(0); ; took = time.Since(then) { // at the first look there is no rate
+		now := progress()
+		show(progressLine(now, last, took))
+		last, then = now, time.Now()
+		select {
+		case <-ticker.C:
+		case <-done:
+			return
+		}
 	}
 }
 
