@@ -73,7 +73,7 @@ type Agent struct {
 	asideThen uint64        // lines that were set aside before
 	prepared  chan struct{} // closed when prepare is done; shipper, and an agent that resumes its tail, are set then
 	ended     chan struct{} // closed when Run returns
-	dropped   most          // lines that the spool ever said to have dropped
+	dropped   highest       // lines that the spool ever said to have dropped
 	shipper   *ship.Shipper
 
 	// Reload alone writes what follows once the agent is prepared, and holds the mutex then.

@@ -83,13 +83,13 @@ func (a *Agent) Ready() []string {
 	if !a.isPrepared() {
 		wrong = append(wrong, "nothing is read yet: the Scribes have not said how far the files were read")
 	}
-	st := a.spool.Brief(0)
-	if st.Failing {
+	used, free, failing := a.spool.Room()
+	if failing {
 		wrong = append(wrong, "the spool's disk takes no lines: it is full, or fails")
 	}
-	if state := a.state(); state != connectivity.Ready && st.FreeBytes != size.Unlimited && st.UsedBytes > st.FreeBytes {
+	if state := a.state(); state != connectivity.Ready && free != size.Unlimited && used > free {
 		wrong = append(wrong, fmt.Sprintf("no mediator or Scribe is reached, and more than half of the spool is used: %s, %s are free",
-			size.Format(st.UsedBytes), size.Format(max(0, st.FreeBytes))))
+			size.Format(used), size.Format(max(0, free))))
 	}
 	return wrong
 }

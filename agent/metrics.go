@@ -108,15 +108,14 @@ func (a *Agent) collect(to ops.Sink) {
 
 // collectLosses tells the sums of the spool's list of losses.
 func (a *Agent) collectLosses(to ops.Sink) {
-	list, _ := a.spool.Losses()
-	sums := spool.Sums(list)
+	sums := a.spool.LossSums()
 	for _, reason := range spool.Reasons {
 		if !reason.Lost() {
 			continue
 		}
 		sum := sums[reason]
 		if reason == spool.SpoolFull { // what has arrived after all is taken off
-			sum = a.dropped.most(sum)
+			sum = a.dropped.atLeast(sum)
 		}
 		ops.Put(to, dropped, sum.Lines, string(reason))
 		ops.Put(to, lostBytes, sum.Bytes, string(reason))
@@ -124,15 +123,15 @@ func (a *Agent) collectLosses(to ops.Sink) {
 	}
 }
 
-// most is the most that there ever was of something.
-type most struct {
+// highest is the most that there ever was of something.
+type highest struct {
 	mu  sync.Mutex
 	sum spool.Loss
 }
 
-// most keeps counters from falling: lines that were dropped while they were under way, and have arrived, do not count as
+// atLeast keeps counters from falling: lines that were dropped while they were under way, and have arrived, do not count as
 // dropped any more, and a counter that falls would pass for one that began anew.
-func (m *most) most(sum spool.Loss) spool.Loss {
+func (m *highest) atLeast(sum spool.Loss) spool.Loss {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sum.Lines, m.sum.Bytes, m.sum.Times = max(m.sum.Lines, sum.Lines), max(m.sum.Bytes, sum.Bytes), max(m.sum.Times, sum.Times)

@@ -132,8 +132,7 @@ func (a *Agent) addSources(r *logscribev1.ReportRequest) {
 
 // losses are the lines that will not be delivered, by reason.
 func (a *Agent) losses() (losses []*logscribev1.Loss) {
-	list, _ := a.spool.Losses()
-	sums := spool.Sums(list)
+	sums := a.spool.LossSums()
 	for _, reason := range spool.Reasons {
 		if sum := sums[reason]; reason.Lost() && sum.Times > 0 {
 			losses = append(losses, &logscribev1.Loss{Reason: string(reason), Lines: sum.Lines, Bytes: sum.Bytes, Times: sum.Times})

@@ -30,12 +30,8 @@ type Waiting struct {
 func (s *Spool) Brief(most int) Brief {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := Brief{
-		BlockBytes: s.bytes, UsedBytes: s.stats.UsedBytes, FreeBytes: s.stats.FreeBytes, Failing: s.stats.Failing, SettledLines: s.stats.SettledLines,
-	}
-	if b.FreeBytes == unlimited {
-		b.FreeBytes = size.Unlimited
-	}
+	b := Brief{BlockBytes: s.bytes, SettledLines: s.stats.SettledLines}
+	b.UsedBytes, b.FreeBytes, b.Failing = s.roomLocked()
 	for log, q := range s.queues {
 		if lines := q.next - s.oldestLocked(log, q); lines > 0 {
 			b.Lines += lines
@@ -43,6 +39,21 @@ func (s *Spool) Brief(most int) Brief {
 		}
 	}
 	return b
+}
+
+// Room returns the sizes and whether the disk fails, as in Stats, as of the last change.
+func (s *Spool) Room() (used, free int64, failing bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.roomLocked()
+}
+
+func (s *Spool) roomLocked() (used, free int64, failing bool) {
+	free = s.stats.FreeBytes
+	if free == unlimited {
+		free = size.Unlimited
+	}
+	return s.stats.UsedBytes, free, s.stats.Failing
 }
 
 // keepMost puts w into the list, which is in order and no longer than most, where it belongs.

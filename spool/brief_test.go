@@ -28,6 +28,9 @@ func TestBrief(t *testing.T) {
 	if b := s.Brief(100); b.Lines != 175 || len(b.Most) != 19 || b.Most[0].Log != "log/18" || b.Most[18].Log != "log/01" {
 		t.Errorf("got %+v", b)
 	}
+	if used, free, failing := s.Room(); used != st.UsedBytes || free != st.FreeBytes || failing {
+		t.Errorf("%d bytes are used, %d free, %v; want %+v", used, free, failing, st)
+	}
 	if most := s.Brief(0).Most; len(most) != 0 {
 		t.Errorf("got %v", most)
 	}

@@ -60,7 +60,7 @@ func (w *writer) considerCompaction() {
 	used, end := w.used(), w.file.End()
 	worth := used <= smallUse || used > soonEmpty*(w.usedThen-used)
 	w.usedThen = used
-	if w.compaction != nil || w.lost || end <= compactAbove || used > end/compactShare || !worth {
+	if w.compaction != nil || w.astray || end <= compactAbove || used > end/compactShare || !worth {
 		w.sparse = min(w.sparse, 0)
 		return
 	}
@@ -122,12 +122,12 @@ func (w *writer) hasRoomForCopy() bool {
 		return false
 	}
 	free, err := boltfile.DiskFree(w.path)
-	return err == nil && need <= free && (w.lost || w.maxSize == unlimited || disk+need <= w.maxSize)
+	return err == nil && need <= free && (w.astray || w.maxSize == unlimited || disk+need <= w.maxSize)
 }
 
 // fitsBeside says whether n bytes more fit under the bound beside what old and new file take now.
 func (w *writer) fitsBeside(n int64) bool {
-	if w.lost || w.maxSize == unlimited {
+	if w.astray || w.maxSize == unlimited {
 		return true
 	}
 	disk, err := w.diskBytes()

@@ -163,7 +163,7 @@ func surveyAt(path string, salvage bool) (s *survey, done func(), err error) {
 func (s *survey) report(path string) *Report {
 	r := &Report{
 		Path: path, Layout: s.version, Producer: s.producer.String(), FileBytes: s.size,
-		Checkpoints: len(s.checkpoints), Logs: []LogReport{}, Losses: s.losses.list(), Since: decodeSince(s.meta[string(keySince)]), Problems: s.list(),
+		Checkpoints: len(s.checkpoints), Logs: []LogReport{}, Losses: inOrder(s.losses.list(nil)), Since: decodeSince(s.meta[string(keySince)]), Problems: s.list(),
 	}
 	for _, log := range slices.Sorted(maps.Keys(s.logs)) {
 		l := s.reportLog(log)

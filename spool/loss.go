@@ -2,14 +2,9 @@ package spool
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 // The list of losses says of what was not delivered how much it was, why, and of which file, for good: it lives as long as
@@ -31,7 +26,7 @@ const (
 	lossSize    = 41
 )
 
-// maxLossFiles bounds the entries that name a file. What further files lose is added up, by log and reason, under
+// maxLossFiles bounds the entries that name a file, of losses and of others apart. What further files lose is added up, by log and reason, under
 // OtherFiles.
 const maxLossFiles = 1000
 
@@ -141,194 +136,4 @@ func decodeLoss(key, record []byte) (k lossKey, l loss, err error) {
 	number := func(at int) uint64 { return binary.BigEndian.Uint64(value[at:]) }
 	k = lossKey{reason: Reason(parts[0]), log: string(parts[1]), file: string(parts[2])}
 	return k, loss{lines: number(1), bytes: number(9), times: number(17), first: timeOf(number(25)), last: timeOf(number(33))}, nil
-}
-
-// losses are entries by what they are of.
-type losses map[lossKey]loss
-
-// list returns the entries in the order of their keys.
-func (all losses) list() []Loss {
-	list := make([]Loss, 0, len(all))
-	for k, l := range all {
-		list = append(list, Loss{Log: k.log, File: k.file, Reason: k.reason, Lines: l.lines, Bytes: l.bytes, Times: l.times, First: l.first, Last: l.last})
-	}
-	slices.SortFunc(list, func(a, b Loss) int {
-		return cmp.Or(cmp.Compare(a.Log, b.Log), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.File, b.File))
-	})
-	return list
-}
-
-// Losses returns the list of losses, in the order of log, reason and file, and since when it is kept: since the spool was
-// made, or a release opened it that keeps the list.
-func (s *Spool) Losses() (list []Loss, since time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := s.losses
-	if len(s.arrived) > 0 {
-		all = maps.Clone(all)
-		for log, a := range s.arrived {
-			all.arrived(log, a)
-		}
-	}
-	return all.list(), s.since
-}
-
-// arrival is a number of lines that were counted as dropped and have arrived, and their bytes.
-type arrival struct{ lines, bytes uint64 }
-
-// arrived takes what has arrived after all off what was dropped of the log. An entry of which nothing is left leaves.
-func (all losses) arrived(log string, a arrival) (key lossKey, left loss) {
-	key = lossKey{log: log, reason: SpoolFull}
-	left = all[key]
-	left.lines -= min(left.lines, a.lines)
-	left.bytes -= min(left.bytes, a.bytes)
-	if left.lines == 0 {
-		delete(all, key)
-		return key, loss{}
-	}
-	all[key] = left
-	return key, left
-}
-
-// lose counts a loss that this transaction brings about.
-func (t *transaction) lose(key lossKey, lines, bytes uint64) error {
-	l, known := t.loss(key)
-	if !known && key.file != "" && key.file != OtherFiles {
-		if t.lossFiles >= maxLossFiles {
-			key.file = OtherFiles
-			l, _ = t.loss(key)
-		} else {
-			t.lossFiles++
-		}
-	}
-	l.lines += lines
-	l.bytes += bytes
-	l.times++
-	l.last = t.now
-	if l.first.IsZero() {
-		l.first = t.now
-	}
-	return t.putLoss(key, l)
-}
-
-// loss returns an entry as the transaction leaves it so far.
-func (t *transaction) loss(key lossKey) (l loss, known bool) {
-	if l, known = t.losses[key]; !known {
-		t.writer.mu.Lock()
-		l, known = t.writer.losses[key]
-		t.writer.mu.Unlock()
-	}
-	return l, known
-}
-
-func (t *transaction) putLoss(key lossKey, l loss) error {
-	t.losses[key] = l
-	return putLoss(t.lost, key, l)
-}
-
-// putLoss stores an entry, or removes one of which nothing is left.
-func putLoss(to *bolt.Bucket, key lossKey, l loss) error {
-	k := key.encode()
-	if l == (loss{}) {
-		return to.Delete(k)
-	}
-	return to.Put(k, l.encode(k))
-}
-
-// arrive takes what has arrived off what was counted as dropped.
-func (t *transaction) arrive(log string, a arrival) error {
-	l, known := t.loss(lossKey{log: log, reason: SpoolFull})
-	if !known {
-		return nil
-	}
-	return t.putLoss(losses{{log: log, reason: SpoolFull}: l}.arrived(log, a))
-}
-
-// adoptLossesLocked makes what a transaction has counted what others see.
-func (w *writer) adoptLossesLocked(t *transaction) {
-	for key, l := range t.losses {
-		if l == (loss{}) {
-			delete(w.losses, key)
-		} else {
-			w.losses[key] = l
-		}
-	}
-	w.lossFiles = t.lossFiles
-}
-
-// loadLosses reads the list. Where it does not say since when it is kept, it is begun: the spool is new, or of an earlier
-// layout, or a repair has not found that.
-func (s *Spool) loadLosses(meta, records *bolt.Bucket) error {
-	s.losses, s.lossFiles = losses{}, 0
-	err := records.ForEach(func(key, value []byte) error {
-		k, l, err := decodeLoss(key, value)
-		if err != nil {
-			return err
-		}
-		s.losses[k] = l
-		if k.file != "" && k.file != OtherFiles {
-			s.lossFiles++
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if s.since = decodeSince(meta.Get(keySince)); s.since.IsZero() {
-		return s.beginLosses(meta, records)
-	}
-	return nil
-}
-
-// beginLosses begins the list with what is in it already, and with what the logs' records have counted.
-func (s *Spool) beginLosses(meta, records *bolt.Bucket) error {
-	now := time.Now().UTC()
-	for log, q := range s.queues {
-		s.losses.raise(log, &q, now)
-	}
-	s.since = now
-	for key, l := range s.losses {
-		for _, at := range []time.Time{l.first, l.last} {
-			if !at.IsZero() && at.Before(s.since) {
-				s.since = at
-			}
-		}
-		if err := putLoss(records, key, l); err != nil {
-			return err
-		}
-	}
-	return meta.Put(keySince, encodeSince(s.since))
-}
-
-// raise makes the list say no less than what a log's record has counted.
-func (all losses) raise(log string, q *queue, now time.Time) {
-	for reason, lines := range map[Reason]uint64{SpoolFull: q.dropped, Refused: q.aside.refused, Damaged: q.aside.lines - q.aside.refused} {
-		key := lossKey{log: log, reason: reason}
-		l := all[key]
-		if l.lines >= lines {
-			continue
-		}
-		if l.lines = lines; l.times == 0 {
-			l.times, l.last = 1, now
-		}
-		all[key] = l
-	}
-}
-
-func encodeSince(t time.Time) []byte { return binary.BigEndian.AppendUint64(nil, nanoseconds(t)) }
-
-func decodeSince(value []byte) time.Time {
-	if len(value) != 8 {
-		return time.Time{}
-	}
-	return timeOf(binary.BigEndian.Uint64(value))
-}
-
-// loseSpool counts that a file was lost whole, in whose place this one begins; what was in it is not known.
-func (s *Spool) loseSpool(records *bolt.Bucket, file string) error {
-	now := time.Now().UTC()
-	key, l := lossKey{reason: SpoolLost, file: file}, loss{times: 1, first: now, last: now}
-	s.losses[key] = l
-	s.lossFiles++
-	return putLoss(records, key, l)
 }

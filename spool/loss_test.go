@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,7 +27,19 @@ func losses(t *testing.T, s *spool.Spool) []spool.Loss {
 	if since.IsZero() || time.Since(since) > time.Hour {
 		t.Errorf("the list is kept since %v", since)
 	}
+	wantSums(t, s.LossSums(), list)
 	return timeless(t, list)
+}
+
+// wantSums: the sums that are kept are those of the list.
+func wantSums(t testing.TB, got map[spool.Reason]spool.Loss, list []spool.Loss) {
+	t.Helper()
+	want := spool.Sums(list)
+	for _, r := range spool.Reasons {
+		if g, w := got[r], want[r]; g.Lines != w.Lines || g.Bytes != w.Bytes || g.Times != w.Times {
+			t.Errorf("the sum of %s is %+v, want %+v", r, g, w)
+		}
+	}
 }
 
 func timeless(t *testing.T, list []spool.Loss) []spool.Loss {
@@ -159,6 +172,34 @@ func TestOtherFiles(t *testing.T) {
 	sum := spool.Sums(list)[spool.Truncated]
 	if len(list) != limit+1 || other.Lines != 2*(files-limit) || sum.Lines != 2*files || sum.Bytes != files*(files-1) {
 		t.Errorf("%d entries, others %+v, sum %+v", len(list), other, sum)
+	}
+}
+
+// TestOtherFilesTakeNoRoomFromLosses: what is no loss has a limit of its own.
+func TestOtherFilesTakeNoRoomFromLosses(t *testing.T) {
+	path := filepath.Join(damagetest.Dir(t), "spool.db")
+	s := open(t, path, spool.Options{})
+	put := func(reason spool.Reason, files int) {
+		t.Helper()
+		var b spool.Batch
+		for i := range files {
+			b.Losses = append(b.Losses, spool.Loss{Log: "a", File: fmt.Sprint("/", i), Reason: reason, Lines: 1})
+		}
+		put(t, s, b)
+	}
+	put(spool.InPieces, 1500)
+	s.Close()
+	s = open(t, path, spool.Options{})
+	put(spool.Truncated, 1000)
+	put(spool.Unseen, 1)
+	named := map[spool.Reason]int{}
+	for _, l := range losses(t, s) {
+		if l.File != spool.OtherFiles {
+			named[l.Reason]++
+		}
+	}
+	if want := map[spool.Reason]int{spool.InPieces: 1000, spool.Truncated: 1000}; !maps.Equal(named, want) {
+		t.Errorf("files with entries of their own: %v, want %v", named, want)
 	}
 }
 

@@ -22,10 +22,10 @@ const (
 func (w *writer) lookForFile() {
 	at, err := w.file.IsAt(w.path)
 	if err == nil {
-		w.lost = !at
+		w.astray = !at
 	}
 	if at {
-		w.loss.end(w.logger, "the spool's file is at its path again", "path", w.path)
+		w.astraySaid.end(w.logger, "the spool's file is at its path again", "path", w.path)
 		return
 	}
 	if err == nil && w.compaction == nil {
@@ -40,7 +40,7 @@ func (w *writer) lookForFile() {
 	if err != nil {
 		args = append(args, "error", err)
 	}
-	w.loss.report(w.logger, "the spool's file was removed or replaced while the agent uses it; a copy is put in its place, and "+
+	w.astraySaid.report(w.logger, "the spool's file was removed or replaced while the agent uses it; a copy is put in its place, and "+
 		"until that is done, its lines are lost if the agent is killed", args...)
 }
 

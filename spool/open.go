@@ -95,6 +95,7 @@ func openSound(d writable, path string, o Options, lost string) (*writer, error)
 		}
 		return nil, errors.Join(err, file.Close())
 	}
+	s.sumLosses()
 	if empty {
 		o.Logger.Warn("the spool's file was empty: a new spool begins in it, and what it may have held is lost", "path", path)
 	}

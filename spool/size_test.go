@@ -356,8 +356,12 @@ func TestDroppedOnTheWay(t *testing.T) {
 		if arrived > 0 {
 			s.Settle("a", uint64(arrived))
 		}
-		add(t, s, draft("b", "x")) // the count is stored with the next transaction
 		lost := dropped - min(dropped, uint64(arrived))
+		list, _ := s.Losses() // without what has arrived, also before that is stored
+		if wantSums(t, s.LossSums(), list); spool.Sums(list)[spool.SpoolFull].Lines != lost {
+			t.Errorf("%d dropped on the way, %d arrived: %+v", dropped, arrived, list)
+		}
+		add(t, s, draft("b", "x")) // the count is stored with the next transaction
 		if q := s.Queue("a"); q.Dropped != lost {
 			t.Errorf("%d dropped on the way, %d arrived: %+v", dropped, arrived, q)
 		}
@@ -367,7 +371,8 @@ func TestDroppedOnTheWay(t *testing.T) {
 		if q := s.Queue("a"); q.Dropped != lost {
 			t.Errorf("%d dropped on the way, %d arrived, opened again: %+v", dropped, arrived, q)
 		}
-		list, _ := s.Losses()
+		list, _ = s.Losses()
+		wantSums(t, s.LossSums(), list)
 		if sum := spool.Sums(list)[spool.SpoolFull]; sum.Lines != lost || sum.Bytes != lost*50_000 || len(list) != min(1, int(lost)) {
 			t.Errorf("%d dropped on the way, %d arrived: %+v", dropped, arrived, list)
 		}

@@ -153,7 +153,7 @@ func (w *writer) extendTo(n, bound int64) (more, full bool) {
 // did: once is enough.
 func (w *writer) repack() bool {
 	before := w.file
-	if before == w.packed || w.lost {
+	if before == w.packed || w.astray {
 		return false
 	}
 	if w.compaction == nil {

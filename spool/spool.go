@@ -85,8 +85,9 @@ type Spool struct {
 	stats    Stats               // but for what is counted elsewhere
 
 	losses    losses
-	lossFiles int       // entries that name a file
-	since     time.Time // when the list was begun
+	lossFiles lossFiles
+	lossSums  map[Reason]loss // of lines, bytes and times
+	since     time.Time       // when the list was begun
 }
 
 // Path returns where the spool's file is: the path that Open was given, unless another agent's spool stands there since.

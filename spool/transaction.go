@@ -19,25 +19,24 @@ const mappedAtRemoval = 64 << 10
 // transaction gathers the changes of one bbolt transaction, which count only once it is committed.
 type transaction struct {
 	task
-	writer  *writer
-	id      int
-	failed  bool // for a reason of its own, not the disk's
-	now     time.Time
-	meta    *bolt.Bucket
-	lost    *bolt.Bucket // the list of losses
-	blocks  blocks
-	current current
-	changed map[string]queue
-	losses  losses // that it changes; without anything in it, an entry is gone
-	bytes   int64
-	lines   uint64              // that it stores
-	raw     uint64              // bytes of these lines
-	added   map[string]struct{} // logs of which the shipper is told
-	removed bool                // some blocks
-	// lossFiles is how many entries of the list of losses name a file.
-	lossFiles int
-	drops     []dropped
-	records   []*[]byte // of recordBuffers: bbolt goes by what is in them until the end
+	writer     *writer
+	id         int
+	failed     bool // for a reason of its own, not the disk's
+	now        time.Time
+	meta       *bolt.Bucket
+	lossBucket *bolt.Bucket
+	blocks     blocks
+	current    current
+	changed    map[string]queue
+	losses     losses // that it changes; without anything in it, an entry is gone
+	lossFiles  lossFiles
+	bytes      int64
+	lines      uint64              // that it stores
+	raw        uint64              // bytes of these lines
+	added      map[string]struct{} // logs of which the shipper is told
+	removed    bool                // some blocks
+	drops      []dropped
+	records    []*[]byte // of recordBuffers: bbolt goes by what is in them until the end
 	// committed is what to say once it is.
 	committed []func()
 }
@@ -63,7 +62,7 @@ func (t *transaction) run(tx *bolt.Tx) error {
 // begin finds the buckets.
 func (t *transaction) begin(tx *bolt.Tx) {
 	t.now = time.Now().UTC()
-	t.meta, t.lost = tx.Bucket(bucketMeta), tx.Bucket(bucketLosses)
+	t.meta, t.lossBucket = tx.Bucket(bucketMeta), tx.Bucket(bucketLosses)
 	t.blocks = blocksOf(t.writer.file, tx)
 	t.blocks.changed = t.writer.noteChanges(bucketBlocks)
 }

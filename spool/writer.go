@@ -58,8 +58,8 @@ type writer struct {
 	sparse     int             // ticks for which a compaction has been worth while; below 0, those that it must wait
 	usedThen   int64           // what was used at the last tick
 	packed     *boltfile.Sized // what repack has made, if it is still in use and nothing was added since
-	lost       bool            // the path does not lead to the file
-	loss       trouble         // said of that
+	astray     bool            // the path does not lead to the file
+	astraySaid trouble
 
 	quarantine trouble
 }
@@ -185,7 +185,7 @@ func (w *writer) finish() {
 	w.tellDrops()
 	w.store(nil, 0)
 	w.lookForFile()
-	for w.lost && w.compaction != nil {
+	for w.astray && w.compaction != nil {
 		w.copySome()
 	}
 	w.endCompaction()
