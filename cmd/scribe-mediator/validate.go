@@ -20,11 +20,7 @@ func (c *config) validate(out io.Writer) error {
 	if err != nil {
 		state = "can't be used"
 	}
-	data, absErr := filepath.Abs(c.data)
-	if absErr != nil {
-		data = c.data
-	}
-	fmt.Fprintf(out, "data      %s, %s\n", data, state)
+	fmt.Fprintf(out, "data      %s, %s\n", cli.Absolute(c.data), state)
 	fmt.Fprintf(out, "listen    %s\n", cli.DescribeListener(c.host, c.port, c.tls))
 	if text := cli.DescribeCertificate(c.tls, time.Now()); text != "" {
 		fmt.Fprintf(out, "          %s\n", text)

@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -65,15 +64,8 @@ func (c *config) scribe(proc *cli.Process) scribe.Config {
 // about is what the first line in the log says.
 func (c *config) about(s *scribe.Scribe) []any {
 	return []any{
-		"version", cli.Version(), "id", s.ID(), "address", s.Addr().String(), "path", absolute(c.path), "store", string(c.files.policy.Form), "size", size.Format(c.files.policy.MaxSize),
+		"version", cli.Version(), "id", s.ID(), "address", s.Addr().String(), "path", cli.Absolute(c.path), "store", string(c.files.policy.Form), "size", size.Format(c.files.policy.MaxSize),
 		"durability", c.durable,
 		"mediator", strings.Join(c.mediators, ","), "tls", c.tls.Cert != "",
 	}
-}
-
-func absolute(path string) string {
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
-	}
-	return path
 }

@@ -26,7 +26,7 @@ func (c *config) validate(out io.Writer, lookupEnv func(string) (string, bool)) 
 	if err != nil {
 		state = "can't be used"
 	}
-	fmt.Fprintf(out, "path       %s, %s\n", absolute(c.path), state)
+	fmt.Fprintf(out, "path       %s, %s\n", cli.Absolute(c.path), state)
 	fmt.Fprintf(out, "files      %s\n", describe(c.files.policy))
 	for _, r := range c.rules() {
 		fmt.Fprintf(out, "  %s: %s\n", r.Match, describe(r.Policy))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/logscribe/logscribe/internal/cli"
 	"github.com/logscribe/logscribe/internal/size"
 	"github.com/logscribe/logscribe/scribe/store"
 )
@@ -25,9 +26,9 @@ func (c *config) verify(ctx context.Context, out io.Writer) error {
 	case 0:
 		return nil
 	case 1:
-		return fmt.Errorf("1 problem with the files below %s", absolute(c.path))
+		return fmt.Errorf("1 problem with the files below %s", cli.Absolute(c.path))
 	default:
-		return fmt.Errorf("%d problems with the files below %s", n, absolute(c.path))
+		return fmt.Errorf("%d problems with the files below %s", n, cli.Absolute(c.path))
 	}
 }
 
@@ -47,7 +48,7 @@ func (c *config) print(out io.Writer, r *store.Verification) error {
 }
 
 func writeReport(b *bytes.Buffer, r *store.Verification) {
-	fmt.Fprintf(b, "root       %s, %s\n", absolute(r.Path), r.Root)
+	fmt.Fprintf(b, "root       %s, %s\n", cli.Absolute(r.Path), r.Root)
 	if r.InUse {
 		fmt.Fprintln(b, "in use     a Scribe writes to it: missing rotated files, and files of no log, are not looked for")
 	}

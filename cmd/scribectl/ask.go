@@ -17,7 +17,8 @@ import (
 	logscribev1 "github.com/logscribe/logscribe/proto/logscribe/v1"
 )
 
-// patience bounds an answer: a mediator asks its Scribes first, and waits some time for each at the same time.
+// patience bounds the time until an answer begins, and that until its next part: a mediator asks its Scribes first, and waits
+// some time for each at the same time. All of a list of very many logs may take longer.
 const patience = 5 * time.Second
 
 // sampled is how long figures are watched to tell a rate.
@@ -57,15 +58,23 @@ func (p peers) close() error {
 	return errors.Join(errs...)
 }
 
-// each calls ask for all peers at the same time, with a context that ends when patience does, and returns what became of
-// those that failed. The error is the context's, or says that none has answered.
-func (p peers) each(ctx context.Context, ask func(context.Context, *peer) error) ([]unreached, error) {
-	timed, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+// each calls ask for all peers at the same time, with a context that ends patience after the last call of heard, and returns
+// what became of those that failed. The error is the context's, or says that none has answered.
+func (p peers) each(ctx context.Context, ask func(ctx context.Context, one *peer, heard func()) error) ([]unreached, error) {
 	failed := make([]error, len(p))
 	var asking sync.WaitGroup
 	for i, one := range p {
-		asking.Go(func() { failed[i] = ask(timed, one) })
+		asking.Go(func() {
+			timed, cancel := context.WithCancel(ctx)
+			defer cancel()
+			patient := time.AfterFunc(patience, cancel)
+			defer patient.Stop()
+			err := ask(timed, one, func() { patient.Reset(patience) })
+			if err != nil && timed.Err() != nil {
+				err = status.FromContextError(context.DeadlineExceeded).Err()
+			}
+			failed[i] = err
+		})
 	}
 	asking.Wait()
 	if ctx.Err() != nil {
@@ -128,13 +137,14 @@ func (p peers) look(ctx context.Context) (*sample, error) {
 	mediators := make([]*mediatorSample, len(p))
 	var mu sync.Mutex
 	var err error
-	s.unreached, err = p.each(ctx, func(ctx context.Context, one *peer) error {
+	s.unreached, err = p.each(ctx, func(ctx context.Context, one *peer, heard func()) error {
 		stream, err := one.client.Describe(ctx, &logscribev1.DescribeRequest{})
 		for err == nil {
 			var part *logscribev1.DescribeResponse
 			if part, err = stream.Recv(); err != nil {
 				break
 			}
+			heard()
 			mu.Lock()
 			if m := part.GetMediator(); m != nil {
 				for i := range p {

@@ -57,9 +57,6 @@ func (l *logList) lines(width int) []string {
 	if l.Found == 0 {
 		lines = []string{"no log matches, or none was written to yet"}
 	}
-	for _, u := range l.Unreached {
-		lines = append(lines, "", "not reached: "+u.Address)
-		lines = append(lines, wrap(u.Error, width)...)
-	}
+	lines = append(lines, notReached(l.Unreached, width)...)
 	return lines
 }

@@ -25,6 +25,15 @@ type unreached struct {
 	Error   string `json:"error"`
 }
 
+// notReached is what stands below that which others have told.
+func notReached(all []unreached, width int) (lines []string) {
+	for _, u := range all {
+		lines = append(lines, "", "not reached: "+u.Address)
+		lines = append(lines, wrap(u.Error, width)...)
+	}
+	return lines
+}
+
 type mediatorView struct {
 	Address     string   `json:"address"`
 	Version     string   `json:"version"`

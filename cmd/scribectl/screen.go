@@ -29,6 +29,7 @@ type screen struct {
 	keys  *unix.Termios // as they were before
 	done  chan struct{} // closed by close
 	reads sync.WaitGroup
+	ended sync.Once
 }
 
 // openScreen takes the terminal. If stdin is one too, the key q calls quit.
@@ -96,11 +97,14 @@ func (s *screen) draw(lines []string) error {
 	return err
 }
 
+// close may be called again, and concurrently.
 func (s *screen) close() {
-	close(s.done)
-	s.reads.Wait()
-	_, _ = io.WriteString(s.out, leaveScreen) // the terminal may be gone
-	if s.keys != nil {
-		_ = unix.IoctlSetTermios(int(s.in.Fd()), setTermios, s.keys)
-	}
+	s.ended.Do(func() {
+		close(s.done)
+		s.reads.Wait()
+		_, _ = io.WriteString(s.out, leaveScreen) // the terminal may be gone
+		if s.keys != nil {
+			_ = unix.IoctlSetTermios(int(s.in.Fd()), setTermios, s.keys)
+		}
+	})
 }

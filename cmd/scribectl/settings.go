@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,16 +73,16 @@ func (c *config) check() error {
 		return errors.New("what shall it show? scribectl " + commandNames() + " (see scribectl -h)")
 	}
 	for _, of := range []struct {
-		commands string
+		commands []string
 		settings []*cli.Setting
 	}{
-		{"logs and top", []*cli.Setting{c.from.rows, c.from.match, c.from.sort}},
-		{"top", []*cli.Setting{c.from.every, c.from.count}},
-		{"demo", []*cli.Setting{c.from.lines, c.from.dir}},
+		{[]string{"logs", "top"}, []*cli.Setting{c.from.rows, c.from.match, c.from.sort}},
+		{[]string{"top"}, []*cli.Setting{c.from.every, c.from.count}},
+		{[]string{"demo"}, []*cli.Setting{c.from.lines, c.from.dir}},
 	} {
 		for _, s := range of.settings {
-			if from := s.From(); from != "" && !strings.Contains(of.commands, command) {
-				return errors.New(from + " goes with " + of.commands + " only")
+			if from := s.From(); from != "" && !slices.Contains(of.commands, command) {
+				return errors.New(from + " goes with " + strings.Join(of.commands, " and ") + " only")
 			}
 		}
 	}

@@ -56,10 +56,7 @@ func (o *overview) lines(width int) []string {
 	part(o.mediatorTable())
 	part(o.scribeTable())
 	part(o.agentTable())
-	for _, u := range o.Unreached {
-		lines = append(lines, "", "not reached: "+u.Address)
-		lines = append(lines, wrap(u.Error, width)...)
-	}
+	lines = append(lines, notReached(o.Unreached, width)...)
 	if len(o.Mediators) > 0 && len(o.Scribes) == 0 {
 		lines = append(lines, "", "no Scribe has registered")
 	}

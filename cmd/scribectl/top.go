@@ -30,6 +30,7 @@ func showTop(ctx context.Context, c *config, proc *cli.Process) (err error) {
 			return err
 		}
 		defer s.close()
+		proc.IfAbandoned(s.close)
 		t.screen = s
 	}
 	for n := 0; n != c.count; n++ {

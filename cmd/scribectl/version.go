@@ -64,9 +64,6 @@ func (v *versions) lines(width int) []string {
 		t.add([]string{p.Program, plain(p.Name), plain(version)})
 	}
 	lines := t.lines(width)
-	for _, u := range v.Unreached {
-		lines = append(lines, "", "not reached: "+u.Address)
-		lines = append(lines, wrap(u.Error, width)...)
-	}
+	lines = append(lines, notReached(v.Unreached, width)...)
 	return lines
 }

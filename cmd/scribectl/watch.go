@@ -67,13 +67,14 @@ func (w *watch) look(ctx context.Context) ([]unreached, error) {
 	now := map[string]*watched{}
 	uptimes := map[string]uint64{} // of the Scribes that told something
 	var mu sync.Mutex
-	missing, err := w.peers.each(ctx, func(ctx context.Context, one *peer) error {
+	missing, err := w.peers.each(ctx, func(ctx context.Context, one *peer, heard func()) error {
 		stream, err := one.client.Logs(ctx, request)
 		for err == nil {
 			var part *logscribev1.LogsResponse
 			if part, err = stream.Recv(); err != nil {
 				break
 			}
+			heard()
 			mu.Lock()
 			for _, told := range part.Logs {
 				if told.Owner == "" {

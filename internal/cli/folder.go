@@ -60,3 +60,11 @@ func CheckFile(file string) (state string, err error) {
 	_, err = CheckFolder(filepath.Dir(file))
 	return "there", err
 }
+
+// Absolute returns the path from the root, for people, who may not know where a program was started.
+func Absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}

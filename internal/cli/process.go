@@ -38,11 +38,16 @@ type Process struct {
 	reloads atomic.Pointer[ops.Reloads]
 	manager *manager
 	status  *StatusLine
+	undo    atomic.Pointer[func()]
 }
 
 // Status returns the line in which the program may show how it does while it runs: nil, which shows nothing, unless stderr
 // is a terminal and the log is text. Stderr and Logger write above it.
 func (p *Process) Status() *StatusLine { return p.status }
+
+// IfAbandoned sets what is called before Main returns without waiting for run, and so while that still runs: to leave a
+// terminal as it was.
+func (p *Process) IfAbandoned(undo func()) { p.undo.Store(&undo) }
 
 // OnReload sets what reads the settings again at SIGHUP, once at a time: signals that come meanwhile have it done once
 // more. What has changed is logged, or why all stays as it was. OnReload may be called until Main returns, and so even while
@@ -99,7 +104,7 @@ func (p *Program) Main(host Host, run func(context.Context, *Process) error) int
 		defer stop()
 	}
 	err = proc.supervise(run)
-	proc.status.Show("")
+	proc.status.Close()
 	return p.exit(host.Stderr, err)
 }
 
@@ -131,6 +136,9 @@ func (p *Process) supervise(run func(context.Context, *Process) error) error {
 			case ctx.Err() != nil && time.Since(asked) < echoWindow:
 			case ctx.Err() != nil:
 				close(hangups)
+				if undo := p.undo.Load(); undo != nil {
+					(*undo)()
+				}
 				return fmt.Errorf("%v again: ended at once", sig)
 			default:
 				p.Logger.Info("stopping; a second signal ends at once", "signal", sig)

@@ -111,7 +111,15 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 			time.Sleep(echoWindow)
 			signals <- syscall.SIGTERM
 		}()
-		code := newSample().Main(h, func(context.Context, *Process) error { <-hang; return nil })
+		undone := false
+		code := newSample().Main(h, func(_ context.Context, proc *Process) error {
+			proc.IfAbandoned(func() { undone = true })
+			<-hang
+			return nil
+		})
+		if !undone {
+			t.Error("the terminal is left as it is")
+		}
 		if code != 1 || !strings.HasSuffix(stderr.String(), "\nscribe: terminated again: ended at once\n") {
 			t.Errorf("code %d, stderr %s", code, stderr)
 		}

@@ -12,6 +12,7 @@ type StatusLine struct {
 	mu   sync.Mutex
 	out  io.Writer
 	live string // what it shows now
+	done bool   // Close was called
 }
 
 const (
@@ -27,11 +28,26 @@ func (s *StatusLine) Show(line string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if line == s.live {
+	s.showLocked(line)
+}
+
+func (s *StatusLine) showLocked(line string) {
+	if line == s.live || s.done {
 		return
 	}
 	s.live = line
 	_, _ = io.WriteString(s.out, clearLine+s.alive()) // whoever has closed it does not look
+}
+
+// Close takes the line away for good, though a goroutine that nobody waits for goes on.
+func (s *StatusLine) Close() {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.showLocked("")
+	s.done = true
 }
 
 // Write writes text above the line.
