@@ -87,9 +87,10 @@ func TestUnitsAgree(t *testing.T) {
 		"TimeoutStopSec=30s", "StartLimitIntervalSec=0", "NoNewPrivileges=yes", "ProtectSystem=strict",
 	}
 	for name, text := range units(t) {
-		program, _, _ := strings.Cut(strings.TrimSuffix(name, ".service"), "@")
+		unit := strings.TrimSuffix(name, ".service") // whose variables it reads: instances have not those of the single agent
+		program, _, _ := strings.Cut(unit, "@")
 		lines := strings.Split(text, "\n")
-		for _, l := range append(slices.Clone(want), "User="+program, "StateDirectory="+program, "EnvironmentFile=-/etc/default/"+program) {
+		for _, l := range append(slices.Clone(want), "User="+program, "StateDirectory="+program, "EnvironmentFile=-/etc/default/"+unit) {
 			if !slices.Contains(lines, l) {
 				t.Errorf("%s has no line %s", name, l)
 			}

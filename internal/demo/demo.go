@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Config is what the demo is made from.
@@ -100,6 +102,11 @@ func folder(name string) (dir string, made bool, err error) {
 	}
 	if dir, err = filepath.Abs(name); err != nil {
 		return "", false, err
+	}
+	if strings.ContainsFunc(dir, func(r rune) bool {
+		return strings.ContainsRune(`*?[]{}\`, r) || r == utf8.RuneError || !unicode.IsPrint(r)
+	}) {
+		return "", false, fmt.Errorf("%q can't stand as it is in a glob, with which the agent is told of the files: name another folder with -dir", dir)
 	}
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return "", false, fmt.Errorf("%s is not empty: name another folder with -dir, or none", dir)

@@ -109,6 +109,15 @@ func TestProgramsAreMissing(t *testing.T) {
 	}
 }
 
+func TestFolderIsNoGlob(t *testing.T) {
+	for name, ok := range map[string]bool{"a b": true, "bücher": true, "a[1]": false, "a*": false, "a{b}": false, "a\\b": false, "a\nb": false, "b\xfc": false} {
+		dir := filepath.Join(t.TempDir(), name)
+		if _, _, err := folder(dir); (err == nil) != ok {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
 func TestLines(t *testing.T) {
 	for _, n := range []int{1, 42, 99_999_999, 999_999_999} {
 		line := appendLine(nil, "orders", n, time.Unix(1e9, 0))
