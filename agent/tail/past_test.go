@@ -178,3 +178,85 @@ func TestPastFileIsKnownUntilAScan(t *testing.T) {
 		})
 	}
 }
+
+// TestPastFileIsCompressedWithoutItsTime: some tools give what they compress the time at which they did. The next file is rotated
+// when nothing was written to it since before that.
+func TestPastFileIsCompressedWithoutItsTime(t *testing.T) {
+	t.Parallel()
+	everyGlob(t, func(t *testing.T, f *fixture) {
+		f.cfg.Grace = 10 * time.Millisecond
+		old := time.Now().Add(-time.Hour)
+		f.write("app.log", lines("a", 0, 50))
+		f.check(os.Chtimes(f.path("app.log"), old, old))
+		f.up()
+		f.wants("app", lines("a", 0, 50))
+		f.rename("app.log", "app.log.1")
+		f.write("app.log", lines("b", 0, 30))
+		want := lines("a", 0, 50) + lines("b", 0, 30)
+		f.wants("app", want)
+		time.Sleep(clockTick)
+		f.pack("app.log.1", "app.log.1.gz")
+		f.check(os.Chtimes(f.path("app.log.1.gz"), time.Time{}, time.Now()))
+		if !f.eventually(func() bool { return f.deletedDescriptors() == 0 }) {
+			t.Fatal("the deleted file is not let go")
+		}
+		f.rotatedAgain(want)
+		f.down()
+	})
+}
+
+// TestFloorEndsAtAGap: what is missing between two generations was read, and so was what was compressed before the newer one.
+func TestFloorEndsAtAGap(t *testing.T) {
+	f := newFixture(t, "app.log")
+	s, _ := f.scanned()
+	l := &lineage{}
+	for _, ordinal := range []uint64{1, 2, 4, 5} {
+		l.generations = append(l.generations, &generation{ordinal: ordinal, mtime: int64(ordinal)})
+	}
+	if got := s.floorOf(l); got.written != 4 {
+		t.Errorf("the floor is %d, want 4", got.written)
+	}
+}
+
+// TestWaitingPathIsNotEnded, though all that is known of it is past: another file may be there that nobody knows yet.
+func TestWaitingPathIsNotEnded(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", "one\n")
+	h := f.byHand(t)
+	l := h.lineages[f.path("app.log")]
+	g := l.current
+	f.remove("app.log")
+	h.scan(t.Context())
+	h.mu.Lock()
+	g.linked = false
+	h.mu.Unlock()
+	h.letGo(t.Context(), g)
+	h.run(nil)
+	for _, waiting := range []bool{true, false} {
+		l.waiting = waiting
+		h.scans.number++
+		h.sawAll(t.Context())
+		if ended := len(l.generations) == 0; ended == waiting {
+			t.Errorf("waiting %v: ended %v", waiting, ended)
+		}
+	}
+}
+
+// TestPastFileIsPastAfterARestart: what a file that was given up has lost is counted, and not read any more.
+func TestPastFileIsPastAfterARestart(t *testing.T) {
+	f := newFixture(t, "app.log")
+	f.write("app.log", lines("a", 0, 50))
+	h := f.byHand(t)
+	g := h.lineages[f.path("app.log")].current
+	f.write("app.log", lines("a", 50, 90))
+	f.pack("app.log", "app.log.1.gz")
+	f.write("app.log", lines("b", 0, 30))
+	h.mu.Lock()
+	g.linked, g.givenUp = false, true
+	h.mu.Unlock()
+	h.letGo(t.Context(), g)
+	h.commits.Wait()
+	f.up()
+	f.wantsOnly(lines("a", 0, 50) + lines("b", 0, 30))
+	f.down()
+}
