@@ -74,7 +74,11 @@ func TestUnreadFileIsNotFoundInAForgottenOne(t *testing.T) {
 		f.write("app.log", lines("b", 0, 30))
 		want := lines("a", 0, 50) + lines("b", 0, 30)
 		f.wants("app", want)
-		if !f.eventually(func() bool { return f.spool.checkpoints[orphanKey(a.identity)] != nil }) {
+		past := func() (ok bool) {
+			f.spool.do(func() { ok = f.spool.checkpoints[orphanKey(a.identity)] != nil })
+			return ok
+		}
+		if !f.eventually(past) {
 			t.Fatal("it is not let go")
 		}
 		f.rename("app.log", "app.log.0")
