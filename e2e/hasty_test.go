@@ -9,16 +9,13 @@ import (
 // glob covers, and most of them compressed at once, while their agent is killed as often. So it is killed between any two
 // steps of finding out what became of a file, and inodes are given out again.
 func TestHastyRotation(t *testing.T) {
-	if !*long {
-		t.Skip("takes -long")
-	}
 	t.Parallel()
 	seed := newSeed()
 	t.Logf("-chaos.seed=%d", seed)
 	result := round(t, shape{
 		seed: seed, duration: 5 * time.Second, kills: 10, scribes: 1, direct: true, agents: 1, logs: 2, maxPause: 20 * time.Millisecond, hasty: true,
 	})
-	if result.rotations.packed < 20 || result.rotations.unread == 0 {
+	if kind := result.rotations.packed < 20 || result.rotations.unread == 0; kind && *long { // a machine may be slow
 		t.Error("this round was too kind: few files were compressed before they were read")
 	}
 }
