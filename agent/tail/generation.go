@@ -59,7 +59,7 @@ type generation struct {
 	vetted       bool // copies were looked for since it began as Source.begins says
 	placed       bool // it has a place that was another's, and is not read before its path is settled: older ones may be asleep yet
 	lookedInside bool // candidates were looked into once since it was last seen
-	orphaned     bool // its inode is another file's by now
+	orphaned     bool // its inode is another file's by now, or may be
 	past         bool // it is known for what it was compressed to alone; see past.go
 	proven       bool // it was read to its end since New
 

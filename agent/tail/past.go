@@ -69,8 +69,11 @@ func (s *Source) leave(ctx context.Context, g *generation) {
 	s.registerLocked(ctx, registration{more: []spool.Checkpoint{{Key: orphanKey(c.id), Value: c.encode()}}})
 }
 
-// retire takes a deleted generation that is past from all that leads to files.
+// retire takes a deleted generation that is past from all that leads to files. The inode may have been another file's already.
 func (s *Source) retire(ctx context.Context, g *generation) {
+	if g.orphaned {
+		return
+	}
 	if s.byInode[g.id.inode] == g {
 		delete(s.byInode, g.id.inode)
 	}
@@ -119,6 +122,7 @@ func (s *Source) forgetPast(ctx context.Context, l *lineage) {
 func (s *Source) pastOf(l *lineage) (past []*generation, cut int, alone bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	alone = true
 	gone := int64(0)
 	for _, g := range l.generations {
 		if g.ordinal == 0 {
@@ -133,12 +137,12 @@ func (s *Source) pastOf(l *lineage) (past []*generation, cut int, alone bool) {
 			past = append(past, g)
 			gone = max(gone, g.goneLocked())
 		case asleep:
-			gone = max(gone, g.mtime, g.checked)
+			gone, alone = max(gone, g.mtime, g.checked), false
 		default:
 			return past, cut, false
 		}
 	}
-	return past, cut, true
+	return past, cut, alone
 }
 
 // endLineages forgets all generations of the lineages that had none but past ones before the scan began that has seen all now.

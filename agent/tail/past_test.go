@@ -84,6 +84,7 @@ func TestPastFilesAreForgotten(t *testing.T) {
 		{"two within one second before", []int64{10*second + 1, 10*second + 2, 12 * second}, 13 * second, 3},
 		{"a file that is kept before them", []int64{-1, 10*second + 1, 11 * second}, 13 * second, 2},
 		{"a file that is kept between them", []int64{10*second + 1, -1, 11 * second}, 13 * second, 2},
+		{"a file that is kept, and no other", []int64{-1, 11 * second}, 0, 0},
 		{"the clock was set back", []int64{10 * second}, 5 * second, 0},
 		{"no other is left", []int64{10*second + 1, 10*second + 2}, 0, 2},
 	} {
@@ -103,7 +104,13 @@ func TestPastFilesAreForgotten(t *testing.T) {
 			for i, mtime := range c.past {
 				g := &generation{id: identity{inode{ino: uint64(i)}, 1}, mtime: mtime, past: true, orphaned: true}
 				if mtime < 0 { // it is asleep, and its file is there
-					g, kept = &generation{mtime: 10 * second, dormant: true, name: "app.log.1"}, 1
+					name := f.path("app.log.1")
+					f.write("app.log.1", "")
+					f.check(os.Chtimes(name, time.Unix(10, 0), time.Unix(10, 0)))
+					st, err := statPath(name)
+					f.check(err)
+					g, kept = &generation{id: st.identity, mtime: st.mtime, checked: st.mtime, dormant: true, name: name}, 1
+					s.byInode[st.inode], s.byName[name] = g, g
 				}
 				add(g)
 			}
