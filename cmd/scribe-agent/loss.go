@@ -16,6 +16,7 @@ import (
 
 	"github.com/bmatcuk/doublestar/v4"
 
+	"github.com/logscribe/logscribe/internal/cli"
 	"github.com/logscribe/logscribe/internal/logname"
 	"github.com/logscribe/logscribe/internal/size"
 	"github.com/logscribe/logscribe/spool"
@@ -98,7 +99,7 @@ func (c *config) lossCommand(out io.Writer) error {
 
 // lossReport leaves out the logs that were not asked for.
 func (c *config) lossReport(r *spool.Report) *lossReport {
-	report := &lossReport{Spool: absolute(r.Path), InUse: r.InUse, Since: r.Since, Losses: []spool.Loss{}}
+	report := &lossReport{Spool: cli.Absolute(r.Path), InUse: r.InUse, Since: r.Since, Losses: []spool.Loss{}}
 	for _, l := range r.Losses {
 		if c.log != "" && l.Log != "" && !doublestar.MatchUnvalidated(c.log, l.Log) {
 			continue

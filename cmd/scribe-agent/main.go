@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 
@@ -135,9 +134,9 @@ func (c *config) runLocal(ctx context.Context, proc *cli.Process, server *ops.Se
 
 // about is what the first line in the log says.
 func (c *config) about() []any {
-	about := []any{"version", cli.Version(), "spool", absolute(c.spool)}
+	about := []any{"version", cli.Version(), "spool", cli.Absolute(c.spool)}
 	if c.local != "" {
-		about = append(about, "local", absolute(c.local))
+		about = append(about, "local", cli.Absolute(c.local))
 	} else {
 		about = append(about, "mediator", strings.Join(c.mediators, ","), "tls", c.tls.CA != "")
 	}
@@ -148,11 +147,4 @@ func (c *config) about() []any {
 		about = append(about, "file_tables", len(c.files))
 	}
 	return about
-}
-
-func absolute(path string) string {
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
-	}
-	return path
 }

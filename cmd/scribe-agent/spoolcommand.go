@@ -107,7 +107,7 @@ func writeReport(b *strings.Builder, r *spool.Report) {
 	if r.InUse {
 		fmt.Fprintf(b, "in use: %s has it open, the figures may be of a moment ago\n", r.InUseBy)
 	}
-	fmt.Fprintf(b, "file         %s, layout %d\n", absolute(r.Path), r.Layout)
+	fmt.Fprintf(b, "file         %s, layout %d\n", cli.Absolute(r.Path), r.Layout)
 	fmt.Fprintf(b, "producer     %s\n", r.Producer)
 	fmt.Fprintf(b, "size         %s, %s of it in blocks that wait\n", size.Format(r.FileBytes), size.Format(r.UsedBytes))
 	fmt.Fprintf(b, "checkpoints  %d\n", r.Checkpoints)

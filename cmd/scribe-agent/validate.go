@@ -21,7 +21,7 @@ func (c *config) validate(out io.Writer, hidden sandbox) error {
 		fmt.Fprintf(out, "             %s\n", text)
 	}
 	state, unusable := c.checkFolders()
-	fmt.Fprintf(out, "spool        %s, %s, up to %s, then %s; compression %s\n", absolute(c.spool), state, size.Format(c.maxSize), c.whenFull, c.compression)
+	fmt.Fprintf(out, "spool        %s, %s, up to %s, then %s; compression %s\n", cli.Absolute(c.spool), state, size.Format(c.maxSize), c.whenFull, c.compression)
 	for _, s := range c.stdins {
 		fmt.Fprintf(out, "stdin        -> %s\n", s.log)
 		printLines(out, &s.lines)
@@ -67,7 +67,7 @@ func (c *config) checkFolders() (state string, err error) {
 
 func (c *config) destination() string {
 	if c.local != "" {
-		return fmt.Sprintf("files below %s, up to %s each", absolute(c.local), size.Format(c.size))
+		return fmt.Sprintf("files below %s, up to %s each", cli.Absolute(c.local), size.Format(c.size))
 	}
 	if c.tls.CA == "" {
 		return strings.Join(c.mediators, ", ") + ", in the clear"
